@@ -1,0 +1,13 @@
+/** Suites by folder: unit and contract need nothing but Node; integration needs the engines; e2e the workflow engine too. */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
+  },
+  testMatch: ['<rootDir>/__tests__/{unit,contract,integration,e2e}/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/tmp/', '<rootDir>/dist/'],
+};

@@ -1,0 +1,111 @@
+import type { ProcessStream, Argv } from '../system/processes.ts';
+
+export type RuntimeName = 'docker' | 'podman';
+
+export interface Mount {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'other';
+  /** The volume's name for `volume`. */
+  readonly volume: string | undefined;
+  /** Absolute path on the host (for a volume: its mount point, e.g. `…/volumes/NAME/_data`). */
+  readonly source: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  readonly writable: boolean;
+}
+
+export interface PublishedPort {
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface Container {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The Compose service (label `com.docker.compose.service`), or the name where there is no label. */
+  readonly service: string;
+  /** `restarting` counts as not running. */
+  readonly state: 'created' | 'running' | 'paused' | 'restarting' | 'stopped' | 'dead';
+  readonly exitCode: number | undefined;
+  readonly restartCount: number;
+  /** ISO 8601, the last start; undefined where it never started. */
+  readonly startedAt: string | undefined;
+  /** Null where the container has no health check. */
+  readonly health: 'starting' | 'healthy' | 'unhealthy' | null;
+  /** The image as the compose file names it. */
+  readonly imageName: string;
+  /** `sha256:…` of the image that runs. */
+  readonly imageId: string;
+  readonly mounts: readonly Mount[];
+  readonly ports: readonly PublishedPort[];
+  /** Secrets are among them: never log it whole. */
+  readonly env: Readonly<Record<string, string>>;
+  /** As the image and compose file say: `postgres`, `docker-entrypoint.sh postgres`, … */
+  readonly command: readonly string[];
+  /** The user that the container's process runs as; '' for the image's default root. */
+  readonly user: string;
+  readonly oneOff: boolean;
+}
+
+export interface VolumeInfo {
+  readonly name: string;
+  readonly mountpoint: string;
+  readonly driver: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ExecOptions {
+  readonly user?: string;
+  /** Reaches the program by the environment of the engine's command, never by argv (`--env NAME` without a value). */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/**
+ * A container engine as this user reaches it. Every method throws `engine-failed` with the engine's own last words;
+ * what is not there is null or an empty list, not an error. Nothing here stops or changes a container unless its name says so.
+ */
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** True where container root is not the host's root (rootless). */
+  readonly rootless: boolean;
+  readonly version: string;
+  /** Containers of any state with all these labels, with everything above read in one or two calls. */
+  containers(labels: Readonly<Record<string, string>>): Promise<Container[]>;
+  /** The container's state anew, null when it is gone. */
+  container(id: string): Promise<Container | null>;
+  /** Runs a program in a running container; its output as text. */
+  exec(
+    containerId: string,
+    argv: Argv,
+    options?: ExecOptions & { readonly input?: string; readonly accept?: readonly number[] },
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }>;
+  /** Likewise, with both ends open for data of any size. */
+  execStream(containerId: string, argv: Argv, options?: ExecOptions): ProcessStream;
+  /** Stops with the containers' own grace period; those that do not run are left. In the given order. */
+  stop(ids: readonly string[]): Promise<void>;
+  /** Starts containers that exist; survives the job. In the given order. */
+  start(ids: readonly string[]): Promise<void>;
+  pause(ids: readonly string[]): Promise<void>;
+  unpause(ids: readonly string[]): Promise<void>;
+  remove(ids: readonly string[]): Promise<void>;
+  /** The container's own health check, run now, also where nothing runs it by itself (Podman without systemd). */
+  runHealthCheck(id: string): Promise<'healthy' | 'unhealthy' | 'none'>;
+  /** The last lines of the container's log, never the whole. */
+  logTail(id: string, lines: number): Promise<string>;
+  /** `sha256:…` of a name or id, null where there is none. */
+  imageId(nameOrId: string): Promise<string | null>;
+  /** Registry digests (`name@sha256:…`) of an image; empty for a local build. */
+  imageDigests(nameOrId: string): Promise<string[]>;
+  tag(imageId: string, name: string): Promise<void>;
+  /** Removes exactly this one name. The image stays when it has others or is in use. */
+  untag(name: string): Promise<void>;
+  /** Names (`repository:tag`) that begin with the prefix. */
+  imageNames(prefix: string): Promise<string[]>;
+  volume(name: string): Promise<VolumeInfo | null>;
+  createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
+  /** `linux/amd64`, … */
+  platform(): Promise<string>;
+}

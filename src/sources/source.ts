@@ -1,0 +1,54 @@
+import type { Swap } from '../runtimes/host-files.ts';
+import type { Part, PartFile } from '../archive/manifest.ts';
+import type { ProcessStream } from '../system/processes.ts';
+
+/**
+ * What the application does while a part is taken. `serving`: everything runs. `quiesced`: the services that write to this source are stopped, a
+ * database server itself still runs where the source needs it. `stopped`: the database server is down as well.
+ */
+export type Situation = 'serving' | 'quiesced' | 'stopped';
+
+/** One raw stream of a source, before compression. */
+export interface RawStream {
+  /** What follows the part's name in the file's name, without the compression's: `tar`, `globals.sql`, `app.dump`. */
+  readonly suffix: string;
+  open(): ProcessStream;
+}
+
+/** One thing with data, bound to where it lives now. */
+export interface Source {
+  readonly name: string;
+  readonly kind: Part['kind'];
+  readonly method: Part['method'];
+  readonly origin: Part['origin'];
+  /** Services that write to it: what `consistency=stopped`, an update and a restore stop. Includes the database's own service for a restore. */
+  readonly writers: readonly string[];
+  /** The database server's own service, which must keep running while a part is taken online; undefined for files. */
+  readonly server: string | undefined;
+  /** One line for the log: what it is and where. */
+  describe(): string;
+  /** Raw bytes, roughly, from sizes on disk. */
+  estimate(): Promise<number>;
+  /**
+   * The streams of one consistent copy, opened one after the other. Everything that must be checked about the copy is checked in its stream's `done`
+   * or in `finish`. Throws a coded error when the source can't be taken in this situation.
+   */
+  capture(situation: Situation): Promise<Capture>;
+  /**
+   * Unpacks a part beside the live data, on the same filesystem, and touches nothing live. `read` opens a file's raw bytes. Answers with the swaps that make it live (in order).
+   * On failure it removes what it unpacked.
+   */
+  stage(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>, run: string): Promise<readonly Swap[]>;
+  /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
+  readonly loads: boolean;
+  load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+export interface Capture {
+  readonly streams: readonly RawStream[];
+  readonly consistency: Part['consistency'];
+  /** What is known of the data for the manifest. */
+  readonly facts: Pick<Part, 'postgres' | 'sqlite'>;
+  /** Always called, after the last stream or a failure: removes staging copies. */
+  finish(): Promise<void>;
+}

@@ -1,0 +1,53 @@
+import type { Manifest, BackupName } from '../archive/manifest.ts';
+
+/** A finished local file that goes into a store. */
+export interface LocalFile {
+  /** Absolute path. Its base name equals `name`. */
+  readonly path: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A backup in a store, without its manifest's content. */
+export interface StoredBackup {
+  readonly name: BackupName;
+  readonly project: string;
+  readonly createdAt: Date;
+  /** Sum over its files, where the store tells without reading. */
+  readonly bytes: number | undefined;
+  readonly expiresAt: Date | undefined;
+  /** The workflow run that stored it, for artifacts. */
+  readonly runId: number | undefined;
+  readonly url: string | undefined;
+}
+
+/**
+ * Where backups are kept. The same files everywhere: parts, then RESTORE.md, then the manifest, whose presence is the commit mark.
+ * Every method throws coded errors: `store-unreachable`, `store-denied`, `store-full`, `store-missing` (no such backup or file),
+ * `store-damaged` (bytes differ from the digest), `store-unsupported`.
+ */
+export interface Store {
+  readonly kind: 'artifact' | 'folder';
+  /** For the log and the manifest's reader: `workflow artifacts of OWNER/REPO`, `folder /srv/backups`. */
+  readonly name: string;
+  /** Throws when backups can't be written (or, with `read`, found) here: called before anything has an effect. Leaves no trace. */
+  check(purpose: 'write' | 'read'): Promise<void>;
+  /**
+   * Stores one file and verifies what the store says it has (bytes, digest). Never replaces another content under the same name (`store-exists`); the same content again is a success.
+   * A put that fails leaves nothing that `list` shows.
+   */
+  put(file: LocalFile): Promise<{ readonly id: string | undefined; readonly url: string | undefined }>;
+  /** Complete backups (with a manifest), newest first; of one project, or of all. */
+  list(project?: string): Promise<StoredBackup[]>;
+  /** The manifest, its text not yet validated beyond JSON. */
+  readManifest(backup: StoredBackup): Promise<unknown>;
+  /** Writes the file's bytes to a new local path, checked against the digest: `store-damaged`, and the bad file removed. */
+  fetch(
+    backup: StoredBackup,
+    file: { readonly file: string; readonly bytes: number; readonly sha256: string },
+    toPath: string,
+  ): Promise<void>;
+  /** Removes the backup, manifest first. */
+  delete(backup: StoredBackup, manifest: Manifest | undefined): Promise<void>;
+}
