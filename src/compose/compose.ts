@@ -15,6 +15,12 @@ export interface Dialect {
     readonly pull: boolean;
     readonly build: boolean;
     readonly profiles: boolean;
+    /** How many `--env-file`s it takes. */
+    readonly envFiles: 'none' | 'one' | 'many';
+    /** Its `up` compares a hash of each service's configuration with the container's label. Without it a change can't be told. */
+    readonly comparesConfiguration: boolean;
+    /** Its exit codes tell a failure. Where not, what it was asked for is verified afterwards. */
+    readonly reliableExitCodes: boolean;
   };
 }
 
@@ -31,6 +37,10 @@ export interface ComposeService {
   readonly environment: Readonly<Record<string, string>>;
   readonly hasHealthCheck: boolean;
   readonly profiles: readonly string[];
+  /** Containers that should run; 1 where the file says nothing. */
+  readonly replicas: number;
+  /** `stop_grace_period` in seconds; undefined for the engine's 10. podman-compose does not hand it to the container. */
+  readonly stopGraceSeconds: number | undefined;
 }
 
 export interface ComposeVolume {

@@ -76,4 +76,6 @@ export type SourceSpec =
 export interface DataPlan {
   readonly take: readonly SourceSpec[];
   readonly leave: readonly { readonly what: string; readonly why: string }[];
+  /** What the user should know of the choice although nothing is left out by it. */
+  readonly notes?: readonly string[];
 }

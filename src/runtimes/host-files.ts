@@ -1,41 +1,8 @@
 import type { ProcessStream } from '../system/processes.ts';
+import type { Swap } from '../system/swaps.ts';
+import type { TreeScan } from '../system/trees.ts';
 
-/** What a walk over a directory tree on the host found. */
-export interface TreeScan {
-  readonly root: string;
-  readonly kind: 'directory' | 'file' | 'socket' | 'missing' | 'other';
-  readonly files: number;
-  /** Bytes as allocated on disk, so that sparse files count as what they hold. */
-  readonly bytes: number;
-  /** Paths relative to the root of files that begin with `SQLite format 3\0` and are not empty. */
-  readonly sqliteFiles: readonly string[];
-  /** Relative paths of directories that hold a PostgreSQL cluster (PG_VERSION beside global/pg_control). */
-  readonly postgresDirectories: readonly string[];
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
-}
-
-/**
- * One exchange of live data for fresh data by renames inside one filesystem. Plain data: it goes into the journal, and
- * another process can complete or undo it. All paths absolute.
- */
-export type Swap =
-  | {
-      readonly kind: 'directory' | 'file';
-      readonly live: string;
-      readonly fresh: string;
-      readonly aside: string;
-      /** Directory only: paths relative to `live` that are not part of the exchange and move along into the fresh tree. */
-      readonly carry: readonly string[];
-    }
-  | {
-      /** A database file with its -wal, -shm and -journal, which go aside with it. `aside` is a directory. */
-      readonly kind: 'sqlite';
-      readonly live: string;
-      readonly fresh: string;
-      readonly aside: string;
-    };
+export type { TreeScan, Swap };
 
 /**
  * Files on the host as the containers' root sees them: also where the runner's user may not read them, with owners that

@@ -36,9 +36,11 @@ export interface Source {
   capture(situation: Situation): Promise<Capture>;
   /**
    * Unpacks a part beside the live data, on the same filesystem, and touches nothing live. `read` opens a file's raw bytes. Answers with the swaps that make it live (in order).
-   * On failure it removes what it unpacked.
+   * On failure it removes what it unpacked. `run` is unique to this attempt: everything made is named after it and this source.
    */
   stage(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>, run: string): Promise<readonly Swap[]>;
+  /** Removes whatever `stage` of this attempt may have left beside the live data, in any process, before or after the swaps; nothing to do is no error. What lies aside stays. */
+  unstage(run: string): Promise<void>;
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
   readonly loads: boolean;
   load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;

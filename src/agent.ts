@@ -1,0 +1,47 @@
+/**
+ * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
+ * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
+ */
+import { text } from 'node:stream/consumers';
+import { CaretakerError, messageOf } from './errors.ts';
+import { fileError, syncDirectory } from './system/files.ts';
+import { checkSqlite, copySqlite } from './system/sqlite.ts';
+import { swap, unswap, type Swap } from './system/swaps.ts';
+import { likeness, lstatOrNull, makeDirectoryLike, removeTrees, scanTree } from './system/trees.ts';
+
+export type AgentAnswer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly code: string; readonly message: string; readonly hint?: string | undefined };
+
+const operations: Readonly<Record<string, (request: never) => Promise<unknown>>> = {
+  scan: ({ root }: { root: string }) => scanTree(root),
+  exists: async ({ path }: { path: string }) => (await lstatOrNull(path)) !== null,
+  swap: (request: { swap: Swap }) => swap(request.swap),
+  unswap: (request: { swap: Swap }) => unswap(request.swap),
+  remove: ({ paths }: { paths: readonly string[] }) => removeTrees(paths),
+  copySqlite: ({ from, to }: { from: string; to: string }) => copySqlite(from, to),
+  checkSqlite: ({ path }: { path: string }) => checkSqlite(path),
+  makeDirectory: ({ path, like }: { path: string; like: string }) => makeDirectoryLike(path, like),
+  likeness: ({ path, like }: { path: string; like: string }) => likeness(path, like),
+  sync: ({ path }: { path: string }) =>
+    syncDirectory(path).catch((error: unknown) => {
+      throw fileError(`sync ${path}`, error);
+    }),
+  probe: () => Promise.resolve({ uid: process.getuid?.(), node: process.versions.node }),
+};
+
+async function answer(name: string | undefined): Promise<AgentAnswer> {
+  try {
+    const operation = name !== undefined && Object.hasOwn(operations, name) ? operations[name] : undefined;
+    if (operation === undefined)
+      throw new CaretakerError('agent-request', `there is no agent operation ${String(name)}`);
+    const request = await text(process.stdin);
+    return { ok: true, value: (await operation(JSON.parse(request === '' ? '{}' : request) as never)) ?? null };
+  } catch (error) {
+    return error instanceof CaretakerError
+      ? { ok: false, code: error.code, message: error.message, hint: error.hint }
+      : { ok: false, code: 'agent-failed', message: messageOf(error) };
+  }
+}
+
+process.stdout.write(JSON.stringify(await answer(process.argv[2])));

@@ -1,0 +1,524 @@
+import { lstat, realpath, rm, stat, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { CaretakerError } from '../errors.ts';
+import type { Clock } from '../system/clock.ts';
+import { ANY_CODE, Git, lastWords, tokenConfig, type GitDeps, type GitToken } from './git-command.ts';
+import { gateVersions, highestVersion, newestAllowed, releases, parseVersion } from './versions.ts';
+
+/** What is checked out. */
+export interface Head {
+  readonly commit: string;
+  /** Null for a detached HEAD. */
+  readonly branch: string | null;
+  /** The highest version tag of this very commit, or any tag of it. */
+  readonly tag: string | null;
+  /** `v1.2.3-4-gabc1234`. */
+  readonly describe: string | null;
+}
+
+/** What an update goes to. */
+export interface Target {
+  readonly commit: string;
+  /** For a reader: the tag, `origin/main (abc1234)`, or the commit. */
+  readonly label: string;
+  readonly tag: string | null;
+  /** The version tag that stands for this commit: its own, or the highest that it contains. */
+  readonly version: string | null;
+  /** True where a branch of the remote is followed: it must fast-forward the one that is checked out. */
+  readonly follows: boolean;
+}
+
+/** How the target is asked for; all undefined: the head of the branch that is checked out. */
+export interface TargetRequest {
+  readonly ref?: string | undefined;
+  readonly track?: 'releases' | 'branch' | undefined;
+  readonly eventTag?: string | undefined;
+  readonly allow?: readonly string[];
+}
+
+/** All that `restoreSnapshot` needs, as plain data for the journal. */
+export interface Snapshot {
+  readonly commit: string;
+  readonly branch: string | null;
+  /** A commit (`git stash create`) that holds the local changes to tracked files; null where there were none. */
+  readonly local: string | null;
+  /** Where the checkout was to lead: tells which files a killed one may have left behind. */
+  readonly target: string | null;
+}
+
+/** A git clone on this host. Throws `code-failed` with git's own last words. */
+export interface Checkout {
+  /** The clone's top directory. */
+  readonly directory: string;
+  head(): Promise<Head>;
+  /** Learns the remote's branches and tags; changes nothing that is checked out. Without a remote it does nothing. `fetch-failed`. */
+  fetch(): Promise<void>;
+  /**
+   * Null where there is nothing newer: no release above, or a branch whose head is contained already. `ref-unknown`, `upstream-missing`, `no-release`.
+   */
+  resolveTarget(request: TargetRequest): Promise<Target | null>;
+  /** Refuses before anything is touched: `version-downgrade`, `version-major`, `code-diverged`, `dirty-tree`. */
+  gate(target: Target, allow: readonly string[]): Promise<void>;
+  isAncestor(ancestor: string, descendant: string): Promise<boolean>;
+  /** Tracked files with local changes, relative to the clone's top directory. */
+  dirtyFiles(): Promise<string[]>;
+  /** Files here that checking out the commit would overwrite: changed ones, and such as git does not track, ignored ones too. */
+  collisions(commit: string): Promise<{ readonly changed: readonly string[]; readonly untracked: readonly string[] }>;
+  /** Touches nothing. `target`: where the next checkout leads. */
+  snapshot(target?: Target): Promise<Snapshot>;
+  /**
+   * Brings the files to the target and carries local changes along, as `git pull` does. A branch that is checked out moves with it where that is a fast-forward, so that
+   * the next `git pull` still works; otherwise HEAD is detached. With `dirty` allowed, local changes in files that the target changes too are merged.
+   * `dirty-tree`, `dirty-conflict`, `code-diverged`; in these cases everything is as before.
+   */
+  checkout(target: Target, allow?: readonly string[]): Promise<void>;
+  /** The very commit, branch and local changes, from any state that an interrupted checkout may have left. Again and again is no error. `code-undo-failed`. */
+  restoreSnapshot(snapshot: Snapshot): Promise<void>;
+}
+
+export interface CheckoutDeps extends GitDeps {
+  readonly clock: Clock;
+  /** Tried where fetching without it fails. */
+  readonly token?: GitToken;
+}
+
+/**
+ * The clone that the directory belongs to; null where it belongs to none. A directory below a clone of which git tracks nothing (an instance directory
+ * that is ignored there, a home directory under version control) does not belong to it, unless `named`: the user said that it does.
+ */
+export async function openCheckout(
+  directory: string,
+  deps: CheckoutDeps,
+  { named = false }: { readonly named?: boolean } = {},
+): Promise<Checkout | null> {
+  const real = await realpath(directory);
+  const trusted: string[] = [];
+  for (;;) {
+    const git = new Git(real, trusted, deps);
+    let result;
+    try {
+      result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128] });
+    } catch (error) {
+      const none = error instanceof CaretakerError && error.code === 'command-missing' && !(await isClone(real));
+      if (none) return null;
+      throw error;
+    }
+    if (result.exitCode === 0) {
+      const top = result.stdout.replace(/\n$/, '');
+      const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
+      return ours ? new GitCheckout(new Git(top, trusted, deps), deps) : null;
+    }
+    // The message names the directory to trust: the top one, or its .git. Only one that holds what the user named is.
+    const dubious = /dubious ownership in repository at '(.+)'/.exec(result.stderr)?.[1];
+    if (dubious === undefined) {
+      if (/not a git repository/.test(result.stderr)) return null;
+      throw new CaretakerError('code-failed', `failed to open the git clone ${directory}: ${lastWords(result)}`);
+    }
+    const top = dubious.replace(/\/\.git\/?$/, '');
+    if (trusted.includes(dubious) || (top !== real && !real.startsWith(`${top}/`))) {
+      throw new CaretakerError('code-untrusted', `git does not trust the clone ${dubious}, which another user owns`, {
+        hint: `Run: git config --global --add safe.directory ${dubious}`,
+      });
+    }
+    trusted.push(...new Set([dubious, top]));
+  }
+}
+
+async function isClone(directory: string): Promise<boolean> {
+  return (await stat(path.join(directory, '.git')).catch(() => null)) !== null;
+}
+
+class GitCheckout implements Checkout {
+  readonly directory: string;
+  readonly #git: Git;
+  readonly #deps: CheckoutDeps;
+
+  constructor(git: Git, deps: CheckoutDeps) {
+    this.directory = git.directory;
+    this.#git = git;
+    this.#deps = deps;
+  }
+
+  async head(): Promise<Head> {
+    const commit = await this.#commit('HEAD');
+    if (commit === null) {
+      throw new CaretakerError('code-failed', `the git clone ${this.directory} has no commit yet`, {
+        hint: 'Clone the application’s repository there.',
+      });
+    }
+    const branch = await this.#git.text(['symbolic-ref', '--quiet', '--short', 'HEAD'], { accept: [1] });
+    const tags = (await this.#git.text(['tag', '--points-at', 'HEAD'])).split('\n').filter((tag) => tag !== '');
+    const describe = await this.#git.text(['describe', '--tags', '--always'], { accept: [128] });
+    return {
+      commit,
+      branch: branch === '' ? null : branch,
+      tag: highestVersion(tags) ?? tags[0] ?? null,
+      describe: describe === '' ? null : describe,
+    };
+  }
+
+  async fetch(): Promise<void> {
+    const { log, token } = this.#deps;
+    const remote = await this.#remote();
+    if (remote === null) {
+      log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
+      return;
+    }
+    const shallow = (await this.#git.text(['rev-parse', '--is-shallow-repository'])) === 'true';
+    // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
+    const args = ['fetch', '--tags', '--force', ...(shallow ? ['--unshallow'] : []), remote];
+    const options = { show: true, accept: ANY_CODE, timeoutMs: 600_000 };
+    let result = await this.#git.run(args, options);
+    // Without the token first: the administrator's own credentials may reach what a workflow's token can't.
+    if (result.exitCode !== 0 && token !== undefined) {
+      const config = tokenConfig(token);
+      for (const [, value] of config) if (value !== '') log.mask(value.slice(value.lastIndexOf(' ') + 1));
+      result = await this.#git.run(args, { ...options, config });
+    }
+    if (result.exitCode === 0) return;
+    throw new CaretakerError('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
+      hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
+    });
+  }
+
+  async resolveTarget({ ref, track, eventTag, allow = [] }: TargetRequest): Promise<Target | null> {
+    if (ref !== undefined) return this.#resolveRef(ref);
+    if (track === 'releases') return this.#resolveRelease(allow);
+    if (track === undefined && eventTag !== undefined) {
+      const commit = await this.#commit(`refs/tags/${eventTag}`);
+      if (commit !== null) return this.#target(commit, eventTag, { tag: eventTag });
+      throw this.#unknown(eventTag, 'the tag of the event that started this workflow');
+    }
+    return this.#newer(await this.#resolveUpstream());
+  }
+
+  async gate(target: Target, allow: readonly string[]): Promise<void> {
+    const head = await this.head();
+    // A tag that is no version (`stable`) says nothing: the version of its commit does.
+    const asked = target.tag !== null && parseVersion(target.tag) !== null ? target.tag : target.version;
+    gateVersions(await this.#versionOf(head.commit), asked, allow);
+    const back = head.commit !== target.commit && (await this.isAncestor(target.commit, head.commit));
+    if (back && !allow.includes('downgrade')) {
+      throw new CaretakerError('version-downgrade', `${target.label} is contained in what is deployed already`, {
+        input: 'allow',
+        hint: 'Going there is a step back; add "downgrade" to allow if that is meant.',
+      });
+    }
+    await this.#refuseDiverged(head, target);
+    await this.#refuseOverwriting(target, allow);
+  }
+
+  isAncestor(ancestor: string, descendant: string): Promise<boolean> {
+    return this.#git.holds(['merge-base', '--is-ancestor', ancestor, descendant]);
+  }
+
+  async dirtyFiles(): Promise<string[]> {
+    const fields = await this.#git.fields(['status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames'], {
+      env: { GIT_OPTIONAL_LOCKS: '0' },
+    });
+    return fields.map((field) => field.slice(3));
+  }
+
+  async collisions(
+    commit: string,
+  ): Promise<{ readonly changed: readonly string[]; readonly untracked: readonly string[] }> {
+    const dirty = new Set(await this.dirtyFiles());
+    const differing = await this.#git.fields(['diff', '--name-only', '-z', '--no-renames', 'HEAD', commit]);
+    const changed = differing.filter((file) => dirty.has(file));
+    const untracked: string[] = [];
+    for (const { file } of await this.#added('HEAD', commit)) {
+      // Git itself would overwrite an ignored file without a word: an .env that the new version brings with it.
+      if (!dirty.has(file) && (await exists(path.join(this.directory, file)))) untracked.push(file);
+    }
+    return { changed, untracked };
+  }
+
+  async snapshot(target?: Target): Promise<Snapshot> {
+    const { commit, branch } = await this.head();
+    return { commit, branch, local: await this.#localChanges(), target: target?.commit ?? null };
+  }
+
+  async checkout(target: Target, allow: readonly string[] = []): Promise<void> {
+    const { log } = this.#deps;
+    const head = await this.head();
+    if (head.commit === target.commit) return;
+    await this.#refuseDiverged(head, target);
+    const { changed } = await this.#refuseOverwriting(target, allow);
+    if (changed.length > 0) return this.#checkoutMerging(target);
+    await this.#move(head, target);
+    const carried = await this.dirtyFiles();
+    if (carried.length > 0) log.info(`Local changes kept in ${carried.join(', ')}`);
+    if (await exists(path.join(this.directory, '.gitmodules'))) {
+      log.warn(
+        `${this.directory} has submodules, which an update leaves as they are: let the build command update them.`,
+      );
+    }
+  }
+
+  async restoreSnapshot(snapshot: Snapshot): Promise<void> {
+    await this.#freeIndex();
+    try {
+      await this.#putBack(snapshot);
+    } catch (error) {
+      throw new CaretakerError('code-undo-failed', `failed to put ${this.directory} back to ${snapshot.commit}`, {
+        cause: error,
+        hint: `By hand, in that directory: git checkout --force ${snapshot.branch === null ? '--detach' : `-B ${snapshot.branch}`} ${snapshot.commit}${
+          snapshot.local === null ? '' : ` && git stash apply --index ${snapshot.local}`
+        }`,
+      });
+    }
+  }
+
+  // --- Targets ---
+
+  async #resolveRef(ref: string): Promise<Target | null> {
+    const name = ref.replace(/^refs\/(tags|heads)\//, '');
+    const tag = ref.startsWith('refs/heads/') ? null : await this.#commit(`refs/tags/${name}`);
+    if (tag !== null) return this.#target(tag, name, { tag: name });
+    const remote = await this.#remote();
+    const branch = remote === null ? null : await this.#commit(`refs/remotes/${remote}/${name}`);
+    if (branch !== null)
+      return this.#newer(
+        await this.#target(branch, `${remote}/${name}`, { follows: await this.#isUpstream(`${remote}/${name}`) }),
+      );
+    const commit = /^[0-9a-f]{7,64}$/.test(ref) ? await this.#commit(ref) : null;
+    if (commit !== null) return this.#target(commit, commit.slice(0, 12), {});
+    throw this.#unknown(ref, 'what the input ref names');
+  }
+
+  async #resolveRelease(allow: readonly string[]): Promise<Target | null> {
+    const head = await this.head();
+    const current = await this.#versionOf(head.commit);
+    const tags = (await this.#git.text(['for-each-ref', '--format=%(refname:strip=2)', 'refs/tags'])).split('\n');
+    const version = current === null ? null : parseVersion(current);
+    if (releases(tags, version?.prefix ?? '').length === 0) {
+      throw new CaretakerError('no-release', `the clone ${this.directory} has no version tag to follow`, {
+        input: 'track',
+        hint: 'Releases are tags such as v1.2.3 or 2026.11; use track: branch where there are none.',
+      });
+    }
+    const newest = newestAllowed(tags, current, allow);
+    if (newest === null) return null;
+    const commit = await this.#commit(`refs/tags/${newest}`);
+    return commit === null ? null : this.#target(commit, newest, { tag: newest });
+  }
+
+  async #resolveUpstream(): Promise<Target> {
+    const head = await this.head();
+    const remote = await this.#remote();
+    const names =
+      head.branch === null
+        ? [`refs/remotes/${remote}/HEAD`, `refs/remotes/${remote}/main`, `refs/remotes/${remote}/master`]
+        : [`${head.branch}@{upstream}`, `refs/remotes/${remote}/${head.branch}`];
+    for (const name of remote === null ? [] : names) {
+      const commit = await this.#commit(name);
+      if (commit === null) continue;
+      const label = await this.#git.text(['rev-parse', '--abbrev-ref', name]);
+      return this.#target(commit, label, { follows: head.branch !== null });
+    }
+    throw new CaretakerError(
+      'upstream-missing',
+      head.branch === null
+        ? `the clone ${this.directory} has no branch checked out, and its remote names no default branch`
+        : `the branch ${head.branch} of ${this.directory} follows no branch of a remote`,
+      {
+        input: 'ref',
+        hint: 'Set ref to a tag or branch, or track to releases; or let the branch follow one: git branch --set-upstream-to.',
+      },
+    );
+  }
+
+  /** A branch that is contained already brings nothing new: git pull says "Already up to date" too. */
+  async #newer(target: Target): Promise<Target | null> {
+    return (await this.isAncestor(target.commit, 'HEAD')) ? null : target;
+  }
+
+  async #target(
+    commit: string,
+    name: string,
+    { tag = null, follows = false }: { readonly tag?: string | null; readonly follows?: boolean },
+  ): Promise<Target> {
+    const label = tag ?? (name.includes('/') ? `${name} (${commit.slice(0, 12)})` : name);
+    return { commit, label, tag, version: await this.#versionOf(commit), follows };
+  }
+
+  /** Its own version tag, otherwise the highest of those that it contains. */
+  async #versionOf(commit: string): Promise<string | null> {
+    const own = await this.#git.text(['tag', '--points-at', commit]);
+    return (
+      highestVersion(own.split('\n')) ?? highestVersion((await this.#git.text(['tag', '--merged', commit])).split('\n'))
+    );
+  }
+
+  /** Null where there is no such commit. */
+  async #commit(name: string): Promise<string | null> {
+    const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+    const { exitCode, stdout } = await this.#git.run(args, { accept: [1, 128] });
+    return exitCode === 0 ? stdout.trim() : null;
+  }
+
+  /** The remote of the branch that is checked out, otherwise `origin` or the only one; null where there is none. */
+  async #remote(): Promise<string | null> {
+    const remotes = (await this.#git.text(['remote'])).split('\n').filter((name) => name !== '');
+    const branch = await this.#git.text(['symbolic-ref', '--quiet', '--short', 'HEAD'], { accept: [1] });
+    const own =
+      branch === '' ? '' : await this.#git.text(['config', '--get', `branch.${branch}.remote`], { accept: [1] });
+    return (
+      [own, 'origin', remotes.length === 1 ? remotes[0] : undefined].find((name) => remotes.includes(name ?? '')) ??
+      null
+    );
+  }
+
+  async #isUpstream(name: string): Promise<boolean> {
+    const upstream = await this.#git.text(['rev-parse', '--abbrev-ref', '@{upstream}'], { accept: [128] });
+    return upstream === name;
+  }
+
+  #unknown(name: string, what: string): CaretakerError {
+    return new CaretakerError(
+      'ref-unknown',
+      `the clone ${this.directory} has no tag, branch or commit "${name}", ${what}`,
+      {
+        input: 'ref',
+        hint: 'Is it pushed to the repository that this clone follows? If that is another repository than the workflow’s, set track or ref.',
+      },
+    );
+  }
+
+  // --- Moving ---
+
+  async #refuseDiverged(head: Head, target: Target): Promise<void> {
+    if (!target.follows || (await this.isAncestor(head.commit, target.commit))) return;
+    throw new CaretakerError(
+      'code-diverged',
+      `${head.branch ?? 'HEAD'} in ${this.directory} has commits that ${target.label} lacks`,
+      {
+        input: 'ref',
+        hint: 'Rebase or drop the local commits by hand, or set ref to a tag or commit to leave the branch.',
+      },
+    );
+  }
+
+  async #refuseOverwriting(target: Target, allow: readonly string[]): Promise<{ readonly changed: readonly string[] }> {
+    const { changed, untracked } = await this.collisions(target.commit);
+    const refused = [...(allow.includes('dirty') ? [] : changed), ...untracked];
+    if (refused.length === 0) return { changed };
+    throw new CaretakerError(
+      'dirty-tree',
+      `${target.label} would overwrite local changes in ${this.directory}: ${refused.join(', ')}`,
+      {
+        input: 'allow',
+        hint:
+          untracked.length > 0
+            ? 'Move these files away, or commit them.'
+            : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
+      },
+    );
+  }
+
+  async #move(head: Head, target: Target): Promise<void> {
+    const options = { show: true, what: `check out ${target.label}` };
+    if (head.branch !== null && (await this.isAncestor(head.commit, target.commit))) {
+      await this.#git.run(['merge', '--ff-only', target.commit], options);
+    } else {
+      await this.#git.run(['checkout', '--detach', target.commit], options);
+    }
+  }
+
+  /** Local changes go aside, the tree moves, and they are merged back in: what `git pull --autostash` does, and undone as a whole on a conflict. */
+  async #checkoutMerging(target: Target): Promise<void> {
+    const snapshot = await this.snapshot(target);
+    if (snapshot.local === null) throw new Error('changed files without changes');
+    await this.#git.run(['reset', '--hard', '--quiet']);
+    await this.#move(await this.head(), target);
+    const merged = await this.#git.run(['stash', 'apply', '--quiet', snapshot.local], { accept: ANY_CODE });
+    if (merged.exitCode === 0) {
+      this.#deps.log.info(`Local changes merged into ${(await this.dirtyFiles()).join(', ')}`);
+      return;
+    }
+    await this.restoreSnapshot(snapshot);
+    throw new CaretakerError(
+      'dirty-conflict',
+      `local changes in ${this.directory} conflict with ${target.label}: ${lastWords(merged)}`,
+      {
+        input: 'allow',
+        hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
+      },
+    );
+  }
+
+  async #localChanges(): Promise<string | null> {
+    const local = await this.#git.text(['stash', 'create'], { what: 'note the local changes' });
+    return local === '' ? null : local;
+  }
+
+  async #putBack(snapshot: Snapshot): Promise<void> {
+    const { commit, branch, local } = snapshot;
+    const destination = branch === null ? ['--detach', commit] : ['-B', branch, commit];
+    // The gentle way leaves files alone that do not differ: a bind mount of a single file hangs on its inode.
+    const head = await this.head();
+    let there = head.commit === commit && head.branch === branch;
+    if (!there) {
+      const gentle = await this.#git.run(['checkout', '--quiet', ...destination], { accept: ANY_CODE });
+      there = gentle.exitCode === 0;
+    }
+    if (!there || !(await this.#holdsOnly(local ?? commit))) {
+      const meanwhile = await this.#git.text(['stash', 'create'], { accept: ANY_CODE });
+      await this.#git.run(['checkout', '--force', '--quiet', ...destination]);
+      if (local !== null) await this.#git.run(['stash', 'apply', '--index', '--quiet', local]);
+      if (/^[0-9a-f]{40,}$/.test(meanwhile)) {
+        this.#deps.log.info(`What the files of ${this.directory} held before going back is in git commit ${meanwhile}`);
+      }
+    }
+    await this.#removeLeftovers(snapshot);
+  }
+
+  /** True where all tracked files are as in this commit. */
+  #holdsOnly(commit: string): Promise<boolean> {
+    return this.#git.holds(['diff', '--quiet', '--no-ext-diff', commit]);
+  }
+
+  /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
+  async #removeLeftovers({ commit, target }: Snapshot): Promise<void> {
+    if (target === null) return;
+    for (const { file, blob } of await this.#added(commit, target)) {
+      const there = await lstat(path.join(this.directory, file)).catch(() => null);
+      if (there?.isFile() !== true) continue;
+      const tracked = await this.#git.holds(['ls-files', '--error-unmatch', '--', `:(literal)${file}`]);
+      if (!tracked && (await this.#git.text(['hash-object', '--', file])) === blob) {
+        await rm(path.join(this.directory, file));
+      }
+    }
+  }
+
+  async #added(from: string, to: string): Promise<{ file: string; blob: string }[]> {
+    const fields = await this.#git.fields([
+      'diff',
+      '--raw',
+      '-z',
+      '--no-renames',
+      '--no-abbrev',
+      '--diff-filter=A',
+      from,
+      to,
+    ]);
+    const added: { file: string; blob: string }[] = [];
+    for (let at = 0; at + 1 < fields.length; at += 2) {
+      added.push({ blob: fields[at]?.split(' ')[3] ?? '', file: fields[at + 1] ?? '' });
+    }
+    return added;
+  }
+
+  /** A git that was killed leaves its lock, and every later one refuses. Another that is at work gets ten seconds. */
+  async #freeIndex(): Promise<void> {
+    const lock = path.resolve(this.directory, await this.#git.text(['rev-parse', '--git-path', 'index.lock']));
+    for (let tries = 0; tries < 20 && (await exists(lock)); tries++) await this.#deps.clock.sleep(500);
+    if (!(await exists(lock))) return;
+    this.#deps.log.warn(`Removed ${lock}, which a git that was killed had left.`);
+    await unlink(lock);
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await lstat(file).catch(() => null)) !== null;
+}

@@ -1,0 +1,245 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { CaretakerError, messageOf } from '../errors.ts';
+import type { Processes } from '../system/processes.ts';
+import type { ComposeModel, Dialect } from './compose.ts';
+import { composeEnv, configArgv } from './command-line.ts';
+import type { ProjectArguments } from './command-line.ts';
+import {
+  asList,
+  asMapping,
+  invalidComposeFile,
+  isMapping,
+  mergeComposeFiles,
+  parseComposeFile,
+  resolveExtends,
+  textOf,
+} from './compose-file.ts';
+import type { Mapping } from './compose-file.ts';
+import { parseEnvFile } from './env-file.ts';
+import type { EnvFileStyle } from './env-file.ts';
+import type { Lookup } from './interpolate.ts';
+import { interpolate, InterpolationError } from './interpolate.ts';
+import { envFilesOf, modelOf } from './model.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The model of a project in the words of its own dialect: by `config` where there is one (Compose knows best what it is going to do), else
+ * by our own reading. Throws `compose-file-missing`, `compose-file-invalid` (with line and column for what is no YAML),
+ * `env-file-invalid`.
+ */
+export async function readModel(
+  dialect: Dialect,
+  project: ProjectArguments,
+  processes: Processes,
+  environment: Environment,
+): Promise<ComposeModel> {
+  const directory = projectDirectoryOf(project.files);
+  // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
+  const raw: Mapping[] = [];
+  for (const file of project.files) raw.push(parseComposeFile(file, await read(file), null));
+  const lookup = variablesOf(
+    dialect,
+    await readEnvFiles(dialect, project, environment),
+    environment,
+    project.projectName,
+  );
+
+  if (dialect.capabilities.config === 'none') {
+    return modelOf(await readByOurselves(project.files, lookup), project.projectName, directory);
+  }
+  const output = await config(dialect, project, processes, directory);
+  if (dialect.capabilities.config === 'yaml') {
+    const content = parseComposeFile('the output of podman-compose config', output, null);
+    const resolved = await resolveExtends(content, async (file) =>
+      parseComposeFile(file, await read(resolve(directory, file)), lookup),
+    );
+    return modelOf(resolved, project.projectName, directory);
+  }
+  const model = modelOf(unescapeDollars(JSON.parse(output)) as Mapping, project.projectName, directory);
+  // Its output holds the env files' values in the place of their names.
+  return {
+    ...model,
+    services: model.services.map((service) => ({
+      ...service,
+      envFiles: raw
+        .flatMap((content) => envFilesOf(asMapping(asMapping(content['services'])[service.name])))
+        .map((path) => resolve(directory, lenient(path, lookup))),
+    })),
+  };
+}
+
+async function config(dialect: Dialect, project: ProjectArguments, processes: Processes, cwd: string): Promise<string> {
+  try {
+    return (
+      await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })
+    ).stdout;
+  } catch (error) {
+    if (error instanceof CaretakerError && error.code === 'command-failed') {
+      throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${lastLine(error.message)}`, error);
+    }
+    throw error;
+  }
+}
+
+/** A Python traceback and Compose's own message have this in common: the last line says what is wrong. */
+function lastLine(message: string): string {
+  return message.trim().split('\n').at(-1)?.trim() ?? message;
+}
+
+async function readByOurselves(files: readonly string[], lookup: Lookup): Promise<Mapping> {
+  const contents: Mapping[] = [];
+  for (const file of files) {
+    const content = parseComposeFile(file, await read(file), lookup);
+    if (content['include'] !== undefined) {
+      throw invalidComposeFile(
+        `failed to read ${file}: this podman-compose does not know include and would leave those services out`,
+      );
+    }
+    contents.push(content);
+  }
+  const directory = projectDirectoryOf(files);
+  return resolveExtends(mergeComposeFiles(contents), async (file) => {
+    const path = resolve(directory, file);
+    return parseComposeFile(path, await read(path), lookup);
+  });
+}
+
+/** Compose prints a dollar as `$$`, so that its output is a compose file again. */
+function unescapeDollars(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('$$', '$');
+  if (Array.isArray(value)) return value.map(unescapeDollars);
+  if (isMapping(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unescapeDollars(item)]));
+  return value;
+}
+
+/** Relative paths in compose files, and `.env`, are those of the first file's directory, also in a second file elsewhere. */
+export function projectDirectoryOf(files: readonly string[]): string {
+  return dirname(files[0] ?? '.');
+}
+
+/**
+ * The variables of `.env` beside the first compose file, or of the env files given in its place. Throws `env-file-missing` for a file that
+ * was asked for, `env-file-invalid`.
+ */
+export async function readEnvFiles(
+  dialect: Pick<Dialect, 'runtime'>,
+  project: Pick<ProjectArguments, 'files' | 'envFiles'>,
+  environment: Environment,
+): Promise<Record<string, string>> {
+  const style: EnvFileStyle = dialect.runtime === 'podman' ? 'python-dotenv' : 'compose';
+  const values: Record<string, string> = {};
+  const given = project.envFiles.length > 0;
+  for (const file of given ? project.envFiles : [join(projectDirectoryOf(project.files), '.env')]) {
+    let text: string;
+    try {
+      text = await readFile(file, 'utf8');
+    } catch (error) {
+      if (!given && (error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw new CaretakerError('env-file-missing', `failed to read the env file ${file}: ${messageOf(error)}`, {
+        hint: 'Check the path and that the user who runs this may read the file.',
+        input: 'env-files',
+        cause: error,
+      });
+    }
+    Object.assign(
+      values,
+      parseEnvFile(file, text, (name) => environment[name] ?? values[name], style),
+    );
+  }
+  return values;
+}
+
+/** What a `${NAME}` is worth: the process environment before `.env`, but the other way round in podman-compose 1.0.3. */
+export function variablesOf(
+  dialect: Pick<Dialect, 'capabilities'>,
+  envFile: Readonly<Record<string, string>>,
+  environment: Environment,
+  projectName: string,
+): Lookup {
+  return (name) => {
+    if (name === 'COMPOSE_PROJECT_NAME') return projectName;
+    return dialect.capabilities.envFiles === 'none'
+      ? (envFile[name] ?? environment[name])
+      : (environment[name] ?? envFile[name]);
+  };
+}
+
+/**
+ * Profiles that each service asks for, from the files as they are written. For choosing profiles before a dialect is asked for its model,
+ * which shows the services of active profiles only.
+ */
+export async function readProfiles(files: readonly string[]): Promise<Map<string, readonly string[]>> {
+  const result = new Map<string, readonly string[]>();
+  for (const file of files) {
+    for (const [name, service] of Object.entries(
+      asMapping(parseComposeFile(file, await read(file), null)['services']),
+    )) {
+      const profiles = asList(asMapping(service)['profiles']).map(textOf);
+      result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
+    }
+  }
+  return result;
+}
+
+/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
+export async function filesOfModel(files: readonly string[], lookup: Lookup): Promise<string[]> {
+  const directory = projectDirectoryOf(files);
+  const all = new Set<string>();
+  const visit = async (file: string, base: string): Promise<void> => {
+    if (all.has(file)) return;
+    all.add(file);
+    const content = parseComposeFile(file, await read(file), null);
+    const fill = (path: string): string => lenient(path, lookup);
+    for (const entry of asList(content['include'])) {
+      const parts = isMapping(entry) ? entry : { path: entry };
+      const paths = asList(parts['path']).map(textOf);
+      for (const path of paths) {
+        const included = resolve(base, fill(path ?? ''));
+        await visit(included, dirname(included));
+      }
+      for (const path of asList(parts['env_file']).map(textOf)) all.add(resolve(base, fill(path ?? '')));
+    }
+    for (const kind of ['secrets', 'configs']) {
+      for (const entry of Object.values(asMapping(content[kind]))) {
+        const path = textOf(asMapping(entry)['file']);
+        if (path !== undefined) all.add(resolve(base, fill(path)));
+      }
+    }
+    for (const service of Object.values(asMapping(content['services']))) {
+      const fields = asMapping(service);
+      const other = textOf(asMapping(fields['extends'])['file']);
+      if (other !== undefined) {
+        const path = resolve(base, fill(other));
+        await visit(path, dirname(path));
+      }
+      for (const path of envFilesOf(fields)) all.add(resolve(base, fill(path)));
+    }
+  };
+  for (const file of files) await visit(file, directory);
+  return [...all];
+}
+
+/** A list of files must not fail for a variable that only matters elsewhere. */
+function lenient(path: string, lookup: Lookup): string {
+  try {
+    return interpolate(path, lookup);
+  } catch (error) {
+    if (error instanceof InterpolationError) return path;
+    throw error;
+  }
+}
+
+async function read(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CaretakerError('compose-file-missing', `failed to read the compose file ${file}: ${messageOf(error)}`, {
+      hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
+      input: 'compose-files',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BackupSettings } from '../settings/settings.ts';
+import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
+import type { StoredPlace } from './recorder.ts';
+import { dataSources, serversOf, writersOf } from './data.ts';
+import { becomeHealthy, knownServices, runningServices, serveAgain } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+export interface BackupOutcome {
+  readonly captured: CapturedBackup;
+  readonly stored: readonly StoredPlace[];
+}
+
+/**
+ * backup: find the data → copy it while the application serves → verify the copy → store it.
+ * With `consistency=stopped` the services that write stand still while the copy is made, and only then.
+ */
+export async function backup(tools: Tools, settings: BackupSettings): Promise<BackupOutcome> {
+  const { project, recorder, saga } = tools;
+  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+
+  const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+  await recorder.step('Check the stores and the disk', async () => {
+    for (const store of tools.stores) await store.check('write');
+    await checkDisk(sources, project.stateDirectory);
+  });
+
+  const head = (await tools.checkout?.head()) ?? null;
+  try {
+    const capture = (situation: 'serving' | 'quiesced'): Promise<CapturedBackup> =>
+      captureBackup(tools, { sources, left, situation, reason: 'backup', head, directory });
+
+    let captured: CapturedBackup;
+    if (settings.consistency === 'online' || !(await project.running())) {
+      captured = await capture('serving');
+    } else {
+      const servers = serversOf(sources);
+      const running = await runningServices(project);
+      const resting = (await writersOf(project, sources)).filter(
+        (service) => running.includes(service) && !servers.includes(service),
+      );
+      const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project) });
+      await recorder.step('Stop the services that write', () =>
+        saga.step('stop writers', { undo }, async () => {
+          recorder.away();
+          await project.stop(resting);
+        }),
+      );
+      captured = await capture('quiesced');
+      await recorder.step('Start them again', () =>
+        saga.step('start writers', { undo: null }, () => project.start(resting)),
+      );
+      await becomeHealthy(tools, settings);
+    }
+
+    const stored: StoredPlace[] = [];
+    for (const store of tools.stores) stored.push(await storeBackup(tools, captured, store));
+    await saga.commit([]);
+    return { captured, stored };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

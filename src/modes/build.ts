@@ -1,0 +1,40 @@
+import { CaretakerError } from '../errors.ts';
+import type { UpdateSettings } from '../settings/settings.ts';
+import type { Tools } from './tools.ts';
+
+/**
+ * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
+ * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all).
+ */
+export async function prepareImages(tools: Tools, settings: UpdateSettings): Promise<void> {
+  const { build } = settings;
+  const { engine } = tools.project;
+  if (build.kind === 'command') return buildByCommand(tools, settings, build.command);
+  if (engine === null || build.kind === 'none') return;
+  const { compose, runtime } = engine;
+  const { services } = await compose.model();
+  if (build.kind === 'pull') return compose.pull();
+  const built = services.filter((service) => service.build).map(({ name }) => name);
+  if (built.length > 0) await compose.build(built);
+  if (build.kind === 'compose') return;
+  const absent: string[] = [];
+  for (const { name, image, build: builds } of services) {
+    if (!builds && image !== null && (await runtime.imageId(image)) === null) absent.push(name);
+  }
+  if (absent.length > 0) await compose.pull(absent);
+}
+
+async function buildByCommand(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
+  const { exitCode, tail } = await tools.runAuthorCommand(command, {
+    cwd: settings.sourceDirectory ?? tools.project.directory,
+    onLine: (line) => tools.log.info(line),
+    timeoutMs: settings.buildTimeoutMs,
+    signal: tools.signal,
+  });
+  if (exitCode !== 0) {
+    throw new CaretakerError('build-failed', `the build command ended with code ${exitCode}: ${command}`, {
+      input: 'build',
+      hint: `Its last lines were:\n${tail}`,
+    });
+  }
+}

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { renderInstructions } from '../archive/instructions.ts';
+import { parseManifest, SCHEMA, type Manifest, type Part } from '../archive/manifest.ts';
+import { backupName, instructionsFile, manifestFile, partFile } from '../archive/names.ts';
+import { verifyPart, writePart, writeText } from '../archive/parts.ts';
+import type { Source, Situation } from '../sources/source.ts';
+import type { LocalFile, Store } from '../stores/store.ts';
+import type { Head } from '../code/git.ts';
+import { CaretakerError } from '../errors.ts';
+import { readText } from '../system/files.ts';
+import { freeBytes } from '../system/disk.ts';
+import { hostName } from '../system/identity.ts';
+import type { StoredPlace } from './recorder.ts';
+import type { Tools } from './tools.ts';
+
+/** A backup on the local disk, whole and verified, that no store has yet. */
+export interface CapturedBackup {
+  readonly manifest: Manifest;
+  readonly directory: string;
+  /** In the order in which a store must get them: parts, RESTORE.md, the manifest last. */
+  readonly files: readonly LocalFile[];
+}
+
+export interface CaptureRequest {
+  readonly sources: readonly Source[];
+  readonly left: Manifest['left'];
+  readonly situation: Situation;
+  readonly reason: Manifest['reason'];
+  /** The version whose data these are: during an update not what is checked out. */
+  readonly head: Head | null;
+  /** A new directory below the state directory; removed by whoever asked, in success and failure. */
+  readonly directory: string;
+}
+
+/** Refuses before anything is stopped when the disk can't hold what is about to be written. `disk-full`. */
+export async function checkDisk(sources: readonly Source[], directory: string): Promise<void> {
+  const estimates = await Promise.all(sources.map((source) => source.estimate()));
+  const needed = estimates.reduce((sum, bytes) => sum + bytes, 0);
+  const free = await freeBytes(directory);
+  if (free < needed) {
+    throw new CaretakerError(
+      'disk-full',
+      `failed to begin: ${directory} has ${free} bytes free, and the data to be copied holds ${needed} bytes before compression`,
+      { hint: 'Free some space on that filesystem, or remove old backups with the folder store’s retention.' },
+    );
+  }
+}
+
+/**
+ * Takes one backup of all sources into a local directory: databases first and files after them, so that no row refers to a file
+ * that the backup lacks. Every part is written, fsynced, then read back whole: digest, decompression, the tar's structure.
+ */
+export async function captureBackup(tools: Tools, request: CaptureRequest): Promise<CapturedBackup> {
+  const { project, log } = tools;
+  const createdAt = tools.clock.now();
+  const name = backupName(project.name, createdAt);
+  await mkdir(request.directory, { recursive: true, mode: 0o700 });
+
+  const parts: Part[] = [];
+  for (const source of request.sources) {
+    parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(tools, source, request, name)));
+  }
+
+  const draft: Omit<Manifest, 'instructions'> = {
+    schema: SCHEMA,
+    name,
+    createdAt: createdAt.toISOString(),
+    reason: request.reason,
+    project: project.name,
+    projectDirectory: project.directory,
+    host: hostName(),
+    caretaker: tools.caretaker,
+    ...(await deployment(tools, request.head)),
+    ownership: project.files.way,
+    encryption: null,
+    parts,
+    left: request.left,
+  };
+  const instructions = await writeText(request.directory, instructionsFile(name), renderInstructions(draft));
+  const manifest: Manifest = {
+    ...draft,
+    instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
+  };
+  const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
+  const manifestLocal = await writeText(request.directory, manifestFile(name), manifestText);
+
+  await tools.recorder.step('Verify the backup', async () => {
+    for (const part of parts) {
+      for (const file of part.files) {
+        await verifyPart(path.join(request.directory, file.file), file);
+        log.info(`${file.file}: digest, compression and archive are whole`);
+      }
+    }
+  });
+
+  const partFiles = parts.flatMap((part) =>
+    part.files.map(({ file, bytes, sha256 }) => ({
+      path: path.join(request.directory, file),
+      name: file,
+      bytes,
+      sha256,
+    })),
+  );
+  return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
+}
+
+async function capturePart(tools: Tools, source: Source, request: CaptureRequest, name: string): Promise<Part> {
+  tools.log.info(source.describe());
+  tools.signal.throwIfAborted();
+  const start = tools.clock.monotonic();
+  const total = await source.estimate();
+  const capture = await source.capture(request.situation);
+  try {
+    const files = [];
+    for (const stream of capture.streams) {
+      files.push(
+        await writePart({
+          directory: request.directory,
+          file: partFile(name, source.name, stream.suffix),
+          stream: stream.open(),
+          onProgress: (bytes) => tools.log.progress(source.name, bytes, total),
+          signal: tools.signal,
+        }),
+      );
+    }
+    return {
+      name: source.name,
+      kind: source.kind,
+      method: source.method,
+      files,
+      consistency: capture.consistency,
+      origin: source.origin,
+      seconds: (tools.clock.monotonic() - start) / 1000,
+      ...capture.facts,
+    };
+  } finally {
+    await capture.finish();
+  }
+}
+
+/** What is deployed now: code, engine, images. */
+async function deployment(
+  tools: Tools,
+  head: Head | null,
+): Promise<Pick<Manifest, 'version' | 'engine' | 'platform' | 'images'>> {
+  const { engine } = tools.project;
+  const containers = await tools.project.containers();
+  return {
+    version: { commit: head?.commit ?? null, tag: head?.tag ?? null, describe: head?.describe ?? null },
+    engine: engine && {
+      runtime: engine.runtime.name,
+      version: engine.runtime.version,
+      dialect: `${engine.compose.dialect.name} ${engine.compose.dialect.version}`,
+      rootless: engine.runtime.rootless,
+    },
+    platform: (await engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
+    images: await Promise.all(
+      containers
+        .filter((container) => !container.oneOff)
+        .map(async (container) => ({
+          service: container.service,
+          name: container.imageName,
+          id: container.imageId,
+          digests: (await engine?.runtime.imageDigests(container.imageId)) ?? [],
+        })),
+    ),
+  };
+}
+
+/** Puts a captured backup into one store, the manifest last. */
+export async function storeBackup(tools: Tools, captured: CapturedBackup, store: Store): Promise<StoredPlace> {
+  return tools.recorder.step(`Store in ${store.name}`, async () => {
+    const ids: string[] = [];
+    let url: string | undefined;
+    for (const file of captured.files) {
+      tools.signal.throwIfAborted();
+      const stored = await store.put(file);
+      if (stored.id !== undefined) ids.push(stored.id);
+      url = stored.url;
+      tools.log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
+    }
+    return { name: store.name, kind: store.kind, url, ids };
+  });
+}
+
+/** A backup that a folder on this host holds, as it was captured. Throws `store-missing` where it is not there. */
+export async function capturedIn(directory: string, name: string): Promise<CapturedBackup> {
+  const file = manifestFile(name);
+  const text = await readText(path.join(directory, file));
+  if (text === null) throw new CaretakerError('store-missing', `there is no backup ${name} in ${directory}`);
+  const manifest = parseManifest(JSON.parse(text));
+  const local = (entry: { file: string; bytes: number; sha256: string }): LocalFile => ({
+    path: path.join(directory, entry.file),
+    name: entry.file,
+    bytes: entry.bytes,
+    sha256: entry.sha256,
+  });
+  const own = { file, bytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') };
+  return {
+    manifest,
+    directory,
+    files: [...manifest.parts.flatMap(({ files }) => files), manifest.instructions, own].map(local),
+  };
+}

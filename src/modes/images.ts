@@ -1,0 +1,66 @@
+import type { Project } from '../project/project.ts';
+
+/** A name and the image it stood for before the update; null where it stood for none. Plain data for the journal. */
+export interface ImageName {
+  readonly name: string;
+  readonly id: string;
+}
+
+// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
+const protection = (project: string): string => `localhost/compose-caretaker/protected:${project}.`;
+
+/**
+ * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
+ * can't take away the way back. Answers with the names to put back on failure.
+ */
+export async function protectImages(project: Project, run: string): Promise<readonly ImageName[]> {
+  if (project.engine === null) return [];
+  const { runtime } = project.engine;
+  const names: ImageName[] = [];
+  for (const { service, imageId, imageName, oneOff } of await project.containers()) {
+    if (oneOff || names.some(({ name }) => name === imageName)) continue;
+    await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
+    // A name by digest can't be moved, and an image without a name has none to go back to.
+    if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
+      names.push({ name: imageName, id: imageId });
+  }
+  return names;
+}
+
+/** Puts the old names back where a build or a pull moved them. */
+export async function imagesBack(project: Project, names: readonly ImageName[]): Promise<void> {
+  if (project.engine === null) return;
+  const { runtime } = project.engine;
+  for (const { name, id } of names) {
+    if ((await runtime.imageId(name)) !== id) await runtime.tag(id, name);
+  }
+}
+
+/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
+export async function dropProtections(project: Project, keep: number): Promise<void> {
+  if (project.engine === null) return;
+  const { runtime } = project.engine;
+  const names = await runtime.imageNames(protection(project.name));
+  const runOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
+  const runs = [...new Set(names.map(runOf))].sort();
+  const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
+  for (const name of names) if (old.has(runOf(name))) await runtime.untag(name);
+}
+
+/** Services whose running image is not the one that their name in the compose file stands for now. */
+export async function changedImages(
+  project: Project,
+): Promise<{ service: string; name: string; from: string; to: string }[]> {
+  if (project.engine === null) return [];
+  const { runtime, compose } = project.engine;
+  const containers = await project.containers();
+  const changes: { service: string; name: string; from: string; to: string }[] = [];
+  for (const { name: service, image } of (await compose.model()).services) {
+    const running = containers.find((container) => container.service === service && !container.oneOff);
+    if (running === undefined) continue;
+    const name = image ?? running.imageName;
+    const to = await runtime.imageId(name);
+    if (to !== null && to !== running.imageId) changes.push({ service, name, from: running.imageId, to });
+  }
+  return changes;
+}

@@ -1,0 +1,47 @@
+import type { StoredBackup } from '../stores/store.ts';
+import { parseManifest } from '../archive/manifest.ts';
+import { CaretakerError } from '../errors.ts';
+import type { Tools } from './tools.ts';
+
+export interface ListedBackup extends StoredBackup {
+  readonly store: string;
+  readonly reason: string;
+  readonly version: string | null;
+  readonly parts: readonly string[];
+  /** Set when the manifest can't be read: the backup is listed all the same, so that nobody relies on it. */
+  readonly problem: string | undefined;
+}
+
+/** list: every complete backup of the project in every store, newest first. */
+export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): Promise<readonly ListedBackup[]> {
+  const listed: ListedBackup[] = [];
+  for (const store of [...tools.stores, tools.local]) {
+    await store.check('read');
+    for (const backup of await store.list(tools.project.name)) {
+      const row = { ...backup, store: store.name };
+      try {
+        const manifest = parseManifest(await store.readManifest(backup));
+        const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
+        const { tag, describe, commit } = manifest.version;
+        listed.push({
+          ...row,
+          bytes,
+          reason: manifest.reason,
+          version: tag ?? describe ?? commit,
+          parts: manifest.parts.map(({ name }) => name),
+          problem: undefined,
+        });
+      } catch (error) {
+        if (!(error instanceof CaretakerError)) throw error;
+        listed.push({
+          ...row,
+          reason: 'unknown',
+          version: null,
+          parts: [],
+          problem: `${error.code}: ${error.message}`,
+        });
+      }
+    }
+  }
+  return listed.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
+}

@@ -1,0 +1,77 @@
+import type { HealthReport } from '../health/health.ts';
+import type { Log } from '../report/log.ts';
+import type { Clock } from '../system/clock.ts';
+
+export interface RecordedStep {
+  readonly name: string;
+  readonly seconds: number;
+  readonly outcome: 'done' | 'failed';
+}
+
+/** A store that has the backup now. */
+export interface StoredPlace {
+  readonly name: string;
+  readonly kind: 'artifact' | 'folder';
+  readonly url: string | undefined;
+  /** The artifacts' ids, for artifacts. */
+  readonly ids: readonly string[];
+}
+
+/** Times what a mode does and when the application was away, for the report. */
+export class Recorder {
+  readonly steps: RecordedStep[] = [];
+  readonly warnings: string[] = [];
+  readonly stored: StoredPlace[] = [];
+  safetyBackup: string | undefined;
+  health: HealthReport | undefined;
+  /** The last log lines of the services that were not well when the run failed, before anything was undone. */
+  lastWords: readonly { readonly service: string; readonly state: string; readonly text: string }[] | undefined;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #awaySince: number | undefined;
+  #awayMs = 0;
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** Runs one step in a log group of its own and notes how long it took. */
+  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const start = this.#clock.monotonic();
+    const note = (outcome: RecordedStep['outcome']): void => {
+      this.steps.push({ name, seconds: (this.#clock.monotonic() - start) / 1000, outcome });
+    };
+    try {
+      const value = await this.#log.group(name, work);
+      note('done');
+      return value;
+    } catch (error) {
+      note('failed');
+      throw error;
+    }
+  }
+
+  warn(line: string): void {
+    this.warnings.push(line);
+    this.#log.warn(line);
+  }
+
+  /** The first service is about to be stopped. A second call changes nothing. */
+  away(): void {
+    this.#awaySince ??= this.#clock.monotonic();
+  }
+
+  /** Health passed first so many seconds ago: waiting for it to last is no downtime. */
+  serving(secondsAgo = 0): void {
+    if (this.#awaySince === undefined) return;
+    this.#awayMs += Math.max(0, this.#clock.monotonic() - secondsAgo * 1000 - this.#awaySince);
+    this.#awaySince = undefined;
+  }
+
+  /** Seconds from the first stop to the first passed health, as far as they are over; undefined where nothing was stopped. */
+  get downtimeSeconds(): number | undefined {
+    const open = this.#awaySince === undefined ? 0 : this.#clock.monotonic() - this.#awaySince;
+    return this.#awayMs + open === 0 ? undefined : (this.#awayMs + open) / 1000;
+  }
+}

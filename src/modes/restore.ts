@@ -1,0 +1,197 @@
+import path from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { readPart, verifyPart } from '../archive/parts.ts';
+import type { Manifest, Part, PartFile } from '../archive/manifest.ts';
+import { CaretakerError } from '../errors.ts';
+import type { Swap } from '../runtimes/host-files.ts';
+import type { RestoreSettings } from '../settings/settings.ts';
+import type { Source } from '../sources/source.ts';
+import { sourceForPart } from '../sources/sources.ts';
+import type { Store } from '../stores/store.ts';
+import { freeBytes } from '../system/disk.ts';
+import { chooseBackup, type ChosenBackup } from './choose.ts';
+import { sourceDeps, writersOf } from './data.ts';
+import { becomeHealthy, knownServices, runningServices, serveAgain, withDependents } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+export interface RestoreOutcome {
+  readonly chosen: ChosenBackup;
+  readonly parts: readonly string[];
+}
+
+/** One part on its way: where its bytes lie now, and what makes it live. */
+export interface StagedPart {
+  readonly part: Part;
+  readonly source: Source;
+  readonly swaps: readonly Swap[];
+}
+
+/**
+ * restore: choose → confirm → fetch all and verify → unpack beside the live data → stop → swap by renames → start → health → commit →
+ * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
+ * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
+ */
+export async function restore(
+  tools: Tools,
+  settings: RestoreSettings,
+  openFolder: (directory: string) => Store,
+): Promise<RestoreOutcome> {
+  const { project, recorder, saga } = tools;
+  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
+
+  const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
+  const parts = chooseParts(chosen.manifest, settings.only);
+  confirm(tools, settings, chosen.manifest);
+  const sources = new Map<string, Source>();
+  for (const part of parts) sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+
+  try {
+    await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
+
+    const serving = await runningServices(project);
+    const known = await knownServices(project);
+    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'start', known }) }, () =>
+      Promise.resolve(),
+    );
+
+    const staged: StagedPart[] = [];
+    for (const part of parts) {
+      const source = sources.get(part.name) as Source;
+      const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () =>
+        saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run: tools.run } } }, () =>
+          source.stage(part, partReader(directory), tools.run),
+        ),
+      );
+      staged.push({ part, source, swaps });
+    }
+
+    const resting = await withDependents(project, await writersOf(project, [...sources.values()]));
+    await recorder.step('Stop the services that use the data', () =>
+      saga.step('stop', { undo: null }, async () => {
+        recorder.away();
+        await project.stop(resting);
+      }),
+    );
+    await recorder.step('Swap the data', () => swapAll(tools, staged));
+    await loadAll(tools, staged, directory, (part, work) =>
+      recorder.step(`Load ${part.name}`, () =>
+        saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
+      ),
+    );
+    await recorder.step('Start', () =>
+      saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () =>
+        startProject(tools, serving.length > 0 ? resting : undefined),
+      ),
+    );
+    await becomeHealthy(tools, settings);
+    await saga.commit([
+      { action: 'keep-aside', data: { parts: staged.map(({ part, swaps }) => ({ part, swaps })), run: tools.run } },
+      { action: 'tidy', data: { keepLocal: settings.keepLocal } },
+    ]);
+    return { chosen, parts: parts.map(({ name }) => name) };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
+function chooseParts(manifest: Manifest, only: readonly string[]): readonly Part[] {
+  if (only.length === 0) return manifest.parts.filter(({ kind }) => kind !== 'project-files');
+  const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
+  if (unknown.length > 0) {
+    throw new CaretakerError('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
+      input: 'only',
+      hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  return manifest.parts.filter(({ name }) => only.includes(name));
+}
+
+function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): void {
+  const { project, recorder } = tools;
+  if (settings.confirm !== project.name) {
+    throw new CaretakerError(
+      'not-confirmed',
+      `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`,
+      {
+        input: 'confirm',
+        hint: `Set confirm to the project's name: ${project.name}`,
+      },
+    );
+  }
+  if (manifest.project !== project.name) {
+    recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
+  }
+}
+
+async function fetchParts(
+  tools: Tools,
+  chosen: ChosenBackup,
+  parts: readonly Part[],
+  directory: string,
+): Promise<void> {
+  const files = parts.flatMap((part) => part.files);
+  const needed = files.reduce((sum, file) => sum + file.bytes + file.rawBytes, 0);
+  const free = await freeBytes(tools.project.stateDirectory);
+  if (free < needed) {
+    throw new CaretakerError(
+      'disk-full',
+      `failed to begin: fetching and unpacking ${chosen.manifest.name} takes ${needed} bytes, and ${free} are free`,
+      {
+        hint: 'Free some space, or restore part by part with "only".',
+      },
+    );
+  }
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const file of files) {
+    tools.signal.throwIfAborted();
+    const target = path.join(directory, file.file);
+    await chosen.store.fetch(chosen.backup, file, target);
+    await verifyPart(target, file);
+    tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
+  }
+}
+
+export function partReader(directory: string): (file: PartFile) => AsyncIterable<Uint8Array> {
+  return (file) => readPart(path.join(directory, file.file), file);
+}
+
+/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
+export function inSwapOrder(staged: readonly StagedPart[]): readonly Swap[] {
+  const swaps = staged.flatMap(({ swaps }) => swaps);
+  return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
+}
+
+async function swapAll(tools: Tools, staged: readonly StagedPart[]): Promise<void> {
+  for (const swap of inSwapOrder(staged)) {
+    tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
+    await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () =>
+      tools.project.files.swap(swap),
+    );
+  }
+}
+
+/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
+export async function loadAll(
+  tools: Tools,
+  staged: readonly StagedPart[],
+  directory: string,
+  around: (part: Part, work: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  for (const { part, source } of staged) {
+    const { server } = source;
+    if (!source.loads || server === undefined) continue;
+    await around(part, async () => {
+      await startProject(tools, [server]);
+      await source.load?.(part, partReader(directory));
+    });
+  }
+}
+
+/** Starts the containers that are there; brings the project up where it has none. */
+export async function startProject(tools: Tools, services: readonly string[] | undefined): Promise<void> {
+  const { project } = tools;
+  const present = new Set((await project.containers()).map(({ service }) => service));
+  const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+  await (services !== undefined && complete ? project.start(services) : project.up(services));
+}

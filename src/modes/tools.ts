@@ -1,0 +1,31 @@
+import type { Checkout } from '../code/git.ts';
+import type { Probe } from '../health/health.ts';
+import type { Project } from '../project/project.ts';
+import type { Log } from '../report/log.ts';
+import type { Saga } from '../safety/saga.ts';
+import type { Store } from '../stores/store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { RunAuthorCommand } from '../system/author-command.ts';
+import type { Recorder } from './recorder.ts';
+
+/** Everything that a mode acts through, wired by run.ts. */
+export interface Tools {
+  readonly project: Project;
+  /** The git clone that the code comes from; null where there is none. */
+  readonly checkout: Checkout | null;
+  /** Where backups go and come from, as the user listed them. */
+  readonly stores: readonly Store[];
+  /** `.caretaker/safety`: what was taken before an update or a restore stays on this host. */
+  readonly local: Store;
+  readonly probes: readonly Probe[];
+  readonly saga: Saga;
+  readonly recorder: Recorder;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly runAuthorCommand: RunAuthorCommand;
+  readonly signal: AbortSignal;
+  /** Unique among the runs on this host; part of the names of everything temporary. */
+  readonly run: string;
+  /** The caretaker's own version, for manifests. */
+  readonly caretaker: string;
+}

@@ -1,0 +1,151 @@
+import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import type { Snapshot } from '../code/git.ts';
+import { parseManifest, type Part } from '../archive/manifest.ts';
+import { manifestFile } from '../archive/names.ts';
+import { CaretakerError } from '../errors.ts';
+import type { Actions } from '../safety/actions.ts';
+import type { Swap } from '../runtimes/host-files.ts';
+import { sourceForPart } from '../sources/sources.ts';
+import { readText, writeAtomic } from '../system/files.ts';
+import { keepAside, type AsidePart } from './aside.ts';
+import { capturedIn, storeBackup } from './capture.ts';
+import { sourceDeps } from './data.ts';
+import { dropProtections, imagesBack, type ImageName } from './images.ts';
+import { inSwapOrder, loadAll, partReader, type StagedPart } from './restore.ts';
+import { bringBack, type Patience, type ServeAgain } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
+export function undoActions(tools: () => Tools, patience: Patience): Actions {
+  return {
+    'serve-again': (data) => bringBack(tools(), patience, data as ServeAgain),
+    'code-back': async (data) => {
+      await tools().checkout?.restoreSnapshot(data as Snapshot);
+    },
+    'images-back': (data) => imagesBack(tools().project, data as readonly ImageName[]),
+    'data-back': (data) => dataBack(tools(), data as DataBack),
+    'clean-up': (data) => cleanUp(tools(), data as CleanUp),
+    unswap: (data) => tools().project.files.unswap(data as Swap),
+    unstage: async (data) => {
+      const { part, run } = data as { part: Part; run: string };
+      await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
+    },
+    stop: async (data) => {
+      await tools().project.stop((data as { services: readonly string[] }).services);
+    },
+  };
+}
+
+/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
+export function forwardActions(tools: () => Tools): Actions {
+  return {
+    'store-backup': async (data) => {
+      const { stores, recorder, project } = tools();
+      const captured = await capturedIn(localDirectory(project.stateDirectory), (data as { backup: string }).backup);
+      for (const store of stores) recorder.stored.push(await storeBackup(tools(), captured, store));
+    },
+    'keep-aside': (data) => keepAside(tools(), data as { parts: readonly AsidePart[]; run: string }),
+    tidy: async (data) => {
+      const { keepLocal, keepVersions } = data as { keepLocal: number; keepVersions?: number };
+      const { local, project } = tools();
+      for (const backup of (await local.list(project.name)).slice(keepLocal)) {
+        tools().log.info(`${backup.name}: removed from ${local.name}, which keeps ${keepLocal}`);
+        await local.delete(backup, undefined);
+      }
+      if (keepVersions !== undefined) await dropProtections(project, keepVersions);
+    },
+  };
+}
+
+/** Where safety backups stay. */
+export function localDirectory(stateDirectory: string): string {
+  return path.join(stateDirectory, 'safety');
+}
+
+interface DataBack {
+  /** Name of the safety backup taken before the switch. */
+  readonly backup: string;
+  readonly run: string;
+}
+
+/** `staging/RUN-back.json`: which attempts unpacked something, and, once all is unpacked, the exchanges that put it back. */
+interface BackRecord {
+  readonly attempts: readonly string[];
+  readonly parts: readonly Part[];
+  readonly swaps: readonly (readonly Swap[])[] | null;
+}
+
+const recordFile = (tools: Tools, run: string): string =>
+  path.join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
+
+async function readRecord(tools: Tools, run: string): Promise<BackRecord> {
+  const text = await readText(recordFile(tools, run));
+  return text === null ? { attempts: [], parts: [], swaps: null } : (JSON.parse(text) as BackRecord);
+}
+
+/**
+ * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
+ * killed while it exchanges, it completes the same exchanges: the record tells which.
+ */
+async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> {
+  const { project, log } = tools;
+  await project.stop();
+  const directory = localDirectory(project.stateDirectory);
+  const file = recordFile(tools, run);
+  let record = await readRecord(tools, run);
+  if (record.swaps === null) {
+    const text = await readText(path.join(directory, manifestFile(backup)));
+    if (text === null) {
+      throw new CaretakerError(
+        'safety-backup-missing',
+        `the backup ${backup} taken before the update is not in ${directory}`,
+        {
+          hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
+        },
+      );
+    }
+    const { parts } = parseManifest(JSON.parse(text));
+    const attempt = `${run}-back${record.attempts.length + 1}`;
+    record = { attempts: [...record.attempts, attempt], parts, swaps: null };
+    await writeAtomic(file, JSON.stringify(record));
+    const swaps: (readonly Swap[])[] = [];
+    for (const part of dataParts(parts)) {
+      log.info(`${part.name}: unpacking the data from before the update`);
+      const source = await sourceForPart(part, sourceDeps(tools));
+      swaps.push(await source.stage(part, partReader(directory), attempt));
+    }
+    record = { ...record, swaps };
+    await writeAtomic(file, JSON.stringify(record));
+  }
+  const staged = await stagedOf(tools, record);
+  for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
+  await loadAll(tools, staged, directory, (_name, work) => work());
+}
+
+/** The project's own files go back with the code, not with the data. */
+function dataParts(parts: readonly Part[]): Part[] {
+  return parts.filter(({ kind }) => kind !== 'project-files');
+}
+
+async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]> {
+  const staged: StagedPart[] = [];
+  for (const [index, part] of dataParts(record.parts).entries()) {
+    staged.push({ part, source: await sourceForPart(part, sourceDeps(tools)), swaps: record.swaps?.[index] ?? [] });
+  }
+  return staged;
+}
+
+interface CleanUp {
+  readonly run: string;
+}
+
+/** Undone last, when the old version serves again: what the failed version wrote goes. */
+async function cleanUp(tools: Tools, { run }: CleanUp): Promise<void> {
+  const record = await readRecord(tools, run);
+  for (const { source, swaps } of await stagedOf(tools, record)) {
+    await tools.project.files.remove(swaps.map(({ aside }) => aside));
+    for (const attempt of record.attempts) await source.unstage(attempt);
+  }
+  await rm(recordFile(tools, run), { force: true });
+}

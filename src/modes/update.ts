@@ -1,0 +1,154 @@
+import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import type { Target } from '../code/git.ts';
+import { CaretakerError } from '../errors.ts';
+import { waitHealthy } from '../health/wait.ts';
+import type { UpdateSettings } from '../settings/settings.ts';
+import { prepareImages } from './build.ts';
+import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
+import type { StoredPlace } from './recorder.ts';
+import { dataSources, serversOf, writersOf } from './data.ts';
+import { chooseTarget } from './target.ts';
+import { changedImages, dropProtections, protectImages } from './images.ts';
+import { becomeHealthy, knownServices, noteLastWords, runningServices, serveAgain, withDependents } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+export interface UpdateOutcome {
+  readonly updated: boolean;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly changed: readonly {
+    readonly service: string;
+    readonly name: string;
+    readonly from: string;
+    readonly to: string;
+  }[];
+  readonly captured: CapturedBackup | undefined;
+  readonly stored: readonly StoredPlace[];
+}
+
+/** Versions whose images stay protected: the one before this update, and one more. */
+const PROTECTED_VERSIONS = 2;
+
+/**
+ * update: choose the version and refuse what must not be → code → images, while the old version serves → stop what writes →
+ * verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * table in undo.ts: data back, images back, code back, the old version up and healthy.
+ */
+export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
+  const { project, checkout, recorder, saga } = tools;
+
+  const head = (await checkout?.head()) ?? null;
+  const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
+  const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
+  const unchanged: UpdateOutcome = { updated: false, from, to: from, changed: [], captured: undefined, stored: [] };
+  if (target === 'nothing-new') return unchanged;
+
+  const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+  await recorder.step('Check health, stores and disk before anything is touched', async () => {
+    await refuseUnhealthy(tools, settings);
+    for (const store of tools.stores) await store.check('write');
+    await tools.local.check('write');
+    await checkDisk(sources, project.stateDirectory);
+  });
+
+  const serving = await runningServices(project);
+  const known = await knownServices(project);
+  const modelBefore = JSON.stringify(await project.engine?.compose.model());
+  await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
+  await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known }) }, () =>
+    Promise.resolve(),
+  );
+
+  if (checkout !== null && target !== 'as-it-is') {
+    const snapshot = await checkout.snapshot(target);
+    await recorder.step(`Check out ${target.label}`, () =>
+      saga.step('check out', { undo: { action: 'code-back', data: snapshot } }, () =>
+        checkout.checkout(target, settings.allow),
+      ),
+    );
+  }
+  const names = await protectImages(project, tools.run);
+  await recorder.step('Build or pull the images while the old version serves', () =>
+    saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)),
+  );
+
+  const changed = await changedImages(project);
+  const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
+  if (project.engine !== null && changed.length === 0 && !modelChanged) {
+    if (target === 'as-it-is') {
+      await dropProtections(project, PROTECTED_VERSIONS);
+      await saga.commit([]);
+      return unchanged;
+    }
+    recorder.warn(
+      `${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`,
+    );
+  }
+
+  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+  try {
+    const servers = serversOf(sources);
+    const resting = (
+      await withDependents(
+        project,
+        (await writersOf(project, sources)).filter((service) => !servers.includes(service)),
+      )
+    ).filter((service) => !servers.includes(service));
+    await recorder.step('Stop the services that write', () =>
+      saga.step('stop writers', { undo: null }, async () => {
+        recorder.away();
+        await project.stop(resting);
+      }),
+    );
+    const situation = serving.length === 0 ? 'stopped' : 'quiesced';
+    const captured = await captureBackup(tools, { sources, left, situation, reason: 'before-update', head, directory });
+    await storeBackup(tools, captured, tools.local);
+
+    await recorder.step('Switch to the new version', () =>
+      saga.step(
+        'switch',
+        { undo: { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } } },
+        () => bringUp(tools),
+      ),
+    );
+    await becomeHealthy(tools, settings);
+    await saga.commit([
+      { action: 'store-backup', data: { backup: captured.manifest.name } },
+      { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+    ]);
+    return { updated: true, from, to: labelOf(target), changed, captured, stored: recorder.stored };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
+async function bringUp(tools: Tools): Promise<void> {
+  try {
+    await tools.project.up();
+  } catch (error) {
+    await noteLastWords(tools);
+    throw error;
+  }
+}
+
+function labelOf(target: Target | 'as-it-is'): string {
+  return target === 'as-it-is' ? 'the images’ newest versions' : target.label;
+}
+
+/** An update of an application that is ill already can't tell its own failure from the old one. */
+async function refuseUnhealthy(tools: Tools, settings: UpdateSettings): Promise<void> {
+  if (settings.allow.includes('unhealthy') || !(await tools.project.running())) return;
+  const report = await waitHealthy(tools.probes, {
+    ...tools,
+    timeoutMs: Math.min(settings.healthTimeoutMs, 60_000),
+    settleMs: 0,
+  });
+  if (report.healthy) return;
+  const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
+  throw new CaretakerError('unhealthy-before', `the application is not healthy before the update: ${seen.join('; ')}`, {
+    input: 'allow',
+    hint: 'Mend it first, or add "unhealthy" to allow if the update is the mending.',
+  });
+}

@@ -1,0 +1,137 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { openCheckout, type Checkout } from './code/git.ts';
+import type { GitToken } from './code/git-command.ts';
+import { commandProbe } from './health/command.ts';
+import type { Probe } from './health/health.ts';
+import { httpProbe } from './health/http.ts';
+import { publishedPortProbes } from './health/published-ports.ts';
+import { localDirectory } from './modes/undo.ts';
+import { createCommandProject } from './project/command-project.ts';
+import { discoverProject } from './project/discover.ts';
+import type { Project } from './project/project.ts';
+import type { Log } from './report/log.ts';
+import { detectRuntimes } from './runtimes/detect.ts';
+import { createHostFiles } from './runtimes/host-files-ways.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import type { HostFiles } from './runtimes/host-files.ts';
+import type { Settings } from './settings/settings.ts';
+import { createFolderStore } from './stores/folder.ts';
+import { openStore } from './stores/stores.ts';
+import type { Store } from './stores/store.ts';
+import { runAuthorCommand } from './system/author-command.ts';
+import { nodeProcesses } from './system/node-processes.ts';
+import { systemClock } from './system/system-clock.ts';
+
+/** What a run acts on, found by looking only: nothing is changed by opening it. */
+export interface Opened {
+  readonly project: Project;
+  readonly checkout: Checkout | null;
+  readonly stores: readonly Store[];
+  readonly local: Store;
+  readonly probes: readonly Probe[];
+  /** A store in any folder, for `backup: /path`. */
+  readonly openFolder: (directory: string) => Store;
+}
+
+export interface World {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
+export async function open(settings: Settings, world: World): Promise<Opened> {
+  const { env, log, signal } = world;
+  const project = await openProject(settings, world);
+  await maskSecrets(project, log);
+  const storeTools = {
+    log,
+    env,
+    githubToken: settings.githubToken,
+    allowPublic: settings.mode !== 'list' && settings.allow.includes('public-artifacts'),
+    clock: systemClock,
+    signal,
+  };
+  const openFolder = (directory: string): Store => createFolderStore({ directory, log });
+  const local = createFolderStore({
+    directory: localDirectory(project.stateDirectory),
+    name: 'safety backups on this host',
+    log,
+  });
+  const stores = settings.stores.map((store) => openStore(store, storeTools));
+  if (settings.mode === 'list') return { project, checkout: null, stores, local, probes: [], openFolder };
+
+  const checkout = await openCheckout(
+    settings.sourceDirectory ?? project.directory,
+    { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) },
+    { named: settings.sourceDirectory !== undefined },
+  );
+  return { project, checkout, stores, local, probes: await probesFor(settings, project, signal), openFolder };
+}
+
+async function openProject(settings: Settings, { env, log }: World): Promise<Project> {
+  const hostFiles = (runtime: Runtime | null): Promise<HostFiles> =>
+    createHostFiles({
+      processes: nodeProcesses,
+      runtime,
+      node: process.execPath,
+      agent: agentPath(),
+      root: process.getuid?.() === 0,
+    });
+  const { commands } = settings;
+  if (commands !== undefined) {
+    const { start: startCommand, stop: stopCommand, status: statusCommand } = commands;
+    const directory = await realpath(settings.projectDirectory);
+    return createCommandProject(
+      { directory, name: settings.projectName, startCommand, stopCommand, statusCommand },
+      { run: runAuthorCommand, files: await hostFiles(null), log },
+    );
+  }
+  return discoverProject(
+    { ...settings, directory: settings.projectDirectory },
+    {
+      processes: nodeProcesses,
+      log,
+      clock: systemClock,
+      environment: env,
+      runtimes: () => detectRuntimes(nodeProcesses),
+      hostFiles,
+    },
+  );
+}
+
+/** The agent beside this very program: dist/agent for the bundles, src/agent.ts for the sources. */
+function agentPath(): string {
+  const program = process.argv[1] ?? '';
+  const name = program.endsWith('.ts') ? 'agent.ts' : '../agent/index.js';
+  return path.resolve(path.dirname(program), name);
+}
+
+/** Whatever a container, a build or a database prints: the application's secrets stay out of the log. */
+async function maskSecrets(project: Project, log: Log): Promise<void> {
+  for (const { env } of await project.containers()) {
+    for (const [name, value] of Object.entries(env)) {
+      if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6) log.mask(value);
+    }
+  }
+}
+
+async function probesFor(
+  settings: Exclude<Settings, { mode: 'list' }>,
+  project: Project,
+  signal: AbortSignal,
+): Promise<Probe[]> {
+  const states: Probe = { name: 'services', check: () => project.look() };
+  const told = settings.health.map((probe) =>
+    probe.type === 'http'
+      ? httpProbe({ ...probe, signal })
+      : commandProbe({ run: probe.run, cwd: project.directory, runAuthorCommand, signal }),
+  );
+  return [states, ...told, ...(told.length > 0 ? [] : await publishedPortProbes(await project.containers()))];
+}
+
+function tokenFor(token: string | undefined, env: World['env']): { token?: GitToken } {
+  const serverUrl = env['GITHUB_SERVER_URL'] ?? 'https://github.com';
+  return token === undefined ? {} : { token: { value: token, serverUrl } };
+}

@@ -1,0 +1,64 @@
+import type { RunReport } from './run-report.ts';
+import { formatBytes, formatSeconds } from './units.ts';
+
+export const marks: Readonly<Record<RunReport['outcome'], string>> = {
+  done: '✅',
+  'no-op': '✅',
+  refused: '🛑',
+  failed: '❌',
+  'rolled-back': '↩️',
+  'rollback-failed': '🚨',
+};
+
+const nouns: Readonly<Record<RunReport['mode'], string>> = {
+  backup: 'Backup',
+  update: 'Update',
+  restore: 'Restore',
+  list: 'List of the backups',
+};
+
+/** One sentence that says how it ended. Plain text. */
+export function headline(report: RunReport): string {
+  const { mode, project, outcome, update, restore, backup, backups } = report;
+  const what = `${nouns[mode]} of ${project}`;
+  switch (outcome) {
+    case 'no-op':
+      return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
+    case 'refused':
+      return `${what} refused: nothing was touched`;
+    case 'failed':
+      return `${what} failed`;
+    case 'rolled-back':
+      return `${what} failed and was rolled back${mode === 'update' ? `: ${update?.from ?? 'the old version'} serves again` : ': the data from before serve again'}`;
+    case 'rollback-failed':
+      return `${what} failed, and so did the way back: ${project} needs you now`;
+    case 'done':
+      break;
+  }
+  switch (mode) {
+    case 'backup':
+      return `${what}${backup === undefined ? ' done' : `: ${formatBytes(backup.bytes)} in ${formatSeconds(report.seconds)}`}`;
+    case 'update':
+      return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+    case 'restore':
+      return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
+    case 'list':
+      return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
+  }
+}
+
+function of(version: string | null | undefined): string {
+  return version ? `: ${version}` : '';
+}
+
+/** What a reader asks next: how long users were without it. Undefined where the mode does not touch it. */
+export function downtimeText({ downtimeSeconds, mode, outcome }: RunReport): string | undefined {
+  if (mode === 'list' || outcome === 'refused' || outcome === 'no-op') return undefined;
+  if (downtimeSeconds === undefined || downtimeSeconds === 0) return 'none: nothing was stopped';
+  return outcome === 'rollback-failed' ? `${formatSeconds(downtimeSeconds)} so far` : formatSeconds(downtimeSeconds);
+}
+
+/** Where nothing of the data was compressed, as stored equals raw. */
+export function sizeText(bytes: number, rawBytes: number): string {
+  return rawBytes === bytes ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(rawBytes)}`;
+}

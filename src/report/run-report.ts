@@ -1,0 +1,82 @@
+import type { Part } from '../archive/manifest.ts';
+import type { HealthReport } from '../health/health.ts';
+import type { ErrorText } from './errors-text.ts';
+
+/**
+ * How a run ended. `no-op`: nothing to do. `refused`: nothing was touched. `failed`: it failed, and what was touched is as it was
+ * (or was only added to). `rolled-back`: something had changed and was put back. `rollback-failed`: the application needs a person.
+ */
+export type Outcome = 'done' | 'no-op' | 'refused' | 'failed' | 'rolled-back' | 'rollback-failed';
+
+export interface ReportedPart {
+  readonly name: string;
+  readonly kind: Part['kind'];
+  readonly method: Part['method'];
+  /** As stored. */
+  readonly bytes: number;
+  readonly rawBytes: number;
+  readonly seconds: number;
+  readonly consistency: Part['consistency'];
+}
+
+/** What a run did, as plain data: the job summary, the terminal's last words and `--json` are made of it. */
+export interface RunReport {
+  readonly mode: 'backup' | 'update' | 'restore' | 'list';
+  readonly project: string;
+  readonly outcome: Outcome;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly steps: readonly { readonly name: string; readonly seconds: number; readonly outcome: 'done' | 'failed' }[];
+  readonly backup?: {
+    readonly name: string;
+    readonly parts: readonly ReportedPart[];
+    readonly stores: readonly {
+      readonly name: string;
+      readonly url?: string | undefined;
+      readonly expiresAt?: string | undefined;
+    }[];
+    readonly bytes: number;
+    readonly rawBytes: number;
+  };
+  /** What was seen and not backed up. */
+  readonly left?: readonly { readonly what: string; readonly why: string }[];
+  readonly update?: {
+    readonly from: string | null;
+    readonly to: string | null;
+    readonly changedServices: readonly string[];
+    readonly images?: readonly { readonly service: string; readonly from: string; readonly to: string }[];
+  };
+  readonly restore?: {
+    readonly backup: string;
+    readonly parts: readonly string[];
+    /** Name of the backup of what was there before. */
+    readonly safetyBackup?: string | undefined;
+  };
+  /** `list`: newest first. */
+  readonly backups?: readonly {
+    readonly name: string;
+    readonly createdAt: string;
+    readonly bytes?: number | undefined;
+    readonly store: string;
+    readonly reason?: string | undefined;
+    readonly version?: string | null | undefined;
+    readonly problem?: string | undefined;
+  }[];
+  readonly downtimeSeconds?: number | undefined;
+  readonly health?: HealthReport | undefined;
+  readonly warnings: readonly string[];
+  readonly error?: ErrorText | undefined;
+  /** Problems found together with the first. */
+  readonly otherErrors?: readonly ErrorText[];
+  /** The last log lines of the services that are not well. Untrusted. */
+  readonly lastWords?: readonly { readonly service: string; readonly state: string; readonly text: string }[];
+  readonly restoreInstructions?: {
+    /** Where the restore workflow is dispatched. */
+    readonly workflowUrl?: string | undefined;
+    /** The command line that restores it on the host. */
+    readonly command?: string | undefined;
+    /** The RESTORE.md beside the backup. */
+    readonly file?: string | undefined;
+  };
+}

@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { CaretakerError, CaretakerErrors } from './errors.ts';
+import { backup } from './modes/backup.ts';
+import { list } from './modes/list.ts';
+import { Recorder } from './modes/recorder.ts';
+import { listSection, sectionsOf, type ModeOutcome } from './modes/report.ts';
+import { restore } from './modes/restore.ts';
+import type { Tools } from './modes/tools.ts';
+import { forwardActions, undoActions } from './modes/undo.ts';
+import { update } from './modes/update.ts';
+import { open, type Opened } from './open.ts';
+import { errorTexts } from './report/errors-text.ts';
+import type { Log } from './report/log.ts';
+import type { Outcome, RunReport } from './report/run-report.ts';
+import { openJournal } from './safety/journal.ts';
+import { acquireLock } from './safety/lock.ts';
+import { recover } from './safety/recovery.ts';
+import { runSaga, type Saga, type SagaOutcome } from './safety/saga.ts';
+import { ensureStateDirectory } from './safety/state-directory.ts';
+import { environmentOf, loadSettings } from './settings/load.ts';
+import { projectDirectoryOf } from './settings/parse.ts';
+import type { Settings } from './settings/settings.ts';
+import type { RawInputs } from './settings/sources.ts';
+import { runAuthorCommand } from './system/author-command.ts';
+import { readText } from './system/files.ts';
+import { killChildren } from './system/live-processes.ts';
+import { systemClock } from './system/system-clock.ts';
+import { VERSION } from './version.ts';
+
+export interface RunRequest {
+  readonly raw: RawInputs;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly inWorkflow: boolean;
+}
+
+export interface RunResult {
+  readonly report: RunReport;
+  readonly artifactIds: readonly string[];
+}
+
+type Acting = Exclude<Settings, { mode: 'list' }>;
+
+/** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
+export async function runCaretaker(request: RunRequest): Promise<RunResult> {
+  const run = new Run(request);
+  return run.perform(async (settings) => {
+    const opened = await open(settings, run.world);
+    run.project = opened.project.name;
+    if (settings.mode === 'list') return listSection(await list(opened));
+    const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
+    return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
+  });
+}
+
+/**
+ * Finishes what a killed run of this project left: what `post` does after every run. Null when there is nothing to do, which is the rule.
+ */
+export async function afterRun(request: RunRequest): Promise<RunResult | null> {
+  const environment = environmentOf({ ...request, cwd: process.cwd() });
+  const directory = projectDirectoryOf(request.raw, environment);
+  if ((await readText(path.join(directory, '.caretaker', 'journal.jsonl'))) === null) return null;
+  const run = new Run(request);
+  return run.perform(async (settings) => {
+    if (settings.mode === 'list') return {};
+    const opened = await open(settings, run.world);
+    run.project = opened.project.name;
+    await run.underLock(opened, settings, () => Promise.resolve(null));
+    return {};
+  });
+}
+
+async function act(tools: Tools, settings: Acting, { openFolder }: Opened): Promise<ModeOutcome> {
+  switch (settings.mode) {
+    case 'backup':
+      return { mode: 'backup', ...(await backup(tools, settings)) };
+    case 'update':
+      return { mode: 'update', ...(await update(tools, settings)) };
+    case 'restore':
+      return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
+  }
+}
+
+class Run {
+  readonly recorder: Recorder;
+  readonly world: { readonly env: RunRequest['env']; readonly log: Log; readonly signal: AbortSignal };
+  project: string;
+  readonly #request: RunRequest;
+  readonly #cancel = new AbortController();
+  readonly #startedAt = systemClock.now();
+  readonly #start = systemClock.monotonic();
+  #saga: SagaOutcome | undefined;
+  #mode: RunReport['mode'];
+  #noOp = false;
+
+  constructor(request: RunRequest) {
+    this.#request = request;
+    this.world = { env: request.env, log: request.log, signal: this.#cancel.signal };
+    this.recorder = new Recorder(request.log, systemClock);
+    const mode = request.raw.values.mode?.text.trim();
+    this.#mode = mode === 'update' || mode === 'restore' || mode === 'list' ? mode : 'backup';
+    const environment = environmentOf({ ...request, cwd: process.cwd() });
+    this.project = path.basename(projectDirectoryOf(request.raw, environment));
+  }
+
+  async perform(work: (settings: Settings) => Promise<Partial<RunReport>>): Promise<RunResult> {
+    const { log } = this.#request;
+    const release = this.#onSignals();
+    try {
+      const settings = loadSettings(this.#request.raw, environmentOf({ ...this.#request, cwd: process.cwd() }));
+      this.#mode = settings.mode;
+      if (settings.githubToken !== undefined) log.mask(settings.githubToken);
+      for (const warning of settings.warnings) this.recorder.warn(warning);
+      return this.#result(await work(settings), undefined);
+    } catch (error) {
+      return this.#result({}, error);
+    } finally {
+      release();
+    }
+  }
+
+  /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
+  async underLock<T extends ModeOutcome | null>(
+    opened: Opened,
+    settings: Acting,
+    work: (tools: Tools) => Promise<T>,
+  ): Promise<T> {
+    const { env, log, signal } = this.world;
+    const { project } = opened;
+    const stateDirectory = await ensureStateDirectory(project.directory);
+    const lock = await acquireLock(stateDirectory, {
+      mode: settings.mode,
+      since: this.#startedAt.toISOString(),
+      ...(env['GITHUB_RUN_ID'] === undefined ? {} : { runUrl: runUrl(env) }),
+    });
+    try {
+      let tools: Tools | undefined;
+      const toolsNow = (): Tools => (tools ??= this.#tools(opened, noSaga));
+      const actions = { undo: undoActions(toolsNow, settings), forward: forwardActions(toolsNow) };
+      const recovered = await recover(stateDirectory, actions, log);
+      if (recovered !== null) {
+        this.recorder.warn(
+          recovered.outcome === 'rolled-back'
+            ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
+            : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`,
+        );
+      }
+      const { run } = this;
+      const outcome = await runSaga(
+        {
+          journal: await openJournal(stateDirectory),
+          undoActions: actions.undo,
+          forwardActions: actions.forward,
+          log,
+          clock: systemClock,
+          run: { run, mode: settings.mode, settings: { composeFiles: project.engine?.compose.files ?? [] } },
+          signal,
+          onOutcome: (saga) => {
+            this.#saga = saga;
+          },
+        },
+        (saga) => {
+          tools = this.#tools(opened, saga);
+          return work(tools);
+        },
+      );
+      this.#noOp = outcome?.mode === 'update' && !outcome.updated;
+      return outcome;
+    } finally {
+      await lock.release();
+      await removeEmptyState(stateDirectory);
+    }
+  }
+
+  /** `20261124t062317z-4f2a`: sorts by time, and fits into the tag of an image. */
+  readonly run = `${this.#startedAt
+    .toISOString()
+    .replaceAll(/[-:]|\.\d+/g, '')
+    .toLowerCase()}-${randomBytes(2).toString('hex')}`;
+
+  #tools(opened: Opened, saga: Saga): Tools {
+    const { log, signal } = this.world;
+    return {
+      ...opened,
+      saga,
+      recorder: this.recorder,
+      log,
+      clock: systemClock,
+      runAuthorCommand,
+      signal,
+      run: this.run,
+      caretaker: VERSION,
+    };
+  }
+
+  #result(sections: Partial<RunReport>, error: unknown): RunResult {
+    const { recorder } = this;
+    const [first, ...others] = error === undefined ? [] : errorTexts(error);
+    const report: RunReport = {
+      mode: this.#mode,
+      project: this.project,
+      outcome: this.#outcome(error),
+      startedAt: this.#startedAt.toISOString(),
+      seconds: (systemClock.monotonic() - this.#start) / 1000,
+      steps: recorder.steps,
+      warnings: recorder.warnings,
+      downtimeSeconds: recorder.downtimeSeconds,
+      health: recorder.health,
+      ...sections,
+      ...(first === undefined ? {} : { error: first, otherErrors: others }),
+      ...(error === undefined || recorder.lastWords === undefined ? {} : { lastWords: recorder.lastWords }),
+    };
+    return { report, artifactIds: recorder.stored.flatMap(({ ids }) => ids) };
+  }
+
+  #outcome(error: unknown): Outcome {
+    if (error === undefined) return this.#noOp ? 'no-op' : 'done';
+    if (error instanceof CaretakerErrors) return 'refused';
+    if (error instanceof CaretakerError && error.code === 'rollback-failed') return 'rollback-failed';
+    switch (this.#saga?.outcome) {
+      case 'rolled-back':
+        return 'rolled-back';
+      case 'failed':
+      case undefined:
+        return 'refused';
+      case 'done':
+      case 'unfinished':
+        return 'failed';
+    }
+  }
+
+  /** A cancelled run ends its children and goes back; `post` and the next run do the rest if this process does not live to. */
+  #onSignals(): () => void {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (this.#cancel.signal.aborted) return;
+      this.#request.log.warn(`${signal}: the run is cancelled, and what it changed is put back`);
+      this.#cancel.abort(new CaretakerError('cancelled', `the run was cancelled by ${signal}`));
+      void killChildren();
+    };
+    for (const name of SIGNALS) process.on(name, onSignal);
+    return () => {
+      for (const name of SIGNALS) process.off(name, onSignal);
+    };
+  }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
+const noSaga: Saga = {
+  step: () => Promise.reject(new TypeError('recovery begins no step')),
+  commit: () => Promise.reject(new TypeError('recovery commits nothing')),
+};
+
+function runUrl(env: RunRequest['env']): string {
+  return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}/actions/runs/${env['GITHUB_RUN_ID'] ?? ''}`;
+}
+
+/** A refused first run must not leave a folder behind. */
+async function removeEmptyState(stateDirectory: string): Promise<void> {
+  const contents = await readdir(stateDirectory, { recursive: true });
+  const ours = ['.gitignore', 'staging', 'backups'];
+  if (contents.every((name) => ours.includes(name))) await rm(stateDirectory, { recursive: true, force: true });
+}

@@ -1,0 +1,286 @@
+import { CaretakerError } from '../errors.ts';
+import type { Argv, Command, Processes, RunOptions, RunResult } from '../system/processes.ts';
+import { lastLines } from '../system/text-tail.ts';
+import { parseContainers, withAlgorithm } from './containers.ts';
+import type { Container, ExecOptions, Runtime, RuntimeName, VolumeInfo } from './runtime.ts';
+
+/** How both engines say that something is not there. */
+const ABSENT = /no such (?:container|image|volume|object)|no container with name or id|image not known/i;
+
+/** How both say that a log cannot be read because the container keeps none. */
+const NO_LOG = /does not support reading|log driver, cannot read logs/i;
+
+/** Words of the engine itself, in the place of those of a program that was to run in a container. */
+const ENGINE_SPEAKS =
+  /^Error(?: response from daemon)?: (?:.*no such container|.*is not running|.*is paused|.*is restarting|no container with|can only create exec|cannot exec|.*container state improper)/im;
+
+/** One command's inspects: a container's are some 10 KB, and the last MiB of an output is all that is kept. */
+const INSPECTED_AT_ONCE = 25;
+
+/** Rounds of stop or remove before it is given up: a container may be restarted, or need another one gone first. */
+export const ROUNDS = 4;
+
+const ANY_CODE: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+
+export interface EngineFacts {
+  readonly name: RuntimeName;
+  readonly version: string;
+  readonly rootless: boolean;
+  readonly platform: string;
+}
+
+/** The engine's program with this user's rights. */
+export interface EngineCommand {
+  /** `action` completes "failed to …". Throws `engine-failed`, and lets `command-timeout` and `cancelled` through. */
+  run(
+    args: readonly string[],
+    action: string,
+    options?: RunOptions & { readonly env?: Command['env'] },
+  ): Promise<RunResult>;
+  /** Likewise; null where the engine says that what it was asked for is not there. */
+  find(args: readonly string[], action: string): Promise<string | null>;
+  command(args: readonly string[], env?: Command['env']): Command;
+}
+
+export function engineCommand(name: RuntimeName, processes: Processes): EngineCommand {
+  // Podman leaves processes of its own behind (the namespace's keeper, conmon), which the runner would end after the job.
+  const command = (args: readonly string[], env: Command['env'] = {}): Command => ({
+    argv: [name, ...args],
+    env: { ...env, ...(name === 'podman' ? { RUNNER_TRACKING_ID: '' } : {}) },
+  });
+
+  async function run(
+    args: readonly string[],
+    action: string,
+    { env, ...options }: RunOptions & { readonly env?: Command['env'] } = {},
+  ): Promise<RunResult> {
+    let result: RunResult;
+    try {
+      result = await processes.run(command(args, env), { ...options, accept: ANY_CODE });
+    } catch (error) {
+      if (error instanceof CaretakerError && ['command-timeout', 'cancelled'].includes(error.code)) throw error;
+      throw engineFailed(name, action, error instanceof Error ? error.message : String(error), error);
+    }
+    if ((options.accept ?? [0]).includes(result.exitCode)) return result;
+    throw engineFailed(name, action, wordsOf(result));
+  }
+
+  return {
+    command,
+    run,
+    async find(args, action) {
+      const result = await run(args, action, { accept: ANY_CODE });
+      if (result.exitCode === 0) return result.stdout;
+      if (ABSENT.test(result.stderr)) return null;
+      throw engineFailed(name, action, wordsOf(result));
+    },
+  };
+}
+
+export function engineFailed(name: RuntimeName, action: string, words: string, cause?: unknown): CaretakerError {
+  return new CaretakerError('engine-failed', `failed to ${action}: ${name} says: ${words}`, {
+    hint: `The same ${name} command by hand, as the user who runs this, shows more.`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function wordsOf(result: RunResult): string {
+  return lastLines(result.stderr) || lastLines(result.stdout) || `nothing (exit code ${result.exitCode})`;
+}
+
+function short(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}
+
+/** All that Docker and Podman do alike, in the same words. */
+export function commonRuntime(
+  facts: EngineFacts,
+  engine: EngineCommand,
+  processes: Processes,
+): Omit<Runtime, 'remove' | 'runHealthCheck' | 'untag' | 'imageDigests'> {
+  const { name } = facts;
+
+  const inspect = async (ids: readonly string[]): Promise<Container[]> => {
+    const found: Container[] = [];
+    for (let at = 0; at < ids.length; at += INSPECTED_AT_ONCE) {
+      const args = ['container', 'inspect', '--', ...ids.slice(at, at + INSPECTED_AT_ONCE)];
+      const { exitCode, stdout, stderr } = await engine.run(args, 'look at containers', { accept: ANY_CODE });
+      // One that has gone meanwhile: the engine answers with the others, and fails.
+      if (exitCode !== 0 && !onlyAbsent(stderr)) throw engineFailed(name, 'look at containers', lastLines(stderr));
+      found.push(...parseContainers(stdout, name));
+    }
+    return found;
+  };
+
+  const byId = async (ids: readonly string[]): Promise<Map<string, Container>> => {
+    const containers = await inspect(ids);
+    return new Map(
+      ids.flatMap((id) => {
+        const container = containers.find((one) => one.id.startsWith(id) || one.name === id);
+        return container === undefined ? [] : [[id, container] as const];
+      }),
+    );
+  };
+
+  const imageId = async (nameOrId: string): Promise<string | null> => {
+    const args = ['image', 'inspect', '--format', '{{.Id}}', '--', nameOrId];
+    const answer = await engine.find(args, `look at the image ${nameOrId}`);
+    return answer === null ? null : withAlgorithm(answer.trim());
+  };
+
+  const volume = async (wanted: string): Promise<VolumeInfo | null> => {
+    const answer = await engine.find(['volume', 'inspect', '--', wanted], `look at the volume ${wanted}`);
+    if (answer === null) return null;
+    const [found] = JSON.parse(answer) as readonly {
+      Name: string;
+      Mountpoint: string;
+      Driver: string;
+      Labels: Record<string, string> | null;
+    }[];
+    if (found === undefined) return null;
+    return { name: found.Name, mountpoint: found.Mountpoint, driver: found.Driver, labels: found.Labels ?? {} };
+  };
+
+  const execArgs = (id: string, argv: Argv, options: ExecOptions, interactive: boolean): string[] => [
+    'exec',
+    ...(interactive ? ['--interactive'] : []),
+    ...(options.user === undefined ? [] : ['--user', options.user]),
+    // A name alone: the engine's program takes the value from its own environment.
+    ...Object.keys(options.env ?? {}).flatMap((variable) => ['--env', variable]),
+    id,
+    ...argv,
+  ];
+
+  return {
+    name,
+    rootless: facts.rootless,
+    version: facts.version,
+    platform: () => Promise.resolve(facts.platform),
+
+    async containers(labels) {
+      const wanted = Object.entries(labels);
+      const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+      const { stdout } = await engine.run(['ps', '--all', '--quiet', '--no-trunc', ...filters], 'list containers');
+      const containers = await inspect(stdout.split('\n').filter((line) => line !== ''));
+      // Engines differ in whether several label filters mean all of them or any.
+      return containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+    },
+
+    async container(id) {
+      return (await inspect([id]))[0] ?? null;
+    },
+
+    async exec(id, argv, options = {}) {
+      const action = `run ${argv[0]} in container ${short(id)}`;
+      const result = await engine.run(execArgs(id, argv, options, options.input !== undefined), action, {
+        accept: ANY_CODE,
+        ...(options.env === undefined ? {} : { env: options.env }),
+        ...(options.input === undefined ? {} : { input: options.input }),
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      });
+      // 1 is Docker's code for its own errors, 125 and 255 are Podman's; a program may end with 1 or 255 as well.
+      const engineSpeaks =
+        result.exitCode === 125 || ([1, 255].includes(result.exitCode) && ENGINE_SPEAKS.test(result.stderr));
+      if (engineSpeaks) throw engineFailed(name, action, wordsOf(result));
+      if (!(options.accept ?? [0]).includes(result.exitCode)) {
+        throw new CaretakerError(
+          'engine-failed',
+          `failed to ${action}: exit code ${result.exitCode}: ${wordsOf(result)}`,
+          { hint: 'The words are those of the program in the container.' },
+        );
+      }
+      return result;
+    },
+
+    execStream(id, argv, options = {}) {
+      return processes.stream(
+        engine.command(execArgs(id, argv, options, true), options.env),
+        options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
+      );
+    },
+
+    async stop(ids) {
+      for (let round = 1; ids.length > 0; round++) {
+        const now = await byId(ids);
+        const up = ids.filter((id) => {
+          const state = now.get(id)?.state;
+          return state === 'running' || state === 'paused' || state === 'restarting';
+        });
+        if (up.length === 0) return;
+        if (round > ROUNDS) throw engineFailed(name, `stop ${up.map(short).join(', ')}`, 'it still runs');
+        for (const id of up) {
+          // Podman refuses to stop a paused one, and a signal reaches nobody there.
+          if (now.get(id)?.state === 'paused') await engine.find(['unpause', id], `unpause the container ${short(id)}`);
+          await engine.find(['stop', id], `stop the container ${short(id)}`);
+        }
+      }
+    },
+
+    async start(ids) {
+      for (const id of ids) await engine.run(['start', id], `start the container ${short(id)}`, { outlivesJob: true });
+    },
+
+    async pause(ids) {
+      const now = await byId(ids);
+      const running = ids.filter((id) => now.get(id)?.state === 'running');
+      if (running.length > 0) await engine.run(['pause', ...running], `pause ${running.map(short).join(', ')}`);
+    },
+
+    async unpause(ids) {
+      const now = await byId(ids);
+      const paused = ids.filter((id) => now.get(id)?.state === 'paused');
+      if (paused.length > 0) await engine.run(['unpause', ...paused], `unpause ${paused.map(short).join(', ')}`);
+    },
+
+    async logTail(id, lines) {
+      const text: string[] = [];
+      // What the container said on both its outputs comes on both of ours, line by line.
+      const onLine = (line: string): void => {
+        text.push(line);
+        if (text.length > lines) text.shift();
+      };
+      const action = `read the log of container ${short(id)}`;
+      const result = await engine.run(['logs', '--tail', String(lines), id], action, { accept: ANY_CODE, onLine });
+      if (result.exitCode === 0) return text.join('\n');
+      if (NO_LOG.test(result.stderr)) return '';
+      throw engineFailed(name, action, wordsOf(result));
+    },
+
+    imageId,
+
+    async tag(image, newName) {
+      await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
+    },
+
+    async imageNames(prefix) {
+      const { stdout } = await engine.run(['images', '--format', '{{.Repository}}:{{.Tag}}'], 'list images');
+      return [...new Set(stdout.split('\n').map((line) => nameAs(line, prefix)))].filter(
+        (line) => line !== '' && line.startsWith(prefix) && !line.includes('<none>'),
+      );
+    },
+
+    volume,
+
+    async createVolume(wanted, labels) {
+      const existing = await volume(wanted);
+      if (existing !== null) return existing;
+      const options = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
+      await engine.run(['volume', 'create', ...options, wanted], `create the volume ${wanted}`);
+      const created = await volume(wanted);
+      if (created === null) throw engineFailed(name, `create the volume ${wanted}`, 'it is not there');
+      return created;
+    },
+  };
+}
+
+/** Podman shows `app:1` as `localhost/app:1`, and takes either. */
+function nameAs(line: string, prefix: string): string {
+  const bare = line.replace(/^localhost\//, '');
+  return !line.startsWith(prefix) && bare.startsWith(prefix) ? bare : line;
+}
+
+/** Podman's warnings (`level=warning`, `WARN[0000]`) may stand beside what counts. */
+function onlyAbsent(stderr: string): boolean {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/level=|^WARN\[/.test(line));
+  return lines.length > 0 && lines.every((line) => ABSENT.test(line));
+}

@@ -1,0 +1,100 @@
+import { CaretakerError } from '../errors.ts';
+import type { Processes } from '../system/processes.ts';
+import { withAlgorithm } from './containers.ts';
+import { commonRuntime, engineCommand, engineFailed, ROUNDS } from './engine.ts';
+import type { Runtime } from './runtime.ts';
+
+/** An engine that does not answer within this time does not answer. */
+const ANSWER_MS = 30_000;
+
+/** Podman with this user's own storage; null where there is none, or where it cannot run for this user. */
+export async function createPodman(processes: Processes): Promise<Runtime | null> {
+  const engine = engineCommand('podman', processes);
+  const info = await answer(processes);
+  if (info === null) return null;
+  const facts = {
+    name: 'podman',
+    version: info.version.Version,
+    rootless: info.host.security.rootless,
+    platform: `${info.host.os}/${info.host.arch}`,
+  } as const;
+  const common = commonRuntime(facts, engine, processes);
+
+  return {
+    ...common,
+
+    async remove(ids) {
+      // A container on which another one depends can't be removed before it. --depend would also take those that nobody named.
+      let words = '';
+      for (let round = 0, left = [...ids]; left.length > 0; round++) {
+        if (round > ROUNDS + ids.length) throw engineFailed('podman', `remove ${left.join(', ')}`, words);
+        const next: string[] = [];
+        for (const id of left) {
+          try {
+            await engine.find(['rm', '--force', id], `remove the container ${id}`);
+          } catch (error) {
+            if (!(error instanceof CaretakerError) || error.code !== 'engine-failed') throw error;
+            words = error.message;
+            next.push(id);
+          }
+        }
+        if (next.length === left.length && round >= ROUNDS)
+          throw engineFailed('podman', `remove ${next.join(', ')}`, words);
+        left = next;
+      }
+    },
+
+    async runHealthCheck(id) {
+      const action = `run the health check of ${id}`;
+      const result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+      if (result.exitCode === 0) return 'healthy';
+      if (result.exitCode === 1) return 'unhealthy';
+      if (/no defined healthcheck|has no healthcheck/i.test(result.stderr)) return 'none';
+      throw engineFailed('podman', action, result.stderr.trim());
+    },
+
+    async imageDigests(nameOrId) {
+      const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
+      const answered = await engine.find(args, `look at the image ${nameOrId}`);
+      const digests = answered === null ? [] : ((JSON.parse(answered) as string[] | null) ?? []);
+      // Podman gives digests to local builds too.
+      return digests.filter((digest) => !digest.startsWith('localhost/'));
+    },
+
+    async untag(name) {
+      const id = await common.imageId(name);
+      if (id === null) return;
+      // One name alone would take all names of the image.
+      await engine.find(['untag', name, name], `remove the image name ${name}`);
+      const names = await engine.find(
+        ['image', 'inspect', '--format', '{{json .RepoTags}}', '--', id],
+        `look at ${id}`,
+      );
+      if (names === null || ((JSON.parse(names) as string[] | null) ?? []).length > 0) return;
+      // As Docker does it: without a name, an image that nothing uses goes.
+      const result = await engine.run(['rmi', id], `remove the image ${id}`, { accept: [0, 1, 2, 125] });
+      if (result.exitCode !== 0 && !/in use|image not known|no such image|dependent/i.test(result.stderr)) {
+        throw engineFailed('podman', `remove the image ${withAlgorithm(id)}`, result.stderr.trim());
+      }
+    },
+  };
+}
+
+interface Info {
+  readonly host: { readonly arch: string; readonly os: string; readonly security: { readonly rootless: boolean } };
+  readonly version: { readonly Version: string };
+}
+
+async function answer(processes: Processes): Promise<Info | null> {
+  try {
+    const { stdout } = await processes.run(
+      { argv: ['podman', 'info', '--format', 'json'], env: { RUNNER_TRACKING_ID: '' } },
+      { timeoutMs: ANSWER_MS },
+    );
+    return JSON.parse(stdout) as Info;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    if (error instanceof CaretakerError && error.code !== 'cancelled') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,78 @@
+import { basename, dirname } from 'node:path';
+import type { Argv } from '../system/processes.ts';
+
+const KEEP = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'] as const;
+
+/**
+ * GNU tar's command for what is in a directory (`./` first), or for one file (`./BASENAME`), to standard output.
+ *
+ * - pax: long names, big ids, times below a second, and anybody's tar reads it. Its headers keep neither access and change times,
+ *   which nobody restores, nor this process's number.
+ * - `exclude`: relative to the root, anchored there. A text without `*` is a name. `*` stands for anything within one name, `**` for
+ *   any number of directories.
+ */
+export function createArgv(root: string, kind: 'directory' | 'file', exclude: readonly string[]): Argv {
+  const place = kind === 'directory' ? [root, '.'] : [dirname(root), `./${basename(root)}`];
+  return [
+    'tar',
+    '--create',
+    '--file=-',
+    '--format=pax',
+    '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+    ...KEEP,
+    '--sparse',
+    '--anchored',
+    ...(kind === 'directory' ? exclude.flatMap(excludeOptions) : []),
+    '--directory',
+    ...place,
+  ];
+}
+
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
+export function extractArgv(root: string): Argv {
+  return [
+    'tar',
+    '--extract',
+    '--file=-',
+    '--same-owner',
+    '--preserve-permissions',
+    ...KEEP,
+    // A directory may be stored as read-only, and files come into it later.
+    '--delay-directory-restore',
+    '--directory',
+    root,
+  ];
+}
+
+function excludeOptions(path: string): string[] {
+  const plain = path.replace(/^(?:\.\/)+/, '').replace(/\/+$/, '');
+  if (plain === '' || plain === '.') return [];
+  if (!plain.includes('*')) return ['--no-wildcards', `--exclude=./${plain}`];
+  const pattern = plain.replaceAll(/[\\?[\]]/g, '\\$&');
+  if (!pattern.includes('**')) return ['--wildcards', '--no-wildcards-match-slash', `--exclude=./${pattern}`];
+  // To tar `**` is `*`: here it stands for any depth, none included.
+  const forms = pattern.includes('**/') ? [pattern.replaceAll('**/', ''), pattern] : [pattern];
+  return forms.flatMap((form) => [
+    '--wildcards',
+    '--wildcards-match-slash',
+    `--exclude=./${form.replaceAll('**', '*')}`,
+  ]);
+}
+
+/** What tar says, with exit code 1, of files that lived on while they were read. */
+const LIVED_ON = /^tar: .*(?:file changed as we read it|file removed before we read it|file shrank by \d+ bytes)/i;
+
+/**
+ * The lines of warning in the message of a failed tar, if it failed for no other reason than that files changed or vanished meanwhile;
+ * undefined where it is a real failure. (`ProcessStream` tells exit code and last words in its message only.)
+ */
+export function onlyLivedOn(message: string): string[] | undefined {
+  const match = /: exit code 1: ([^]*)$/.exec(message);
+  if (match === null) return undefined;
+  // The words are the last of many: the first line may be cut. Anything else, e.g. a word of the engine's, is no warning of tar's.
+  const lines = match[1]!.split('\n').filter((line) => line !== '');
+  const told = lines.filter((line) => !/: socket ignored$/.test(line));
+  const warnings = told.filter((line) => LIVED_ON.test(line));
+  const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));
+  return warnings.length > 0 && foreign.length === 0 ? warnings : undefined;
+}

@@ -1,0 +1,88 @@
+import { CaretakerError, messageOf } from '../errors.ts';
+import type { Log } from '../report/log.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Journal, UndoEntry, UnfinishedRun } from './journal.ts';
+
+/**
+ * Does, from plain data and in whatever process, one undo or one forward action. Idempotent: it may be called for a step that
+ * never acted, that acted half, or that is undone already.
+ */
+export type Action = (data: unknown) => Promise<void>;
+export type Actions = Readonly<Record<string, Action>>;
+
+/** Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails, and does none before it. */
+export async function undoSteps(
+  run: UnfinishedRun,
+  tools: { readonly journal: Journal; readonly actions: Actions; readonly log: Log; readonly clock: Clock },
+  cause?: unknown,
+): Promise<string[]> {
+  const { journal, actions, log, clock } = tools;
+  const left = run.steps.flatMap(({ index, name, undo, state }) =>
+    undo !== null && state !== 'undone' ? [{ index, name, undo }] : [],
+  );
+  const undone: string[] = [];
+  for (let step = left.at(-1); step !== undefined; left.pop(), step = left.at(-1)) {
+    log.info(`Undo "${step.name}"`);
+    try {
+      await actionFor(actions, step.undo)(step.undo.data);
+    } catch (error) {
+      const remaining = left
+        .toReversed()
+        .map(({ name, undo }) => `"${name}" by ${undo.action} ${JSON.stringify(undo.data)}`)
+        .join('; ');
+      const first = cause === undefined ? '' : ` It rolled back because: ${messageOf(cause)}`;
+      throw new CaretakerError(
+        'rollback-failed',
+        `failed to undo "${step.name}": ${messageOf(error)}.${first} Still to be undone, in this order: ${remaining}`,
+        {
+          hint: `The next run, or "compose-caretaker recover", tries it again, as ${journal.file} says. Mend first what the message names.`,
+          cause: cause === undefined ? error : new AggregateError([cause, error], messageOf(cause), { cause }),
+        },
+      );
+    }
+    try {
+      await journal.append({ type: 'undone', index: step.index, at: clock.now().toISOString() });
+    } catch (error) {
+      // A full disk is a reason to roll back, and none to stop rolling back: at worst this is undone twice.
+      if (!(error instanceof CaretakerError && error.code === 'disk-full')) throw error;
+      log.warn(`${messageOf(error)}; going on with the rollback`);
+    }
+    undone.push(step.name);
+  }
+  return undone;
+}
+
+/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails. */
+export async function goForward(
+  run: UnfinishedRun,
+  tools: { readonly journal: Journal; readonly actions: Actions; readonly log: Log; readonly clock: Clock },
+  proceed: () => void = () => undefined,
+): Promise<void> {
+  const { journal, actions, log, clock } = tools;
+  for (const [index, { entry, done }] of (run.forward ?? []).entries()) {
+    if (done) continue;
+    proceed();
+    log.debug(`After the commit: ${entry.action}`);
+    try {
+      await actionFor(actions, entry)(entry.data);
+    } catch (error) {
+      const code = error instanceof CaretakerError ? ` (${error.code})` : '';
+      throw new CaretakerError(
+        'cleanup-failed',
+        `the ${run.mode} is in place, but "${entry.action}" after it failed: ${messageOf(error)}${code}`,
+        {
+          hint: `${error instanceof CaretakerError && error.hint ? `${error.hint} ` : ''}The next run, or "compose-caretaker recover", does it again.`,
+          cause: error,
+        },
+      );
+    }
+    await journal.append({ type: 'forwarded', index, at: clock.now().toISOString() });
+  }
+}
+
+export function actionFor(actions: Actions, entry: UndoEntry): Action {
+  const action = Object.hasOwn(actions, entry.action) ? actions[entry.action] : undefined;
+  if (action === undefined)
+    throw new CaretakerError('unknown-action', `this version does not know the action "${entry.action}"`);
+  return action;
+}

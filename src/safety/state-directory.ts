@@ -1,0 +1,28 @@
+import { access, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import path from 'node:path';
+import { CaretakerError, messageOf } from '../errors.ts';
+import { ensureDirectory, readText, writeAtomic } from '../system/files.ts';
+
+/**
+ * Makes `.caretaker/` (mode 0700) in the project directory, with `staging/` and `backups/`, and a .gitignore by which it ignores itself:
+ * the project directory may be a clone. Answers with its absolute path. Throws `state-directory-unwritable`.
+ */
+export async function ensureStateDirectory(projectDirectory: string): Promise<string> {
+  const directory = path.resolve(projectDirectory, '.caretaker');
+  try {
+    // Not with parents: a project directory that is misspelt must not come into being.
+    await stat(projectDirectory);
+    for (const part of ['.', 'staging', 'backups']) await ensureDirectory(path.join(directory, part));
+    await access(directory, constants.W_OK | constants.X_OK);
+    const ignore = path.join(directory, '.gitignore');
+    if ((await readText(ignore)) !== '*\n') await writeAtomic(ignore, '*\n', 0o644);
+    return directory;
+  } catch (error) {
+    throw new CaretakerError('state-directory-unwritable', `failed to prepare ${directory}: ${messageOf(error)}`, {
+      input: 'project-directory',
+      hint: `The runner's user must be able to write ${directory}, which holds the lock, the journal and local backups.`,
+      cause: error,
+    });
+  }
+}

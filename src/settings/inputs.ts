@@ -1,0 +1,260 @@
+export const modes = ['backup', 'update', 'restore', 'list'] as const;
+export type Mode = (typeof modes)[number];
+
+export interface Input {
+  /** Kebab-case: the action's input, the command line's flag and caretaker.yml's key alike. */
+  readonly name: string;
+  /** Markdown; whole sentences, without the default. */
+  readonly description: string;
+  /** What holds when it is not given, as a reader is told: a value in backticks, or words. */
+  readonly default: string;
+  /**
+   * The `default:` in action.yml. Only where GitHub must evaluate an expression: any other default written there would arrive
+   * as if the user had typed it and would win over caretaker.yml.
+   */
+  readonly actionDefault?: string;
+  readonly modes: readonly Mode[];
+  readonly example?: string;
+  /** Never by flag (argv is public on a host) nor in caretaker.yml. */
+  readonly secret?: true;
+  /** `lines`: one item a line; `words`: also separated by commas. A repeated flag adds a line. */
+  readonly list?: 'lines' | 'words';
+  /** What belongs to one run and must not stand in caretaker.yml. */
+  readonly perRun?: true;
+}
+
+const all: readonly Mode[] = modes;
+const acting: readonly Mode[] = ['backup', 'update', 'restore'];
+
+/** All inputs, in the order in which README and `--help` show them. */
+export const inputs = [
+  {
+    name: 'mode',
+    description: 'What to do: `backup`, `update`, `restore` or `list`.',
+    default: 'required',
+    modes: all,
+    example: 'backup',
+    perRun: true,
+  },
+  {
+    name: 'project-directory',
+    description:
+      'Directory of the Compose project. A relative path starts at the workspace, on the command line at the current directory.',
+    default: 'the workspace, or the current directory',
+    modes: all,
+    example: '/srv/uso/uso-nginx',
+    perRun: true,
+  },
+  {
+    name: 'compose-files',
+    description: 'Compose files, one a line, in the order of override, relative to the project directory.',
+    default: 'as Compose finds them',
+    modes: all,
+    example: 'docker-compose-prod.yml',
+    list: 'lines',
+  },
+  {
+    name: 'project-name',
+    description: 'Name of the Compose project.',
+    default: 'as Compose names it',
+    modes: all,
+    example: 'medcattrainer',
+  },
+  {
+    name: 'profiles',
+    description: 'Compose profiles to enable.',
+    default: 'none',
+    modes: all,
+    example: 'production',
+    list: 'words',
+  },
+  {
+    name: 'env-files',
+    description: 'Env files for Compose, one a line, relative to the project directory.',
+    default: '`.env`, as Compose reads it',
+    modes: all,
+    example: 'envs/env-prod',
+    list: 'lines',
+  },
+  {
+    name: 'engine',
+    description:
+      'Container engine: `auto`, `docker`, `podman`, or a Compose implementation by name: `docker-compose-v2`, `podman-compose`.',
+    default: '`auto`',
+    modes: all,
+    example: 'podman',
+  },
+  {
+    name: 'data',
+    description:
+      'What holds data: lines such as `type=postgres,service=database`, `type=sqlite,path=…`, `type=volume,volume=…`, `type=directory,path=./local,exclude=logs/**;tmp/**`; or `auto` to find it.',
+    default: '`auto`',
+    modes: acting,
+    example: 'type=postgres,service=database',
+    list: 'lines',
+  },
+  {
+    name: 'consistency',
+    description:
+      '`online` copies while everything runs, each database consistent in itself. `stopped` stops the services that write, so that all parts are of one instant.',
+    default: '`online`',
+    modes: ['backup'],
+    example: 'stopped',
+  },
+  {
+    name: 'store',
+    description:
+      'Where backups are kept, one store a line: `type=artifact,retention-days=30`, `type=folder,path=/srv/backups`.',
+    default: '`type=artifact` in a workflow, the folder `.caretaker/backups` on the command line',
+    modes: all,
+    example: 'type=artifact,retention-days=30',
+    list: 'lines',
+  },
+  {
+    name: 'keep-local',
+    description: 'How many of the safety backups that updates and restores make stay on the host.',
+    default: '`3`',
+    modes: ['update', 'restore'],
+    example: '5',
+  },
+  {
+    name: 'source-directory',
+    description:
+      'Git clone that the code and the images come from, when it is not the project directory. A relative path starts at the project directory.',
+    default: 'the project directory',
+    modes: acting,
+    example: '/srv/uso/uso',
+  },
+  {
+    name: 'ref',
+    description: 'What to update to: a tag, a branch of the remote, or a commit.',
+    default: 'see `track`',
+    modes: ['update'],
+    example: 'v1.4.0',
+  },
+  {
+    name: 'track',
+    description:
+      'What to follow when no `ref` is given: `releases` is the newest version tag that `allow` lets through, `branch` the head of the branch that is checked out.',
+    default: 'the tag of the event that started the workflow, otherwise `branch`',
+    modes: ['update'],
+    example: 'releases',
+  },
+  {
+    name: 'allow',
+    description:
+      'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
+    default: 'nothing',
+    modes: acting,
+    example: 'major',
+    list: 'words',
+  },
+  {
+    name: 'build',
+    description:
+      'How the new images come about: `auto`, `compose` (`build`), `pull`, `none`, or a command that is run in the source directory.',
+    default: '`auto`',
+    modes: ['update'],
+    example: './deploy/build-image.sh nginx',
+  },
+  {
+    name: 'build-timeout',
+    description: 'How long building or pulling may take.',
+    default: '`1h`',
+    modes: ['update'],
+    example: '90m',
+  },
+  {
+    name: 'health',
+    description:
+      'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`. Best is one that reads the database.',
+    default: 'the containers’ states and health checks',
+    modes: acting,
+    example: 'type=http,url=http://localhost:8000/login/',
+    list: 'lines',
+  },
+  {
+    name: 'health-timeout',
+    description: 'How long the application may take to become healthy.',
+    default: '`5m`',
+    modes: acting,
+    example: '10m',
+  },
+  {
+    name: 'settle',
+    description: 'How long it must then stay healthy.',
+    default: '`10s`',
+    modes: acting,
+    example: '30s',
+  },
+  {
+    name: 'backup',
+    description:
+      'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
+    default: '`latest`',
+    modes: ['restore'],
+    example: 'uso-20261121T220000Z',
+  },
+  {
+    name: 'only',
+    description: 'Names of the parts to restore.',
+    default: 'all parts',
+    modes: ['restore'],
+    example: 'database',
+    list: 'words',
+  },
+  {
+    name: 'confirm',
+    description: 'The project’s name, typed by whoever starts the restore.',
+    default: 'required by `restore`',
+    modes: ['restore'],
+    example: 'uso',
+    perRun: true,
+  },
+  {
+    name: 'start-command',
+    description: 'For an application without containers: starts it. Goes with the two below.',
+    default: 'none',
+    modes: all,
+    example: 'systemctl start shop',
+  },
+  {
+    name: 'stop-command',
+    description: 'Stops it, and returns when it has stopped.',
+    default: 'none',
+    modes: all,
+    example: 'systemctl stop shop',
+  },
+  {
+    name: 'status-command',
+    description: 'Exits with 0 while it runs.',
+    default: 'none',
+    modes: all,
+    example: 'systemctl is-active shop',
+  },
+  {
+    name: 'github-token',
+    description:
+      'Token with `actions: read`, to find and fetch the artifacts of earlier runs. On the command line it is read from the environment variable `GITHUB_TOKEN`.',
+    default: 'the workflow’s own token',
+    actionDefault: '${{ github.token }}',
+    modes: all,
+    secret: true,
+    perRun: true,
+  },
+] as const satisfies readonly Input[];
+
+export type InputName = (typeof inputs)[number]['name'];
+
+export const inputNames: readonly InputName[] = inputs.map(({ name }) => name);
+
+export function isInputName(name: string): name is InputName {
+  return (inputNames as readonly string[]).includes(name);
+}
+
+/** The table's row; every name has one. */
+export function inputOf(name: InputName): Input {
+  const found = inputs.find((input) => input.name === name);
+  if (found === undefined) throw new Error(`no input ${name}`);
+  return found;
+}

@@ -1,0 +1,28 @@
+export interface Output {
+  readonly name: string;
+  readonly description: string;
+}
+
+/** All outputs of the action. action.yml and README's table are tested against this. */
+export const outputs = [
+  { name: 'backup', description: 'Name of the backup that was made (`backup`, `update`) or restored (`restore`).' },
+  { name: 'manifest', description: 'Name of its manifest file.' },
+  { name: 'artifact-ids', description: 'Ids of the artifacts that were uploaded, separated by commas.' },
+  { name: 'bytes', description: 'Size of the backup as stored, in bytes.' },
+  { name: 'updated', description: '`true` when a new version serves, `false` when there was nothing to do.' },
+  { name: 'previous-version', description: 'Tag or commit that served before the run.' },
+  { name: 'version', description: 'Tag or commit that serves now.' },
+  { name: 'rolled-back', description: '`true` when the new version failed and the old one was put back.' },
+  { name: 'downtime-seconds', description: 'Seconds for which the application was away; `0` when it never was.' },
+  {
+    name: 'safety-backup',
+    description: 'Name of the backup of the data that a restore replaced, kept on the host.',
+  },
+  {
+    name: 'backups',
+    description:
+      '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`.',
+  },
+] as const satisfies readonly Output[];
+
+export type OutputName = (typeof outputs)[number]['name'];

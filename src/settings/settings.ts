@@ -1,0 +1,91 @@
+/**
+ * What a run was asked for, parsed and checked: nothing below this room reads a raw string. One union, told apart by `mode`.
+ * All paths are absolute, all times milliseconds.
+ */
+export type Settings = BackupSettings | UpdateSettings | RestoreSettings | ListSettings;
+
+/** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
+export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
+
+export type Allowance = 'major' | 'downgrade' | 'prerelease' | 'dirty' | 'unhealthy' | 'public-artifacts';
+
+export type StoreSettings =
+  | {
+      readonly type: 'artifact';
+      /** Undefined: as the repository is set. */
+      readonly retentionDays: number | undefined;
+      /** `OWNER/REPO`. */
+      readonly repository: string;
+    }
+  | { readonly type: 'folder'; readonly path: string };
+
+export type HealthSettings =
+  | { readonly type: 'http'; readonly url: string; readonly status: number; readonly contains: string | undefined }
+  | { readonly type: 'command'; readonly run: string };
+
+/** `auto`, or the lines as key-value records, checked for types and keys; project/data.ts gives them their meaning. */
+export type DataSettings = 'auto' | readonly Readonly<Record<string, string>>[];
+
+export type BuildSettings =
+  { readonly kind: 'auto' | 'compose' | 'pull' | 'none' } | { readonly kind: 'command'; readonly command: string };
+
+export interface CommonSettings {
+  readonly projectDirectory: string;
+  /** Empty: as Compose finds them. */
+  readonly composeFiles: readonly string[];
+  readonly projectName: string | undefined;
+  readonly profiles: readonly string[];
+  /** Empty: as Compose reads it. */
+  readonly envFiles: readonly string[];
+  readonly engine: EngineChoice;
+  /** An application without containers; then nothing of Compose is used. */
+  readonly commands: { readonly start: string; readonly stop: string; readonly status: string } | undefined;
+  readonly stores: readonly StoreSettings[];
+  /** A secret: mask it before anything else. */
+  readonly githubToken: string | undefined;
+  /** To be shown before the run begins. */
+  readonly warnings: readonly string[];
+}
+
+/** What every mode that touches the application needs. */
+export interface ActingSettings extends CommonSettings {
+  readonly data: DataSettings;
+  /** The git clone, where it is not the project directory. */
+  readonly sourceDirectory: string | undefined;
+  readonly allow: readonly Allowance[];
+  readonly health: readonly HealthSettings[];
+  readonly healthTimeoutMs: number;
+  readonly settleMs: number;
+}
+
+export interface BackupSettings extends ActingSettings {
+  readonly mode: 'backup';
+  readonly consistency: 'online' | 'stopped';
+}
+
+export interface UpdateSettings extends ActingSettings {
+  readonly mode: 'update';
+  /** A tag, a branch of the remote, or a commit; excludes `track`. */
+  readonly ref: string | undefined;
+  readonly track: 'releases' | 'branch' | undefined;
+  /** The tag whose push or release started the workflow; counts where neither `ref` nor `track` is given. */
+  readonly eventTag: string | undefined;
+  readonly build: BuildSettings;
+  readonly buildTimeoutMs: number;
+  readonly keepLocal: number;
+}
+
+export interface RestoreSettings extends ActingSettings {
+  readonly mode: 'restore';
+  /** `latest`, a backup's name, a run id (digits), or an absolute path of a folder or manifest file. */
+  readonly backup: string;
+  /** Empty: all parts. */
+  readonly only: readonly string[];
+  /** What was typed; the mode compares it with the project's name. Not empty. */
+  readonly confirm: string;
+  readonly keepLocal: number;
+}
+
+export interface ListSettings extends CommonSettings {
+  readonly mode: 'list';
+}

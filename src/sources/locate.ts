@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import type { Part } from '../archive/manifest.ts';
+import { CaretakerError } from '../errors.ts';
+import type { Project } from '../project/project.ts';
+import type { SourceDeps } from './sources.ts';
+import { within } from './places.ts';
+
+/** Where a part's data live now. */
+export interface Place {
+  readonly path: string;
+  readonly service?: string;
+  readonly volume?: string;
+  readonly containerPath?: string;
+  /** Services that have it, or something above or below it, mounted. */
+  readonly writers: readonly string[];
+}
+
+interface Mounted {
+  readonly service: string;
+  readonly target: string;
+  readonly writable: boolean;
+  readonly volume: string | undefined;
+  /** Undefined for a volume that is not there yet. */
+  readonly source: string | undefined;
+}
+
+/**
+ * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
+ * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
+ *
+ * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to.
+ */
+export async function locate(part: Part, deps: SourceDeps): Promise<Place> {
+  const { project } = deps;
+  const { origin } = part;
+  const mounts = await mountsOf(project);
+  const place = (path: string, known: Omit<Place, 'path' | 'writers'>): Place => ({
+    path,
+    ...known,
+    writers: writersOf(path, mounts),
+  });
+
+  if (origin.service !== undefined && origin.containerPath !== undefined) {
+    const { service, containerPath } = origin;
+    const found = mounts
+      .filter((mount) => mount.service === service && within(mount.target, containerPath) !== undefined)
+      .sort((one, other) => other.target.length - one.target.length)[0];
+    if (found !== undefined) {
+      const root = found.source ?? (await createVolume(project, found.volume ?? ''));
+      return place(join(root, within(found.target, containerPath) ?? ''), {
+        service,
+        containerPath,
+        ...(found.volume === undefined ? {} : { volume: found.volume }),
+      });
+    }
+  }
+  const known = {
+    ...(origin.service === undefined ? {} : { service: origin.service }),
+    ...(origin.containerPath === undefined ? {} : { containerPath: origin.containerPath }),
+  };
+  const { volume } = origin;
+  // Only a volume that the project has: the name comes from outside.
+  if (volume !== undefined && mounts.some((mount) => mount.volume === volume)) {
+    const info = await project.engine?.runtime.volume(volume);
+    if (info !== undefined && info !== null) {
+      return place(join(info.mountpoint, restInVolume(origin.path, volume)), { ...known, volume });
+    }
+  }
+  if (volume === undefined && origin.relativePath !== undefined)
+    return place(join(project.directory, origin.relativePath), known);
+  const homes = [
+    project.directory,
+    ...mounts.flatMap(({ source }) => (source === undefined ? [] : [source])),
+    ...(deps.plan?.take ?? []).map(({ path }) => path),
+  ];
+  if (homes.some((home) => within(home, origin.path) !== undefined)) return place(origin.path, known);
+  throw new CaretakerError(
+    'part-homeless',
+    `failed to find where ${part.name} belongs: ${project.name} has no ${
+      origin.containerPath === undefined
+        ? origin.path
+        : `mount at ${origin.containerPath} in ${origin.service ?? 'a service'}`
+    }`,
+    {
+      input: 'data',
+      hint: 'Check that this is the right project and that its compose file mounts the data. For data outside the project, name their path in "data", or restore by hand with the RESTORE.md of the backup.',
+    },
+  );
+}
+
+async function mountsOf(project: Project): Promise<Mounted[]> {
+  const mounts: Mounted[] = [];
+  for (const container of await project.containers()) {
+    if (container.oneOff) continue;
+    for (const { type, source, target, writable, volume } of container.mounts) {
+      if (type === 'bind' || type === 'volume')
+        mounts.push({ service: container.service, target, writable, volume, source });
+    }
+  }
+  const { engine } = project;
+  if (engine === null) return mounts;
+  // Services without a container, as on an empty host, are known by the compose file alone.
+  const seen = new Set(mounts.map(({ service }) => service));
+  const model = await engine.compose.model();
+  for (const service of model.services) {
+    if (seen.has(service.name)) continue;
+    for (const { type, source, target, readOnly } of service.volumes) {
+      if (type === 'bind') {
+        mounts.push({ service: service.name, target, writable: !readOnly, volume: undefined, source });
+      } else if (type === 'volume' && source !== '') {
+        const name = model.volumes[source]?.name ?? source;
+        const info = await engine.runtime.volume(name);
+        mounts.push({ service: service.name, target, writable: !readOnly, volume: name, source: info?.mountpoint });
+      }
+    }
+  }
+  return mounts;
+}
+
+async function createVolume(project: Project, name: string): Promise<string> {
+  const engine = project.engine!;
+  const { volumes } = await engine.compose.model();
+  const key = Object.entries(volumes).find(([, volume]) => volume.name === name)?.[0] ?? name;
+  const created = await engine.runtime.createVolume(name, {
+    // Compose takes a volume for its own by these, and warns without them.
+    'com.docker.compose.project': project.name,
+    'com.docker.compose.volume': key,
+  });
+  return created.mountpoint;
+}
+
+/** `db/app.sqlite3` of `/var/lib/docker/volumes/shop_api-db/_data/db/app.sqlite3`. */
+function restInVolume(path: string, volume: string): string {
+  const mark = `/${volume}/_data/`;
+  const at = path.indexOf(mark);
+  return at === -1 ? '' : path.slice(at + mark.length);
+}
+
+function writersOf(path: string, mounts: readonly Mounted[]): string[] {
+  const touching = mounts.filter(
+    ({ source, writable }) =>
+      writable && source !== undefined && (within(source, path) !== undefined || within(path, source) !== undefined),
+  );
+  return [...new Set(touching.map(({ service }) => service))];
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import type { Part } from '../archive/manifest.ts';
+import type { Project, SourceSpec } from '../project/project.ts';
+import type { HostFiles } from '../runtimes/host-files.ts';
+
+/**
+ * What a restore makes for live data: on the same filesystem, so that renames exchange them, and named after the run and the live
+ * name alone, so that another process finds what a killed one left, and a tree's exchange knows what waits in it for the
+ * database files that it carries along.
+ */
+export interface Places {
+  readonly fresh: string;
+  readonly aside: string;
+}
+
+/** Beside the live data: for files always, for directories where their parent lets us. */
+export function beside(live: string, run: string): Places {
+  return placesIn(dirname(live), live, run);
+}
+
+/**
+ * For a directory: beside it, or inside it where it can't be renamed, because something is mounted on it or its parent may not be
+ * written; its contents are exchanged then.
+ */
+export async function placesFor(files: HostFiles, live: string, run: string): Promise<Places> {
+  if (!(await files.exists(live))) return beside(live, run);
+  if (await isMountPoint(live)) return placesIn(live, live, run);
+  const probe = `${beside(live, run).fresh}-probe`;
+  try {
+    await files.makeDirectory(probe, dirname(live));
+  } catch {
+    // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
+    return placesIn(live, live, run);
+  }
+  await files.remove([probe]);
+  return beside(live, run);
+}
+
+/** Removes what `placesFor` may have led to; what lies aside stays. */
+export async function removeFresh(files: HostFiles, live: string, run: string): Promise<void> {
+  const outside = beside(live, run).fresh;
+  await files.remove([outside, `${outside}-probe`, placesIn(live, live, run).fresh]);
+}
+
+function placesIn(directory: string, live: string, run: string): Places {
+  const name = basename(live);
+  // Names end at 255 bytes.
+  const short = Buffer.byteLength(name) <= 100 ? name : createHash('sha256').update(name).digest('hex').slice(0, 16);
+  return {
+    fresh: join(directory, `.caretaker-fresh-${run}-${short}`),
+    aside: join(directory, `.caretaker-aside-${run}-${short}`),
+  };
+}
+
+async function isMountPoint(path: string): Promise<boolean> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''); // Not Linux: the exchange itself will tell.
+  const octal = (text: string): string =>
+    text.replaceAll(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8)));
+  return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
+}
+
+/** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
+export function within(root: string, path: string): string | undefined {
+  const rest = relative(root, path);
+  return rest === '..' || rest.startsWith('../') || isAbsolute(rest) ? undefined : rest;
+}
+
+/** A source's origin as the manifest keeps it. */
+export function originOf(spec: SourceSpec, project: Project): Part['origin'] {
+  const relativePath = within(project.directory, spec.path);
+  const exclude = 'exclude' in spec ? spec.exclude : [];
+  return {
+    ...(spec.service === undefined ? {} : { service: spec.service }),
+    ...(spec.volume === undefined ? {} : { volume: spec.volume }),
+    path: spec.path,
+    ...(relativePath === undefined ? {} : { relativePath: relativePath === '' ? '.' : relativePath }),
+    ...(spec.containerPath === undefined || spec.containerPath === '' ? {} : { containerPath: spec.containerPath }),
+    ...(exclude.length === 0 ? {} : { exclude }),
+  };
+}

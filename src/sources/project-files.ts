@@ -1,0 +1,161 @@
+import { dirname, join } from 'node:path';
+import { checkTar, TAR_END, tarHeader, tarPadding, type TarMember } from '../archive/tar.ts';
+import { CaretakerError } from '../errors.ts';
+import type { SourceSpec } from '../project/project.ts';
+import type { HostFiles, Swap } from '../runtimes/host-files.ts';
+import { beside, originOf, within } from './places.ts';
+import type { Source } from './source.ts';
+import type { SourceDeps } from './sources.ts';
+import { streamOf, unpack } from './streams.ts';
+
+/** Below it lie, by their absolute paths, the files from outside the project directory. */
+export const OUTSIDE = '.caretaker-outside';
+/** Compose and env files are small; what is larger was listed by mistake, and is not held in memory. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/** The project's own files: compose files, env files. The tar's root is the project directory. */
+export function projectFilesSource(
+  spec: Extract<SourceSpec, { type: 'volume' | 'directory' | 'file' | 'project-files' }>,
+  deps: SourceDeps,
+): Source {
+  const { project, log } = deps;
+  const { files } = project;
+  const root = project.directory;
+  const tree = join(root, 'project-files'); // The fresh ones lie in the project directory itself.
+  const members = spec.members ?? [];
+
+  return {
+    name: spec.name,
+    kind: 'project-files',
+    method: 'files',
+    origin: originOf({ ...spec, path: root }, project),
+    writers: [],
+    server: undefined,
+    loads: false,
+    describe: () => `${spec.name}: ${members.length} configuration files of ${root}`,
+    estimate: async () => {
+      const scans = await Promise.all(members.map((path) => files.scan(path)));
+      return scans.reduce((sum, { bytes }) => sum + bytes, 0);
+    },
+
+    capture(situation) {
+      return Promise.resolve({
+        streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
+        consistency: situation === 'serving' ? 'online' : situation,
+        facts: {},
+        finish: () => Promise.resolve(),
+      } as const);
+    },
+
+    async stage(part, read, run) {
+      const wish = deps.projectFiles ?? 'leave';
+      if (wish === 'leave') return [];
+      const { fresh, aside } = beside(tree, run);
+      const found: string[] = [];
+      try {
+        for (const file of part.files) {
+          await unpack(files, fresh, read(file), {
+            onMember: (member) => {
+              if (member.type === 'file') found.push(member.path);
+            },
+          });
+        }
+        const missing = await missingFiles(found, (path) => files.exists(join(root, path)));
+        for (const path of found.filter((one) => one.startsWith(`${OUTSIDE}/`))) {
+          log.warn(
+            `${spec.name}: /${path.slice(OUTSIDE.length + 1)} lies outside the project directory, and is not restored`,
+          );
+        }
+        const swaps: Swap[] = [];
+        for (const [index, path] of missing.entries()) {
+          await makeParents(files, root, dirname(path));
+          swaps.push({
+            kind: 'file',
+            live: join(root, path),
+            fresh: join(fresh, path),
+            aside: `${aside}-${index}`,
+            carry: [],
+          });
+        }
+        if (swaps.length === 0) await files.remove([fresh]);
+        return swaps;
+      } catch (error) {
+        await files.remove([fresh]);
+        throw error;
+      }
+    },
+
+    unstage: (run) => files.remove([beside(tree, run).fresh]),
+  };
+}
+
+/**
+ * What a restore writes of the project's own files when it is asked to: those that are not there, and nothing else. The files that are there are the
+ * administrator's newest will, and git's; on an empty host all are missing.
+ */
+export async function missingFiles(
+  paths: readonly string[],
+  exists: (path: string) => Promise<boolean>,
+): Promise<string[]> {
+  const missing: string[] = [];
+  for (const path of paths) {
+    // Never git's own files (its hooks are programs) nor this program's, whatever the archive holds.
+    const reserved = path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
+    if (!reserved && !(await exists(path))) missing.push(path);
+  }
+  return missing;
+}
+
+async function makeParents(files: HostFiles, root: string, directory: string): Promise<void> {
+  if (directory === '.' || (await files.exists(join(root, directory)))) return;
+  await makeParents(files, root, dirname(directory));
+  await files.makeDirectory(join(root, directory), root);
+}
+
+/** One archive of single files, each read as the containers' root may read it, under its path in the project. */
+async function* tarOf(files: HostFiles, root: string, members: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const path of [...new Set(members)].sort()) {
+    const { member, content } = await readFile(files, path);
+    const name = within(root, path) ?? join(OUTSIDE, path);
+    yield tarHeader({ ...member, name: `./${name}`, path: name, size: content.length });
+    yield content;
+    yield tarPadding(content.length);
+  }
+  yield TAR_END;
+}
+
+async function readFile(files: HostFiles, path: string): Promise<{ member: TarMember; content: Buffer }> {
+  const stream = files.tar(path, {});
+  stream.stdin.end();
+  const pieces: Buffer[] = [];
+  let member: TarMember | undefined;
+  const walk = checkTar(stream.stdout as AsyncIterable<Uint8Array>, {
+    onMember: (found) => {
+      if (found.size > MAX_FILE_BYTES) {
+        throw new CaretakerError(
+          'project-file-large',
+          `failed to keep ${path}: it holds ${found.size} bytes, too much for a configuration file`,
+          {
+            hint: 'Back it up as type=file.',
+          },
+        );
+      }
+      member = found;
+    },
+    onContent: (bytes) => pieces.push(Buffer.from(bytes)),
+  });
+  try {
+    for await (const chunk of walk) void chunk;
+  } catch (error) {
+    stream.kill();
+    await stream.done.catch(() => undefined);
+    throw error;
+  }
+  await stream.done;
+  if (member?.type !== 'file') {
+    throw new CaretakerError('project-file-unreadable', `failed to keep ${path}: it is no regular file`, {
+      hint: 'A symbolic link’s target can be listed instead of the link.',
+    });
+  }
+  return { member, content: Buffer.concat(pieces) };
+}

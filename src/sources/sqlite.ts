@@ -1,0 +1,95 @@
+import { basename, join } from 'node:path';
+import type { SourceSpec } from '../project/project.ts';
+import { CaretakerError } from '../errors.ts';
+import { beside, originOf } from './places.ts';
+import type { Source } from './source.ts';
+import type { SourceDeps } from './sources.ts';
+import { readHead, unpack } from './streams.ts';
+
+/**
+ * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
+ * and one of a stopped application may lack the journal that still belongs to it.
+ */
+export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps: SourceDeps): Source {
+  const { project } = deps;
+  const { files } = project;
+  const live = spec.path;
+  const name = basename(live);
+
+  return {
+    name: spec.name,
+    kind: 'sqlite',
+    method: 'sqlite',
+    origin: originOf(spec, project),
+    writers: spec.writers,
+    server: undefined,
+    loads: false,
+    describe: () => `${spec.name}: SQLite database ${live}`,
+    estimate: async () => (await files.scan(live)).bytes,
+
+    async capture(situation) {
+      const staging = join(project.stateDirectory, 'staging');
+      if (!(await files.exists(staging))) await files.makeDirectory(staging, project.stateDirectory);
+      const directory = join(staging, `${deps.run}-sqlite-${spec.name}`);
+      const finish = (): Promise<void> => files.remove([directory]);
+      try {
+        await finish();
+        await files.makeDirectory(directory, project.stateDirectory);
+        const copy = join(directory, name);
+        await files.copySqlite(live, copy);
+        const facts = readSqliteHeader(await readHead(files, copy, 100), live);
+        return {
+          streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
+          consistency: situation === 'serving' ? 'online' : situation,
+          facts: { sqlite: facts },
+          finish,
+        };
+      } catch (error) {
+        await finish();
+        throw error;
+      }
+    },
+
+    async stage(part, read, run) {
+      const { fresh: directory, aside } = beside(live, run);
+      const members: string[] = [];
+      try {
+        for (const file of part.files) {
+          await unpack(files, directory, read(file), { onMember: (member) => members.push(member.path) });
+        }
+        const [member] = members;
+        if (members.length !== 1 || member === undefined || member.includes('/')) {
+          throw new CaretakerError(
+            'part-damaged',
+            `failed to unpack ${part.name}: it is not the archive of one database file`,
+            {
+              hint: 'Choose another backup.',
+            },
+          );
+        }
+        // Its name where the backup was taken need not be the one here.
+        const fresh = join(directory, member);
+        await files.checkSqlite(fresh);
+        // Whoever opens a database in WAL mode to look at it makes these; the copy is one file, and they hold nothing.
+        await files.remove(['-wal', '-shm', '-journal'].map((end) => fresh + end));
+        return [{ kind: 'sqlite', live, fresh, aside }];
+      } catch (error) {
+        await files.remove([directory]);
+        throw error;
+      }
+    },
+
+    unstage: (run) => files.remove([beside(live, run).fresh]),
+  };
+}
+
+/** https://www.sqlite.org/fileformat.html, 1.3. */
+function readSqliteHeader(header: Buffer, path: string): { pageSize: number; pages: number } {
+  if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
+    throw new CaretakerError('sqlite-damaged', `failed to read ${path}: its copy is no SQLite database`, {
+      hint: 'Check the file with the program that writes it; restore an older backup if it is broken.',
+    });
+  }
+  const pageSize = header.readUInt16BE(16);
+  return { pageSize: pageSize === 1 ? 65536 : pageSize, pages: header.readUInt32BE(28) };
+}

@@ -1,0 +1,186 @@
+import { constants } from 'node:fs';
+import { lchown, lstat, mkdir, open, opendir, realpath, rm, chmod } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import path from 'node:path';
+import { CaretakerError } from '../errors.ts';
+import { fileError, syncDirectory } from './files.ts';
+
+/** What a walk over a directory tree on the host found. */
+export interface TreeScan {
+  /** The real path: where the given one is, or goes through, a symbolic link, what it leads to. */
+  readonly root: string;
+  readonly kind: 'directory' | 'file' | 'socket' | 'missing' | 'other';
+  readonly files: number;
+  /** Bytes as allocated on disk, so that sparse files count as what they hold. */
+  readonly bytes: number;
+  /** Paths relative to the root (`.` for the root itself) of files that begin with `SQLite format 3\0` and are not empty. */
+  readonly sqliteFiles: readonly string[];
+  /** Relative paths (`.` for the root itself) of directories that hold a PostgreSQL cluster (PG_VERSION beside global/pg_control). */
+  readonly postgresDirectories: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** What this product puts beside data carries this in its name; it is never data. */
+export const OURS = '.caretaker';
+
+const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
+
+/**
+ * Walks a tree without following links and without what is ours. What vanishes meanwhile does not count. Throws `host-files-denied`
+ * where something may not be read.
+ */
+export async function scanTree(root: string): Promise<TreeScan> {
+  const real = await realpathOrNull(root);
+  const stat = real === null ? null : await lstatOrNull(real);
+  if (real === null || stat === null) {
+    return {
+      ...{ root, kind: 'missing', files: 0, bytes: 0, sqliteFiles: [], postgresDirectories: [] },
+      ...{ uid: 0, gid: 0, mode: 0 },
+    };
+  }
+  const found = { files: 0, bytes: 0, sqliteFiles: [] as string[], postgresDirectories: [] as string[] };
+  const linked = new Set<string>();
+
+  const visitFile = async (file: string, fileStat: Stats, inPostgres: boolean): Promise<void> => {
+    found.files++;
+    // A file with several names holds its bytes once.
+    const inode = `${fileStat.dev}:${fileStat.ino}`;
+    if (fileStat.nlink === 1 || !linked.has(inode)) found.bytes += fileStat.blocks * 512;
+    if (fileStat.nlink > 1) linked.add(inode);
+    // 512 is SQLite's smallest page. No file of a PostgreSQL cluster is a SQLite database, and there are many.
+    if (!inPostgres && fileStat.size >= 512 && (await isSqlite(file))) {
+      found.sqliteFiles.push(path.relative(real, file) || '.');
+    }
+  };
+  const visitDirectory = async (directory: string, directoryStat: Stats, within: boolean): Promise<void> => {
+    found.bytes += directoryStat.blocks * 512;
+    const names = await listOrEmpty(directory);
+    const isCluster =
+      !within &&
+      names.includes('PG_VERSION') &&
+      (await lstatOrNull(path.join(directory, 'global/pg_control'))) !== null;
+    if (isCluster) found.postgresDirectories.push(path.relative(real, directory) || '.');
+    for (const name of names) {
+      if (name.includes(OURS)) continue;
+      const member = path.join(directory, name);
+      const memberStat = await lstatOrNull(member);
+      if (memberStat?.isDirectory()) await visitDirectory(member, memberStat, within || isCluster);
+      else if (memberStat?.isFile()) await visitFile(member, memberStat, within || isCluster);
+    }
+  };
+
+  if (stat.isDirectory()) await visitDirectory(real, stat, false);
+  else if (stat.isFile()) await visitFile(real, stat, false);
+  found.sqliteFiles.sort();
+  found.postgresDirectories.sort();
+  const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
+  return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
+}
+
+async function isSqlite(file: string): Promise<boolean> {
+  try {
+    // NOFOLLOW, NONBLOCK: it may have become a link or a pipe since it was looked at.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const head = Buffer.alloc(SQLITE_MAGIC.length);
+      await handle.read(head, 0, head.length, 0);
+      return head.equals(SQLITE_MAGIC);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw fileError(`read ${file}`, error);
+  }
+}
+
+async function listOrEmpty(directory: string): Promise<string[]> {
+  try {
+    const names: string[] = [];
+    for await (const entry of await opendir(directory)) names.push(entry.name);
+    return names;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(`list ${directory}`, error);
+  }
+}
+
+/** Null where nothing has that name; a link is what it is. */
+export async function lstatOrNull(file: string): Promise<Stats | null> {
+  try {
+    return await lstat(file);
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw fileError(`look at ${file}`, error);
+  }
+}
+
+async function realpathOrNull(file: string): Promise<string | null> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw fileError(`look at ${file}`, error);
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/**
+ * Removes whole trees, never following links. Nothing there is no error. Refuses all, before it removes any, when one has no
+ * `.caretaker` in its real path: `not-ours`.
+ */
+export async function removeTrees(paths: readonly string[]): Promise<void> {
+  const targets: string[] = [];
+  for (const given of paths) {
+    const normal = path.resolve(given);
+    // A link on the way may lead anywhere: what counts is where the last component really is.
+    const parent = await realpathOrNull(path.dirname(normal));
+    const target = path.join(parent ?? path.dirname(normal), path.basename(normal));
+    if (
+      !path.isAbsolute(given) ||
+      !normal.includes(OURS) ||
+      !target.split(path.sep).some((part) => part.includes(OURS))
+    ) {
+      throw new CaretakerError('not-ours', `refused to remove ${given}: it is not one of the caretaker's own files`);
+    }
+    if (parent !== null) targets.push(target);
+  }
+  for (const target of targets) {
+    try {
+      await rm(target, { recursive: true, force: true });
+      await syncDirectory(path.dirname(target));
+    } catch (error) {
+      throw fileError(`remove ${target}`, error);
+    }
+  }
+}
+
+/** A new directory with owner, group and mode of `like`. Its parent must be there, itself not. */
+export async function makeDirectoryLike(directory: string, like: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+    await likeness(directory, like);
+    await syncDirectory(path.dirname(directory));
+  } catch (error) {
+    throw fileError(`make the directory ${directory}`, error);
+  }
+}
+
+/** Owner, group and mode of `like` for `target` itself. */
+export async function likeness(target: string, like: string): Promise<void> {
+  try {
+    const model = await lstat(like);
+    const now = await lstat(target);
+    // Only when needed: who is not root may not even give a file to himself everywhere.
+    if (now.uid !== model.uid || now.gid !== model.gid) await lchown(target, model.uid, model.gid);
+    // After the owner: a change of owner takes setuid and setgid bits away.
+    if (!now.isSymbolicLink()) await chmod(target, model.mode & 0o7777);
+  } catch (error) {
+    throw fileError(`give ${target} the owner and mode of ${like}`, error);
+  }
+}
