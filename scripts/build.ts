@@ -23,6 +23,10 @@ function bundle(into: string): void {
       { cwd: root, encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(`ncc failed for ${source}:\n${stdout}${stderr}`);
+    // ncc takes a dependency's own .env for an asset, in a folder named after the checkout's; nothing reads it.
+    for (const entry of readdirSync(path.join(into, name), { withFileTypes: true })) {
+      if (entry.isDirectory()) rmSync(path.join(into, name, entry.name), { recursive: true });
+    }
   }
 }
 

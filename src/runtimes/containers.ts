@@ -28,7 +28,7 @@ interface Inspected {
     readonly Shell?: readonly string[] | null;
     readonly Healthcheck?: { readonly Test?: readonly string[] | null; readonly Timeout?: number } | null;
   };
-  readonly HostConfig?: { readonly PortBindings?: Ports | null };
+  readonly HostConfig?: { readonly PortBindings?: Ports | null; readonly RestartPolicy?: { readonly Name?: string } };
   readonly NetworkSettings?: { readonly Ports?: Ports | null };
   readonly Mounts?:
     | readonly {
@@ -78,7 +78,7 @@ function toContainer(raw: Inspected): Container {
   const labels = raw.Config.Labels ?? {};
   // Docker puts a slash before it.
   const name = raw.Name.replace(/^\//, '');
-  const state = stateOf(raw.State.Status);
+  const state = stateOf(raw.State.Status, raw.HostConfig?.RestartPolicy?.Name ?? '');
   return {
     id: raw.Id,
     name,
@@ -111,12 +111,30 @@ function toContainer(raw: Inspected): Container {
   };
 }
 
+/**
+ * The last lines of the end of a log file that conmon writes: `TIME STREAM P|F TEXT`, where P is a piece of a line that was not complete yet.
+ * `whole`: false where the beginning was cut off, and with it the first line.
+ */
+export function parseLogFile(text: string, lines: number, whole: boolean): string {
+  const found: string[] = [];
+  const unfinished = new Map<string, string>();
+  for (const entry of text.split('\n').slice(whole ? 0 : 1)) {
+    const [, stream, flag, said] = /^\S+ (stdout|stderr) ([FP]) ?([^]*)$/.exec(entry) ?? [];
+    if (stream === undefined || said === undefined) continue;
+    const line = (unfinished.get(stream) ?? '') + said;
+    unfinished.delete(stream);
+    if (flag === 'P') unfinished.set(stream, line);
+    else found.push(line);
+  }
+  return [...found, ...unfinished.values()].slice(-lines).join('\n');
+}
+
 /** Podman gives ids without the algorithm. */
 export function withAlgorithm(id: string): string {
   return id.includes(':') ? id : `sha256:${id}`;
 }
 
-function stateOf(status: string): Container['state'] {
+function stateOf(status: string, restartPolicy: string): Container['state'] {
   switch (status) {
     case 'running':
     case 'paused':
@@ -132,6 +150,9 @@ function stateOf(status: string): Container['state'] {
     case 'dead':
     case 'removing':
       return 'dead';
+    // Podman's word for the moment between a process's end and what follows; at last it is `exited`. It has no `restarting`.
+    case 'stopped':
+      return ['', 'no'].includes(restartPolicy) ? 'stopped' : 'restarting';
     default:
       return 'stopped';
   }

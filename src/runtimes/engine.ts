@@ -17,8 +17,11 @@ const ENGINE_SPEAKS =
 /** One command's inspects: a container's are some 10 KB, and the last MiB of an output is all that is kept. */
 const INSPECTED_AT_ONCE = 25;
 
-/** Rounds of stop or remove before it is given up: a container may be restarted, or need another one gone first. */
-export const ROUNDS = 4;
+/**
+ * Rounds of stopping before it is given up. Podman forgets that it was told to stop a container that its restart policy is about to start again:
+ * only a stop while it runs counts, and a crash loop's container runs for moments.
+ */
+const STOP_ROUNDS = 40;
 
 const ANY_CODE: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
 
@@ -207,7 +210,7 @@ export function commonRuntime(
           return state === 'running' || state === 'paused' || state === 'restarting';
         });
         if (up.length === 0) return;
-        if (round > ROUNDS) throw engineFailed(name, `stop ${up.map(short).join(', ')}`, 'it still runs');
+        if (round > STOP_ROUNDS) throw engineFailed(name, `stop ${up.map(short).join(', ')}`, 'it still runs');
         for (const id of up) {
           // Podman refuses to stop a paused one, and a signal reaches nobody there.
           if (now.get(id)?.state === 'paused') await engine.find(['unpause', id], `unpause the container ${short(id)}`);

@@ -152,7 +152,12 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
         throw error;
       });
       done.catch(() => undefined);
-      return { ...inner, done };
+      const kill = (): void => {
+        // Both: Docker's client answers a signal late, and ends at once with its container.
+        void end?.().catch(() => undefined);
+        inner.kill();
+      };
+      return { ...inner, done, kill };
     }, then);
   }
 

@@ -1,11 +1,17 @@
 import { CaretakerError } from '../errors.ts';
 import type { Processes } from '../system/processes.ts';
-import { withAlgorithm } from './containers.ts';
-import { commonRuntime, engineCommand, engineFailed, ROUNDS } from './engine.ts';
+import { parseLogFile, withAlgorithm } from './containers.ts';
+import { commonRuntime, engineCommand, engineFailed } from './engine.ts';
 import type { Runtime } from './runtime.ts';
 
 /** An engine that does not answer within this time does not answer. */
 const ANSWER_MS = 30_000;
+
+/** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
+const REMOVE_ROUNDS = 4;
+
+/** Of a log file, the end that is read. */
+const LOG_BYTES = 256 * 1024;
 
 /** Podman with this user's own storage; null where there is none, or where it cannot run for this user. */
 export async function createPodman(processes: Processes): Promise<Runtime | null> {
@@ -27,7 +33,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
       // A container on which another one depends can't be removed before it. --depend would also take those that nobody named.
       let words = '';
       for (let round = 0, left = [...ids]; left.length > 0; round++) {
-        if (round > ROUNDS + ids.length) throw engineFailed('podman', `remove ${left.join(', ')}`, words);
+        if (round > REMOVE_ROUNDS + ids.length) throw engineFailed('podman', `remove ${left.join(', ')}`, words);
         const next: string[] = [];
         for (const id of left) {
           try {
@@ -38,7 +44,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
             next.push(id);
           }
         }
-        if (next.length === left.length && round >= ROUNDS)
+        if (next.length === left.length && round >= REMOVE_ROUNDS)
           throw engineFailed('podman', `remove ${next.join(', ')}`, words);
         left = next;
       }
@@ -51,6 +57,19 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
       if (result.exitCode === 1) return 'unhealthy';
       if (/no defined healthcheck|has no healthcheck/i.test(result.stderr)) return 'none';
       throw engineFailed('podman', action, result.stderr.trim());
+    },
+
+    async logTail(id, lines) {
+      const format = '{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Path}}';
+      const { stdout } = await engine.run(['container', 'inspect', '--format', format, '--', id], `look at ${id}`);
+      const [, file] = /^(?:k8s-file|json-file) (\/.*)$/m.exec(stdout) ?? [];
+      if (file !== undefined) {
+        // Podman 4.3's --tail takes pieces of lines for lines, and loses what an unbuffered program prints.
+        const argv = ['tail', `--bytes=${LOG_BYTES}`, '--', file] as const;
+        const tail = await processes.run({ argv }, { accept: [0, 1] });
+        if (tail.exitCode === 0) return parseLogFile(tail.stdout, lines, Buffer.byteLength(tail.stdout) < LOG_BYTES);
+      }
+      return common.logTail(id, lines);
     },
 
     async imageDigests(nameOrId) {

@@ -66,12 +66,13 @@ export async function goForward(
     try {
       await actionFor(actions, entry)(entry.data);
     } catch (error) {
+      const hint = error instanceof CaretakerError && error.hint ? `${error.hint} ` : '';
       const code = error instanceof CaretakerError ? ` (${error.code})` : '';
       throw new CaretakerError(
         'cleanup-failed',
         `the ${run.mode} is in place, but "${entry.action}" after it failed: ${messageOf(error)}${code}`,
         {
-          hint: `${error instanceof CaretakerError && error.hint ? `${error.hint} ` : ''}The next run, or "compose-caretaker recover", does it again.`,
+          hint: `${hint}The next run, or "compose-caretaker recover", does it again.`,
           cause: error,
         },
       );

@@ -27,14 +27,19 @@ type Holder = LockInfo & { readonly token: string; readonly holder: ProcessIdent
  * after seeing that `lock` is still T's (a slow contender may come when the succession is over). A successor who died in the middle
  * is succeeded likewise. So of any number of contenders exactly one wins, wherever any of them is killed.
  */
-export async function acquireLock(stateDirectory: string, info: LockInfo): Promise<Lock> {
+export async function acquireLock(
+  stateDirectory: string,
+  info: LockInfo,
+  /** Called before each attempt to get a name; tests let others act there. */
+  before: (name: string) => Promise<void> = () => Promise.resolve(),
+): Promise<Lock> {
   const token = randomUUID();
   const place = (name: string): string => path.join(stateDirectory, name);
   const mine: Holder = { ...info, token, holder: ownIdentity() };
   const prepared = place(`lock.prepared-${token}`);
   try {
     await writeDurable(prepared, `${JSON.stringify(mine)}\n`);
-    while (!(await contend(place, prepared))) continue;
+    while (!(await contend(place, prepared, before))) continue;
     await tidy(stateDirectory);
   } catch (error) {
     throw fileError(`take the lock ${place('lock')}`, error);
@@ -54,10 +59,15 @@ export async function acquireLock(stateDirectory: string, info: LockInfo): Promi
 }
 
 /** One attempt: true when the lock is ours, false when it changed hands meanwhile. */
-async function contend(place: (name: string) => string, prepared: string): Promise<boolean> {
+async function contend(
+  place: (name: string) => string,
+  prepared: string,
+  before: (name: string) => Promise<void>,
+): Promise<boolean> {
   const dead: { readonly file: string; readonly token: string }[] = [];
   for (let name = 'lock'; ;) {
     const file = place(name);
+    await before(name);
     if (await tryLink(prepared, file)) {
       if (dead.length === 0) {
         await syncDirectory(path.dirname(file));

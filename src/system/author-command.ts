@@ -29,10 +29,13 @@ export interface AuthorCommandResult {
 export type RunAuthorCommand = (text: string, options: AuthorCommandOptions) => Promise<AuthorCommandResult>;
 
 /*
- * Around the author's text, for what @actions/exec does not do. It says first the number of its process group, by which the whole command
- * can be ended. Standard input is closed here and not there, where a command that ends at once is an unhandled EPIPE. And it gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails. A program
- * that the command leaves in the background (a start command) has that pipe open: its reader stays with it, told by SIGUSR1 to let go of us,
- * or the next word of that program would kill it (SIGPIPE).
+ * Around the author's text, for what @actions/exec does not do:
+ *
+ * - It says first the number of its process group, by which the whole command can be ended.
+ * - It closes standard input. Given as an empty `input`, a command that ends at once is an unhandled EPIPE.
+ * - It gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails.
+ * - A program that the command leaves in the background (a start command) has that pipe open. Its reader stays with it, told by
+ *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE).
  */
 const BASH = `exec 3>&1 </dev/null
 exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; exec cat >/dev/null) 2>&1

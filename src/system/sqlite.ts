@@ -74,7 +74,8 @@ async function check(file: string, pragma: 'quick_check' | 'integrity_check', na
 /**
  * Opens without changing anything, as far as that is possible.
  *
- * - Read-only is the rule. It can't roll back a hot journal (one stopped application in six leaves one): then it is opened as the application itself would open it.
+ * - Read-only is the rule. It can't roll back a hot journal (one stopped application in six leaves one): then it is opened as the
+ *   application itself would open it.
  * - A WAL database at rest has no -wal. A read-only connection would make one and leave it; one that may write removes it when it closes.
  */
 async function openAsItIs(file: string): Promise<Sqlite.DatabaseSync> {

@@ -1,0 +1,300 @@
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SourceSpec } from '../../../src/project/project.ts';
+import { createSource, sourceForPart } from '../../../src/sources/sources.ts';
+import type { Source } from '../../../src/sources/source.ts';
+import { Host, IMAGE } from './host.ts';
+
+jest.setTimeout(240_000);
+
+const COMPOSE = `
+services:
+  db:
+    image: ${IMAGE}
+    environment:
+      POSTGRES_PASSWORD: "pass word"
+      POSTGRES_USER: shop
+    volumes:
+      - ./database:/var/lib/postgresql/data
+  app:
+    image: ${IMAGE}
+    entrypoint: ["tini", "--", "sleep", "infinity"]
+    volumes:
+      - ./site files:/srv/site
+      - app-data:/srv/data
+volumes:
+  app-data: {}
+`;
+
+/** Rows of one transaction go into both tables: a torn copy shows as a difference. */
+const SCHEMA = `
+create table if not exists a (id bigserial primary key, fill text);
+create table if not exists b (id bigserial primary key, fill text);
+truncate a, b;
+insert into a (fill) select repeat('x', 200) from generate_series(1, 20000);
+insert into b (fill) select repeat('y', 200) from generate_series(1, 20000);`;
+const WRITER = `do $$ begin for i in 1..100000 loop
+  insert into a (fill) values (repeat('x', 200)); insert into b (fill) values (repeat('y', 200));
+  update a set fill = repeat('z', 200) where id = 1 + (i * 7919) % 20000; commit; perform pg_sleep(0.002);
+end loop; end $$`;
+const COUNTS = "select (select count(*) from a) || ' ' || (select count(*) from b)";
+
+describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
+  let host: Host;
+  beforeAll(async () => {
+    host = await Host.create(engine, COMPOSE);
+    await host.processes.run({ argv: ['mkdir', join(host.directory, 'site files')] });
+    await host.compose('up', '-d');
+    await host.ready();
+    await host.psql('select 1');
+  });
+  afterAll(() => host?.remove());
+
+  /** Runs `work` while rows are written. */
+  async function underWriter<T>(work: () => Promise<T>): Promise<T> {
+    const server = (await host.containers()).find(({ service }) => service === 'db')!;
+    const writer = host.runtime.execStream(server.id, ['psql', '-X', '-U', 'shop', '-d', 'shop', '-c', WRITER]);
+    writer.stdin.end();
+    writer.stdout.resume();
+    try {
+      while (Number((await host.psql(COUNTS)).split(' ')[0]) < 20_020)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      return await work();
+    } finally {
+      await host.psql(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'do $$%'`);
+      await writer.done.catch(() => undefined);
+    }
+  }
+
+  const postgres = (method: 'physical' | 'dump' | 'files'): Promise<Source> => {
+    const path = join(host.directory, 'database');
+    return createSource(
+      {
+        type: 'postgres',
+        name: 'database',
+        service: 'db',
+        method,
+        path,
+        containerPath: '/var/lib/postgresql/data',
+        user: 'shop',
+      },
+      host.deps,
+    );
+  };
+  const leftovers = (): string[] => readdirSync(host.directory).filter((name) => name.startsWith('.caretaker-'));
+  const emptyBackups = (): Promise<void> => host.asRoot('find', host.backups, '-mindepth', '1', '-delete');
+
+  async function counts(): Promise<[number, number]> {
+    await host.ready();
+    const [a, b] = (await host.psql(COUNTS)).split(' ').map(Number);
+    return [a!, b!];
+  }
+
+  test('PostgreSQL, base backup under a writer: back in place, then by RESTORE.md alone', async () => {
+    await emptyBackups();
+    await host.psql(SCHEMA);
+    const source = await postgres('physical');
+    const part = await underWriter(() => host.take(source));
+    expect(part.postgres).toMatchObject({ major: 17, databases: ['postgres', 'shop'], user: 'shop' });
+    await host.psql('truncate a, b');
+
+    // The image's entrypoint would mend a wrong owner, a container with `user:` would not start: so before any start.
+    const fresh = await source.stage(part, host.read, 'r3');
+    const root = async (path: string): Promise<string> =>
+      (await host.tree(path)).split('\n').find((line) => line.startsWith('. '))!;
+    expect((await root(fresh[0]!.fresh)).split(' ').slice(1, 4)).toEqual(
+      (await root(fresh[0]!.live)).split(' ').slice(1, 4),
+    );
+    await source.unstage('r3');
+
+    await host.restore(await sourceForPart(part, host.deps), part);
+    const [a, b] = await counts();
+    expect(a).toBeGreaterThan(20_000);
+    expect(b).toBe(a);
+    expect(leftovers()).toEqual([]);
+
+    await host.psql('drop table a, b');
+    await host.restoreByHand([part], 'database');
+    expect(await counts()).toEqual([a, b]);
+  });
+
+  test('PostgreSQL, dump with roles and odd names: back in place, then by RESTORE.md alone', async () => {
+    await emptyBackups();
+    await host.psql(SCHEMA);
+    await host.psql(`create role reader login password 'secret'`);
+    await host.psql(`create database "Odd name's = x" owner reader`);
+    await host.psql('create table t as select 42 as answer', `dbname='Odd name\\'s = x'`);
+    const source = await postgres('dump');
+    const part = await underWriter(() => host.take(source));
+    expect(part.files).toHaveLength(4);
+    const wreck = async (): Promise<void> => {
+      await host.psql('truncate a, b');
+      await host.psql(`drop database "Odd name's = x"`);
+      await host.psql('drop role reader');
+    };
+    const check = async (): Promise<void> => {
+      const [a, b] = await counts();
+      expect(a).toBeGreaterThan(20_000);
+      expect(b).toBe(a);
+      expect(await host.psql('select answer from t', `dbname='Odd name\\'s = x'`)).toBe('42');
+      expect(await host.psql(`select rolcanlogin from pg_roles where rolname = 'reader'`)).toBe('t');
+      expect(await host.psql(`select pg_get_userbyid(datdba) from pg_database where datname like 'Odd%'`)).toBe(
+        'reader',
+      );
+    };
+    await wreck();
+    await host.restore(await sourceForPart(part, host.deps), part);
+    await check();
+    expect(leftovers()).toEqual([]);
+    await wreck();
+    await host.restoreByHand([part], 'database');
+    await check();
+  });
+
+  test('PostgreSQL, the directory of a stopped server', async () => {
+    await emptyBackups();
+    await host.ready();
+    await host.psql(SCHEMA);
+    const source = await postgres('files');
+    await expect(source.capture('quiesced')).rejects.toMatchObject({ code: 'postgres-running' });
+    await host.compose('stop');
+    const before = await host.tree(join(host.directory, 'database'));
+    const part = await host.take(source, 'stopped');
+    await host.asRoot('rm', '-rf', join(host.directory, 'database'));
+    const [swap] = await source.stage(part, host.read, 'r2');
+    await host.files.swap(swap!);
+    expect(await host.tree(join(host.directory, 'database'))).toBe(before);
+    await host.files.remove([swap!.aside]);
+    await host.start();
+    expect(await counts()).toEqual([20_000, 20_000]);
+  });
+
+  test('SQLite in a volume under a writer: back in place, then by RESTORE.md alone', async () => {
+    await emptyBackups();
+    const python = (script: string): Promise<string> =>
+      host.in(
+        'app',
+        ['python3', '-'],
+        `import sqlite3\nd = sqlite3.connect('/srv/data/sub dir/db.sqlite3', timeout=30)\n${script}`,
+      );
+    await host.in('app', ['mkdir', '-p', '/srv/data/sub dir']);
+    await python(
+      `d.execute('pragma journal_mode = wal'); d.execute('create table t (x)'); d.execute('insert into t values (1)'); d.commit()`,
+    );
+    await host.in('app', ['chown', '-R', '1234:2345', '/srv/data/sub dir']);
+    const app = (await host.containers()).find(({ service }) => service === 'app')!;
+    const mount = app.mounts.find(({ target }) => target === '/srv/data')!;
+    const path = join(mount.source, 'sub dir/db.sqlite3');
+    const spec: SourceSpec = {
+      type: 'sqlite', name: 'site', path, writers: ['app'], service: 'app', containerPath: '/srv/data/sub dir/db.sqlite3', volume: mount.volume!,
+    }; // prettier-ignore
+    const writer = host.runtime.execStream(app.id, ['python3', '-c',
+      `import sqlite3,time\nd=sqlite3.connect('/srv/data/sub dir/db.sqlite3', timeout=30)\nwhile True:\n  d.execute('insert into t values (2)'); d.commit(); time.sleep(0.002)`]); // prettier-ignore
+    writer.stdin.end();
+    writer.stdout.resume();
+    const part = await host.take(await createSource(spec, host.deps));
+    await host.compose('stop', 'app');
+    await writer.done.catch(() => undefined);
+    await host.start('app');
+    await python(`d.execute('delete from t'); d.execute('insert into t values (99)'); d.commit()`);
+
+    const check = async (): Promise<void> => {
+      expect(
+        await python(
+          `print(d.execute('select count(*) from t where x = 1').fetchone()[0], d.execute('select count(*) from t where x = 99').fetchone()[0], d.execute('pragma integrity_check').fetchone()[0])`,
+        ),
+      ).toBe('1 0 ok');
+      expect(await host.in('app', ['stat', '-c', '%u:%g', '/srv/data/sub dir/db.sqlite3'])).toBe('1234:2345');
+    };
+    await host.restore(await sourceForPart(part, host.deps), part);
+    await check();
+    expect(await host.in('app', ['ls', '-A', '/srv/data/sub dir'])).not.toContain('.caretaker');
+    await python(`d.execute('delete from t'); d.commit()`);
+    await host.restoreByHand([part], 'site');
+    await check();
+  });
+
+  test('a volume and a directory with odd names, owners, links and excludes: back in place, then by RESTORE.md alone', async () => {
+    await emptyBackups();
+    const fill = `set -e; cd "$1"; mkdir -p "it's a dir/ü" logs cache; echo one > "it's a dir/ü/two words \\$(x)"; ln -sf /etc/passwd link; ln -f "it's a dir/ü/two words \\$(x)" hard
+      echo log > logs/a.log; truncate -s 50M sparse; printf '\\n' > "new
+line"; chown -R 70:71 "it's a dir"; chmod 2750 "it's a dir"; chmod 600 sparse`;
+    for (const [name, type, target] of [
+      ['site', 'directory', '/srv/site'],
+      ['data', 'volume', '/srv/data'],
+    ] as const) {
+      await host.in('app', ['bash', '-c', fill, 'bash', target]);
+      const app = (await host.containers()).find(({ service }) => service === 'app')!;
+      const mount = app.mounts.find((one) => one.target === target)!;
+      const spec: SourceSpec = {
+        type, name, path: mount.source, exclude: ['logs/**', 'cache'], writers: ['app'], service: 'app', containerPath: target,
+        ...(mount.volume === undefined ? {} : { volume: mount.volume }),
+      }; // prettier-ignore
+      const part = await host.take(await createSource(spec, host.deps));
+      expect(part.files[0]!.rawBytes).toBeLessThan(1_000_000);
+      const before = await host.tree(mount.source);
+      const wreck = (): Promise<string> =>
+        host.in('app', [
+          'bash',
+          '-c',
+          'cd "$1"; rm -rf "it\'s a dir" link; echo two > later; chmod 777 sparse',
+          'bash',
+          target,
+        ]);
+      await wreck();
+      await host.restore(await sourceForPart(part, host.deps), part);
+      expect(await host.tree(mount.source)).toBe(before);
+      await wreck();
+      await host.restoreByHand([part], name);
+      expect(await host.tree(mount.source)).toBe(before);
+    }
+    expect(host.warnings).toEqual([]);
+  });
+});
+
+test('the real zstd reads what is written, and what it writes is read, in one huge frame too', async () => {
+  const { compress, decompress } = await import('../../../src/archive/zstd.ts');
+  const raw = Buffer.concat(
+    Array.from({ length: 30 }, (_, index) => Buffer.alloc(1_000_000, `row ${index} of a table; `)),
+  );
+  const collect = async (source: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of source) pieces.push(Buffer.from(piece));
+    return Buffer.concat(pieces);
+  };
+  const pieces = async function* (bytes: Buffer): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+    await Promise.resolve();
+  };
+  const ours = await collect(compress(pieces(raw)));
+  const options = { maxBuffer: 1 << 28 };
+  expect(execFileSync('zstd', ['-dc'], { ...options, input: ours }).equals(raw)).toBe(true);
+  for (const args of [
+    ['-1'],
+    ['-19', '--long=27', '--no-check'],
+    ['-T0', '--content-size'],
+    ['-3', '--no-content-size'],
+  ]) {
+    const theirs = execFileSync('zstd', ['-c', ...args], { ...options, input: raw });
+    expect((await collect(decompress(pieces(theirs)))).equals(raw)).toBe(true);
+    await expect(collect(decompress(pieces(theirs.subarray(0, -1))))).rejects.toMatchObject({ code: 'part-damaged' });
+  }
+});
+
+test('a disk that is really full is called that, and nothing of the part is left', async () => {
+  const { mkdtempSync, rmSync } = await import('node:fs');
+  const { writePart } = await import('../../../src/archive/parts.ts');
+  const { nodeProcesses } = await import('../../../src/system/node-processes.ts');
+  const directory = mkdtempSync('/var/tmp/ck-src-full-');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory]);
+  try {
+    const stream = nodeProcesses.stream({ argv: ['head', '-c', '20000000', '/dev/urandom'] });
+    await expect(writePart({ directory, file: 'b.p.tar.zst', stream })).rejects.toMatchObject({ code: 'disk-full' });
+    expect(readdirSync(directory)).toEqual([]);
+  } finally {
+    execFileSync('umount', [directory]);
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,199 @@
+import { describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  linkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkTar, TAR_END, tarHeader, tarPadding, type TarMember } from '../../../src/archive/tar.ts';
+
+async function walk(bytes: Uint8Array, chunk = 700): Promise<{ members: TarMember[]; content: Buffer }> {
+  const members: TarMember[] = [];
+  const content: Buffer[] = [];
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk);
+    await Promise.resolve();
+  };
+  const passed: Uint8Array[] = [];
+  for await (const piece of checkTar(source(), {
+    onMember: (member) => members.push(member),
+    onContent: (piece) => content.push(Buffer.from(piece)),
+  })) {
+    passed.push(piece);
+  }
+  expect(Buffer.concat(passed).equals(bytes)).toBe(true);
+  return { members, content: Buffer.concat(content) };
+}
+
+/** A header with any type and link, its checksum right. */
+function entry(name: string, flag = '0', link = '', content = ''): Buffer {
+  const size = Buffer.byteLength(content);
+  const header = tarHeader({ name, path: name, type: 'file', size, mode: 0o644, uid: 0, gid: 0, mtime: 0 });
+  const block = header.subarray(header.length - 512);
+  block.write(flag, 156, 'latin1');
+  block.write(link, 157, 'utf8');
+  block.write('        ', 148, 'latin1');
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return Buffer.concat([header, Buffer.from(content), tarPadding(size)]);
+}
+const archive = (...entries: Buffer[]): Buffer => Buffer.concat([...entries, TAR_END]);
+
+function pax(records: Record<string, string>, flag = 'x'): Buffer {
+  const text = Object.entries(records)
+    .map(([key, value]) => {
+      const rest = ` ${key}=${value}\n`;
+      let length = Buffer.byteLength(rest) + 1;
+      while (String(length).length + Buffer.byteLength(rest) !== length) length += 1;
+      return `${length}${rest}`;
+    })
+    .join('');
+  return entry('pax', flag, '', text);
+}
+
+describe('checkTar on archives of GNU tar', () => {
+  const formats = ['pax', 'gnu', 'ustar', 'posix'];
+  test.each(formats)('walks over a real tree in format %s', async (format) => {
+    const root = mkdtempSync(join(tmpdir(), 'caretaker-tar-'));
+    try {
+      const long = `${'d'.repeat(60)}/${'e'.repeat(60)}`;
+      mkdirSync(join(root, long), { recursive: true });
+      writeFileSync(join(root, long, 'file with spaces and "quotes" é'), 'content');
+      writeFileSync(join(root, 'empty'), '');
+      symlinkSync('/etc/passwd', join(root, 'link'));
+      linkSync(join(root, 'empty'), join(root, 'hard'));
+      if (format !== 'ustar') {
+        writeFileSync(join(root, 'sparse'), 'begin');
+        truncateSync(join(root, 'sparse'), 3_000_000);
+      }
+      const bytes = execFileSync(
+        'tar',
+        ['-C', root, `--format=${format}`, ...(format === 'ustar' ? [] : ['--sparse']), '-cf', '-', '.'],
+        {
+          maxBuffer: 1 << 26,
+        },
+      );
+      const { members } = await walk(bytes);
+      const paths = members.map(({ path }) => path).sort();
+      expect(paths).toEqual(
+        [
+          '',
+          'd'.repeat(60),
+          long,
+          `${long}/file with spaces and "quotes" é`,
+          'empty',
+          'hard',
+          'link',
+          ...(format === 'ustar' ? [] : ['sparse']),
+        ].sort(),
+      );
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  test('what tarHeader writes, tar unpacks', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'caretaker-tar-'));
+    try {
+      const name = `./${'n'.repeat(90)}/${'m'.repeat(90)} é`;
+      const content = Buffer.from('secret=1\n');
+      const header = tarHeader({
+        name,
+        path: name,
+        type: 'file',
+        size: content.length,
+        mode: 0o640,
+        uid: 1000,
+        gid: 9_000_000,
+        mtime: 1_700_000_000.5,
+      });
+      const bytes = archive(Buffer.concat([header, content, tarPadding(content.length)]));
+      const { members } = await walk(bytes);
+      expect(members).toMatchObject([{ name, uid: 1000, gid: 9_000_000, mode: 0o640, size: 9 }]);
+      execFileSync('tar', ['-C', root, '--no-same-owner', '-xf', '-'], { input: bytes });
+      expect(readFileSync(join(root, name), 'utf8')).toBe('secret=1\n');
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+});
+
+describe('checkTar refuses', () => {
+  const good = archive(entry('./'), entry('a', '0', '', 'hello'));
+
+  test('an archive cut at any byte', async () => {
+    const whole = archive(entry('a', '0', '', 'hello'), entry('b', '0', '', 'x'.repeat(600)));
+    for (let length = 0; length < whole.length; length += 1) {
+      await expect(walk(whole.subarray(0, length), 512)).rejects.toMatchObject({ code: 'part-damaged' });
+    }
+  });
+
+  test('a flipped bit in a header', async () => {
+    for (const at of [0, 100, 124, 130, 148, 156, 257, 500]) {
+      const bad = Buffer.from(archive(entry('a', '0', '', 'hello')));
+      bad[at]! ^= 1;
+      await expect(walk(bad)).rejects.toMatchObject({ code: 'part-damaged' });
+    }
+  });
+
+  test('data behind the end of the archive', async () => {
+    await expect(walk(Buffer.concat([good, entry('late')]))).rejects.toMatchObject({ code: 'part-damaged' });
+    await expect(walk(Buffer.concat([good, Buffer.alloc(9216)]))).resolves.toBeDefined();
+  });
+
+  test.each<[string, Buffer]>([
+    ['an absolute name', entry('/etc/cron.d/x')],
+    ['a name that climbs', entry('a/../../etc/passwd')],
+    ['two dots alone', entry('..', '5')],
+    ['a long name that climbs, by pax', Buffer.concat([pax({ path: '../x' }), entry('harmless')])],
+    ['a long name that climbs, by GNU', Buffer.concat([entry('././@LongLink', 'L', '', '../x\0'), entry('harmless')])],
+    ['a sparse name that climbs', Buffer.concat([pax({ 'GNU.sparse.name': '/x' }), entry('GNUSparseFile.0/x')])],
+    ['a name for all members', Buffer.concat([pax({ path: '../x' }, 'g'), entry('harmless')])],
+    ['a character device', entry('null', '3')],
+    ['a block device', entry('sda', '4')],
+    ['an unknown type', entry('x', 'Z')],
+    ['a file through a link', Buffer.concat([entry('l', '2', '/etc'), entry('l/passwd')])],
+    ['a file through a link written otherwise', Buffer.concat([entry('./l', '2', '..'), entry('.//l/./passwd')])],
+    ['a directory in the place of a link', Buffer.concat([entry('l', '2', '/etc'), entry('l/', '5')])],
+    ['a link for the root', entry('./', '2', '/etc')],
+    ['a hard link to outside', entry('h', '1', '/etc/passwd')],
+    ['a hard link that climbs', entry('h', '1', '../x')],
+    ['a hard link through a link', Buffer.concat([entry('l', '2', '/etc'), entry('h', '1', 'l/passwd')])],
+  ])('%s', async (_name, bytes) => {
+    await expect(walk(archive(bytes))).rejects.toMatchObject({ code: 'part-hostile' });
+  });
+
+  test('a bad header before any of its bytes is passed on', async () => {
+    const passed: Uint8Array[] = [];
+    const source = async function* (): AsyncGenerator<Uint8Array> {
+      yield entry('good');
+      await Promise.resolve();
+      yield entry('/bad');
+    };
+    const reading = (async () => {
+      for await (const piece of checkTar(source())) passed.push(piece);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'part-hostile' });
+    expect(Buffer.concat(passed).toString('latin1')).not.toContain('/bad');
+  });
+
+  test.each<[string, Buffer]>([
+    [
+      'links to outside that nothing goes through',
+      Buffer.concat([entry('l', '2', '/etc/passwd'), entry('m', '2', '../..')]),
+    ],
+    ['a link that a file replaces', Buffer.concat([entry('l', '2', '/etc'), entry('l', '0', '', 'x'), entry('k')])],
+    ['a hard link to a member', Buffer.concat([entry('./a', '0', '', 'x'), entry('./b', '1', './a')])],
+    ['names with dots', entry('..a/b..c/...')],
+    ['a comment for all members', Buffer.concat([pax({ comment: 'abc' }, 'g'), entry('x')])],
+  ])('but not %s', async (_name, bytes) => {
+    await expect(walk(archive(bytes))).resolves.toBeDefined();
+  });
+});

@@ -1,0 +1,240 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { composeArgv, configArgv } from '../../../src/compose/command-line.ts';
+import { createCompose } from '../../../src/compose/compose-program.ts';
+import type { Compose, Dialect } from '../../../src/compose/compose.ts';
+import { CaretakerError } from '../../../src/errors.ts';
+import {
+  container,
+  dockerDialect,
+  failsWith,
+  fakeClock,
+  FakeLog,
+  FakeProcesses,
+  FakeRuntime,
+  oldPodmanDialect,
+  podmanDialect,
+} from './fakes.ts';
+
+let directory: string;
+const file = `
+services:
+  proxy: {image: proxy:1, depends_on: [web]}
+  web: {image: web:1, depends_on: [db], build: .}
+  db: {image: db:1, stop_grace_period: 1m}
+  other: {image: other:1}
+`;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'compose-'));
+  await writeFile(join(directory, 'compose.yaml'), file);
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** A Compose over fakes: `up` makes a container of every service that has none. */
+function setUp(dialect: Dialect, runtime: FakeRuntime, answers: FakeProcesses['answers'] = {}) {
+  const project = { files: [join(directory, 'compose.yaml')], projectName: 'app', profiles: [], envFiles: [] };
+  const verb = (...words: string[]): string => composeArgv(dialect, project, ...words).join(' ');
+  const did: string[] = [];
+  const processes = new FakeProcesses({
+    [configArgv(dialect, project).join(' ')]:
+      dialect.capabilities.config === 'json'
+        ? JSON.stringify({
+            services: {
+              proxy: { image: 'proxy:1', depends_on: { web: {} } },
+              web: { image: 'web:1', build: {}, depends_on: { db: {} } },
+              db: { image: 'db:1' },
+              other: { image: 'other:1' },
+            },
+          })
+        : file,
+    [verb('up', '-d')]: () => {
+      runtime.did.push('up');
+      for (const name of ['proxy', 'web', 'db', 'other']) {
+        if (!runtime.existing.some((item) => item.service === name)) runtime.existing.push(container(name));
+      }
+      return 'Started';
+    },
+    ...Object.fromEntries(Object.entries(answers).map(([words, answer]) => [verb(...words.split(' ')), answer])),
+  });
+  const log = new FakeLog();
+  const compose: Compose = createCompose(dialect, project, {
+    processes,
+    runtime: runtime.asRuntime(),
+    log,
+    clock: fakeClock,
+    environment: {},
+  });
+  return { compose, processes, log, did, verb };
+}
+
+const four = () => ['proxy', 'web', 'db', 'other'].map((name) => container(name, { imageName: `${name}:1` }));
+const images = { 'proxy:1': 'sha256:proxy', 'web:1': 'sha256:web', 'db:1': 'sha256:db', 'other:1': 'sha256:other' };
+
+describe('up', () => {
+  test('of Docker Compose is its own affair, and outlives the job', async () => {
+    const runtime = new FakeRuntime('docker', four());
+    const { compose, processes, verb, log } = setUp(dockerDialect, runtime);
+    await compose.up();
+    expect(runtime.did).toEqual(['up']);
+    expect(processes.calls.find(({ argv }) => argv === verb('up', '-d'))?.options.outlivesJob).toBe(true);
+    expect(log.lines).toContain('Started');
+  });
+
+  test('of podman-compose removes first what runs an image that was built anew, and what depends on it', async () => {
+    const runtime = new FakeRuntime('podman', four(), { images: { ...images, 'web:1': 'sha256:rebuilt' } });
+    await setUp(podmanDialect, runtime).compose.up();
+    expect(runtime.did).toEqual(['stop proxy-id', 'stop web-id', 'remove proxy-id', 'remove web-id', 'up']);
+  });
+
+  test('of podman-compose leaves alone what did not change', async () => {
+    const runtime = new FakeRuntime('podman', four(), { images });
+    await setUp(podmanDialect, runtime).compose.up();
+    expect(runtime.did).toEqual(['up']);
+  });
+
+  test('of podman-compose takes up what changed inside an env file, which its hash does not cover', async () => {
+    await writeFile(join(directory, 'web.env'), 'A="new"\nB=2\n');
+    const text = file.replace('build: .', 'build: ., env_file: web.env, environment: {B: "3"}');
+    await writeFile(join(directory, 'compose.yaml'), text);
+    const of = async (env: Record<string, string>): Promise<string[]> => {
+      const all = four().map((item) => (item.service === 'web' ? { ...item, env: { ...env, PATH: '/bin' } } : item));
+      const runtime = new FakeRuntime('podman', all, { images });
+      await setUp(podmanDialect, runtime, { config: text }).compose.up();
+      return runtime.did;
+    };
+    expect(await of({ A: 'new', B: '3' })).toEqual(['up']);
+    expect(await of({ A: 'old', B: '3' })).toContain('remove web-id');
+    expect(await of({ A: 'new' })).toContain('remove web-id');
+  });
+
+  test('of podman-compose 1.0.3, which can tell nothing, makes everything anew, with each grace period kept', async () => {
+    const runtime = new FakeRuntime('podman', four(), { images });
+    const { compose, processes, verb } = setUp(oldPodmanDialect, runtime, { 'stop -t 60 db': 'stopped' });
+    await compose.up();
+    expect(runtime.did.filter((line) => line.startsWith('remove'))).toHaveLength(4);
+    expect(runtime.did.indexOf('stop web-id')).toBeLessThan(runtime.did.indexOf('stop db-id'));
+    expect(runtime.did.at(-1)).toBe('up');
+    expect(processes.calls.some(({ argv }) => argv === verb('stop', '-t', '60', 'db'))).toBe(true);
+  });
+
+  test('starts again what Podman could not start while its dependency was restarting', async () => {
+    const runtime = new FakeRuntime('podman', [], { images });
+    const { compose } = setUp(podmanDialect, runtime, {
+      'up -d': () => {
+        runtime.existing = four().map((item) => (item.service === 'web' ? { ...item, state: 'created' } : item));
+        return '';
+      },
+    });
+    let refusals = 2;
+    runtime.onStart = () => {
+      if (refusals-- > 0) throw new CaretakerError('engine-failed', 'dependency is not running');
+    };
+    await compose.up();
+    expect(runtime.did).toEqual(['start web-id']);
+  });
+
+  test('does not believe an exit code 0 without containers', async () => {
+    const runtime = new FakeRuntime('podman', [], { images });
+    const { compose } = setUp(oldPodmanDialect, runtime, { 'up -d': 'exit code: 125' });
+    await expect(compose.up()).rejects.toMatchObject({
+      code: 'compose-failed',
+      message: expect.stringMatching(/no container was created for proxy, web, db, other/) as unknown,
+    });
+  });
+
+  test('a failure carries the last lines', async () => {
+    const { compose } = setUp(dockerDialect, new FakeRuntime('docker'), {
+      'up -d': failsWith('pull access denied for web'),
+    });
+    await expect(compose.up()).rejects.toMatchObject({
+      code: 'compose-failed',
+      message: expect.stringMatching(/of app: pull access denied for web/) as unknown,
+    });
+  });
+});
+
+describe('stop and start', () => {
+  test('stop dependents first, restarting ones too, and only what was asked for', async () => {
+    const all = four().map((item) => (item.service === 'web' ? { ...item, state: 'restarting' as const } : item));
+    const runtime = new FakeRuntime('docker', all);
+    await setUp(dockerDialect, runtime).compose.stop(['db', 'web', 'proxy']);
+    expect(runtime.did).toEqual(['stop proxy-id', 'stop web-id', 'stop db-id']);
+  });
+
+  test('what an interrupted run left paused is woken: to stop cleanly, or to serve again', async () => {
+    const paused = [container('db', { state: 'paused' })];
+    const stopping = new FakeRuntime('docker', paused);
+    await setUp(dockerDialect, stopping).compose.stop(['db']);
+    expect(stopping.did).toEqual(['unpause db-id', 'stop db-id']);
+    const starting = new FakeRuntime('docker', paused);
+    await setUp(dockerDialect, starting).compose.start(['db']);
+    expect(starting.did).toEqual(['unpause db-id']);
+  });
+
+  test('stopping works by labels when the compose file is broken', async () => {
+    await writeFile(join(directory, 'compose.yaml'), 'services: [');
+    const depends = { 'com.docker.compose.depends_on': 'db:service_healthy:false' };
+    const runtime = new FakeRuntime('docker', [container('web', { labels: depends }), container('db')]);
+    const { compose, log } = setUp(dockerDialect, runtime);
+    await compose.stop();
+    expect(runtime.did).toEqual(['stop web-id', 'stop db-id']);
+    expect(log.lines.join()).toMatch(/warning: .*line 1/);
+  });
+
+  test('start asks Docker Compose, and does it alone when that fails', async () => {
+    const stopped = four().map((item) => ({ ...item, state: 'stopped' as const }));
+    const good = new FakeRuntime('docker', stopped);
+    await setUp(dockerDialect, good, { 'start web db': '' }).compose.start(['db', 'web']);
+    expect(good.did).toEqual([]);
+    const bad = new FakeRuntime('docker', stopped);
+    await setUp(dockerDialect, bad, { 'start web db': failsWith('no such service') }).compose.start(['db', 'web']);
+    expect(bad.did).toEqual(['start db-id', 'start web-id']);
+  });
+
+  test('start with Podman goes by dependencies and waits for one that restarts', async () => {
+    const runtime = new FakeRuntime(
+      'podman',
+      four().map((item) => ({ ...item, state: 'stopped' as const })),
+    );
+    let refusals = 1;
+    runtime.onStart = (id) => {
+      if (id === 'web-id' && refusals-- > 0) throw new CaretakerError('engine-failed', 'restarting');
+    };
+    await setUp(podmanDialect, runtime).compose.start(['proxy', 'web', 'db']);
+    expect(runtime.did).toEqual(['start db-id', 'start db-id', 'start web-id', 'start proxy-id']);
+  });
+
+  test('down stops with grace, keeps volumes and removes what the dialect forgot', async () => {
+    const runtime = new FakeRuntime('podman', four());
+    await setUp(oldPodmanDialect, runtime, { down: '', 'stop -t 60 db': '' }).compose.down();
+    expect(runtime.did.slice(0, 2)).toEqual(['stop other-id', 'stop proxy-id']);
+    expect(runtime.existing).toEqual([]);
+  });
+});
+
+describe('build and pull', () => {
+  test('a build of podman-compose 1.0.3 that failed with exit code 0 fails', async () => {
+    const { compose } = setUp(oldPodmanDialect, new FakeRuntime('podman'), {
+      build: 'STEP 1\nError: x\nexit code: 125',
+    });
+    await expect(compose.build()).rejects.toMatchObject({ code: 'compose-failed' });
+  });
+
+  test('Docker pulls what has an image and is not built here', async () => {
+    const { compose, processes, verb } = setUp(dockerDialect, new FakeRuntime('docker'), { 'pull proxy db other': '' });
+    await compose.pull();
+    expect(processes.calls.at(-1)?.argv).toBe(verb('pull', 'proxy', 'db', 'other'));
+  });
+
+  test('Podman pulls each image itself, for podman-compose hides a failure', async () => {
+    const { compose, processes } = setUp(podmanDialect, new FakeRuntime('podman'));
+    processes.answers['podman pull proxy:1'] = '';
+    processes.answers['podman pull db:1'] = failsWith('manifest unknown');
+    await expect(compose.pull()).rejects.toMatchObject({
+      code: 'compose-failed',
+      message: expect.stringMatching(/manifest unknown/) as unknown,
+    });
+  });
+});

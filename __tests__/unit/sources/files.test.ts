@@ -1,0 +1,321 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Part, PartFile } from '../../../src/archive/manifest.ts';
+import { readPart, verifyPart, writePart } from '../../../src/archive/parts.ts';
+import { TAR_END, tarHeader } from '../../../src/archive/tar.ts';
+import type { SourceSpec } from '../../../src/project/project.ts';
+import { carried } from '../../../src/sources/files.ts';
+import type { Source } from '../../../src/sources/source.ts';
+import { createSource } from '../../../src/sources/sources.ts';
+import { localFiles } from './local-files.ts';
+import { stage, type Stage } from './stand-ins.ts';
+
+let root: string;
+let here: Stage;
+const files = localFiles();
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'caretaker-sources-'));
+  mkdirSync(join(root, '.caretaker'));
+  mkdirSync(join(root, 'backups'));
+  here = stage({ directory: root, files });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function put(path: string, content: string): void {
+  mkdirSync(join(root, path, '..'), { recursive: true });
+  writeFileSync(join(root, path), content);
+}
+const get = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** Takes a part as the backup mode does. */
+async function take(source: Source): Promise<Part> {
+  const capture = await source.capture('serving');
+  const taken: PartFile[] = [];
+  try {
+    for (const one of capture.streams) {
+      taken.push(
+        await writePart({
+          directory: join(root, 'backups'),
+          file: `b.${source.name}.${one.suffix}.zst`,
+          stream: one.open(),
+        }),
+      );
+    }
+  } finally {
+    await capture.finish();
+  }
+  for (const file of taken) await verifyPart(join(root, 'backups', file.file), file);
+  const { name, kind, method, origin } = source;
+  return { name, kind, method, origin, files: taken, consistency: capture.consistency, seconds: 1, ...capture.facts };
+}
+const read = (file: PartFile): AsyncIterable<Uint8Array> => readPart(join(root, 'backups', file.file), file);
+
+async function restore(source: Source, part: Part): Promise<void> {
+  const swaps = await source.stage(part, read, 'r2');
+  for (const one of swaps) await files.swap(one);
+  await files.remove(swaps.map(({ aside }) => aside));
+  await source.unstage('r2');
+}
+
+const leftovers = (): string[] =>
+  readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('.caretaker-'));
+
+describe('a directory', () => {
+  const spec = (exclude: string[] = []): SourceSpec => ({
+    type: 'directory',
+    name: 'media',
+    path: join(root, 'media'),
+    exclude,
+    writers: ['web'],
+  });
+
+  test('comes back as it was, and what came later is gone', async () => {
+    put('media/a.txt', 'one');
+    put('media/sub dir/ü "b".txt', 'two');
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    expect(part.origin).toEqual({ path: join(root, 'media'), relativePath: 'media' });
+    put('media/a.txt', 'changed');
+    put('media/later.txt', 'x');
+    await restore(source, part);
+    expect(get('media/a.txt')).toBe('one');
+    expect(get('media/sub dir/ü "b".txt')).toBe('two');
+    expect(existsSync(join(root, 'media/later.txt'))).toBe(false);
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('nothing live is touched before the swap', async () => {
+    put('media/a.txt', 'one');
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    put('media/a.txt', 'two');
+    await source.stage(part, read, 'r2');
+    expect(get('media/a.txt')).toBe('two');
+    expect(readdirSync(join(root, 'media'))).toEqual(['a.txt']);
+    await source.unstage('r2');
+    await source.unstage('r2');
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('what is excluded survives the restore with what is in it now', async () => {
+    put('media/a.txt', 'one');
+    put('media/logs/old.log', 'old');
+    put('media/db.sqlite3', 'a database');
+    const source = await createSource(spec(['logs/**', 'db.sqlite3', 'db.sqlite3-wal']), here.deps);
+    const part = await take(source);
+    put('media/a.txt', 'two');
+    put('media/logs/new.log', 'new');
+    const swaps = await source.stage(part, read, 'r2');
+    // It comes up between unpacking and exchange, as a write-ahead log does.
+    put('media/db.sqlite3-wal', 'wal');
+    for (const one of swaps) await files.swap(one);
+    expect(get('media/a.txt')).toBe('one');
+    expect(get('media/logs/new.log')).toBe('new');
+    expect(get('media/db.sqlite3')).toBe('a database');
+    expect(get('media/db.sqlite3-wal')).toBe('wal');
+    for (const one of [...swaps].reverse()) await files.unswap(one);
+    expect(get('media/a.txt')).toBe('two');
+    expect(get('media/logs/new.log')).toBe('new');
+  });
+
+  test('a pattern that can’t be carried over is told', async () => {
+    put('media/a.txt', 'one');
+    const source = await createSource(spec(['*.log']), here.deps);
+    await source.stage(await take(source), read, 'r2');
+    expect(here.warnings.join()).toContain('*.log');
+  });
+
+  test('a damaged archive leaves nothing beside the live data', async () => {
+    put('media/a.txt', 'one');
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    const bad = { ...part, files: part.files.map((file) => ({ ...file, sha256: '0'.repeat(64) })) };
+    await expect(source.stage(bad, read, 'r2')).rejects.toMatchObject({ code: 'part-damaged' });
+    expect(leftovers()).toEqual([]);
+    expect(get('media/a.txt')).toBe('one');
+  });
+
+  test('a hostile archive is refused before tar sees its member', async () => {
+    put('media/a.txt', 'one');
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    const member = { name: '../evil', path: '', type: 'file', size: 0, mode: 0o644, uid: 0, gid: 0, mtime: 0 } as const;
+    const evil = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.concat([tarHeader(member), TAR_END]);
+      await Promise.resolve();
+    };
+    await expect(source.stage(part, evil, 'r2')).rejects.toMatchObject({ code: 'part-hostile' });
+    expect(existsSync(join(root, 'evil'))).toBe(false);
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('the project directory itself: this program’s own files are neither taken nor exchanged', async () => {
+    put('app.txt', 'one');
+    put('.caretaker/journal.jsonl', 'the journal of this run');
+    const whole: SourceSpec = { type: 'directory', name: 'all', path: root, exclude: ['backups'], writers: [] };
+    const source = await createSource(whole, here.deps);
+    const part = await take(source);
+    const members = readdirSync(root);
+    put('app.txt', 'two');
+    const swaps = await source.stage(part, read, 'r2');
+    try {
+      for (const one of swaps) await files.swap(one);
+      expect(get('app.txt')).toBe('one');
+      expect(get('.caretaker/journal.jsonl')).toBe('the journal of this run');
+      expect(readdirSync(root).sort()).toEqual(members.sort());
+    } finally {
+      await files.remove(swaps.map(({ aside }) => aside));
+    }
+  });
+});
+
+test('what is carried over: literal paths with what waits beside them, directories for their contents, never a way out', () => {
+  expect(carried(['logs/**', 'a/b.sqlite3', 'a/b.sqlite3-wal', '*.tmp', 'logs/x', '../x', '/etc', './c/'], 'r2')).toEqual({
+    carry: [
+      '.caretaker-fresh-r2-c', '.caretaker-fresh-r2-logs', 'a/.caretaker-fresh-r2-b.sqlite3', 'a/.caretaker-fresh-r2-b.sqlite3-wal',
+      'a/b.sqlite3', 'a/b.sqlite3-wal', 'c', 'logs',
+    ],
+    patterns: ['*.tmp'],
+  }); // prettier-ignore
+});
+
+test('a single file', async () => {
+  put('settings.ini', 'one');
+  const source = await createSource(
+    { type: 'file', name: 'settings', path: join(root, 'settings.ini'), exclude: [], writers: [] },
+    here.deps,
+  );
+  const part = await take(source);
+  put('settings.ini', 'two');
+  await restore(source, part);
+  expect(get('settings.ini')).toBe('one');
+  expect(leftovers()).toEqual([]);
+});
+
+describe('a SQLite database', () => {
+  const path = (): string => join(root, 'data/db.sqlite3');
+  const count = (): unknown => {
+    const database = new DatabaseSync(path(), { readOnly: true });
+    try {
+      return database.prepare('select count(*) as n from t').get()?.['n'];
+    } finally {
+      database.close();
+    }
+  };
+  const open = (): DatabaseSync => {
+    mkdirSync(join(root, 'data'), { recursive: true });
+    const database = new DatabaseSync(path());
+    database.exec('pragma journal_mode = wal; create table if not exists t (x)');
+    return database;
+  };
+  const spec = (): SourceSpec => ({ type: 'sqlite', name: 'db', path: path(), writers: ['web'] });
+
+  test('is copied with what its write-ahead log holds, while a writer is at it', async () => {
+    const writer = open();
+    writer.exec('insert into t values (1), (2)');
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    expect(part.sqlite?.pageSize).toBe(4096);
+    expect(part.sqlite?.pages).toBeGreaterThan(0);
+    writer.exec('insert into t values (3)');
+    writer.close();
+    await restore(source, part);
+    expect(count()).toBe(2);
+    expect(leftovers()).toEqual([]);
+    expect(readdirSync(join(root, '.caretaker/staging'))).toEqual([]);
+  });
+
+  test('in a tree that is restored as well, both come back, whichever is unpacked first', async () => {
+    for (const order of [0, 1]) {
+      rmSync(join(root, 'data'), { recursive: true, force: true });
+      const writer = open();
+      writer.exec('insert into t values (1)');
+      put('data/picture', 'one');
+      const exclude = ['db.sqlite3', 'db.sqlite3-wal', 'db.sqlite3-shm', 'db.sqlite3-journal'];
+      const tree = await createSource(
+        { type: 'directory', name: 'data', path: join(root, 'data'), exclude, writers: [] },
+        here.deps,
+      );
+      const database = await createSource(spec(), here.deps);
+      rmSync(join(root, 'backups'), { recursive: true });
+      mkdirSync(join(root, 'backups'));
+      const parts = [await take(database), await take(tree)];
+      writer.exec('insert into t values (2)');
+      writer.close();
+      put('data/picture', 'two');
+
+      const sources = [database, tree];
+      const staged = [];
+      for (const index of order === 0 ? [0, 1] : [1, 0])
+        staged.push(...(await sources[index]!.stage(parts[index]!, read, 'r2')));
+      const swaps = [
+        ...staged.filter(({ kind }) => kind === 'directory'),
+        ...staged.filter(({ kind }) => kind !== 'directory'),
+      ];
+      for (const one of swaps) await files.swap(one);
+      expect([count(), get('data/picture')]).toEqual([1, 'one']);
+      for (const one of [...swaps].reverse()) await files.unswap(one);
+      expect([count(), get('data/picture')]).toEqual([2, 'two']);
+      for (const source of sources) await source.unstage('r2');
+      expect(leftovers()).toEqual([]);
+    }
+  });
+
+  test('an archive with anything else in it is refused', async () => {
+    open().close();
+    const source = await createSource(spec(), here.deps);
+    const part = await take(source);
+    put('other/a', 'x');
+    const tree = await take(
+      await createSource(
+        { type: 'directory', name: 'other', path: join(root, 'other'), exclude: [], writers: [] },
+        here.deps,
+      ),
+    );
+    await expect(source.stage({ ...part, files: tree.files }, read, 'r2')).rejects.toMatchObject({
+      code: 'part-damaged',
+    });
+    expect(leftovers()).toEqual([]);
+  });
+});
+
+describe('the project’s own files', () => {
+  const source = (projectFiles?: 'missing'): Promise<Source> => {
+    const members = ['.env', 'envs/prod.env', 'compose.yml'].map((path) => join(root, path));
+    const spec: SourceSpec = {
+      type: 'project-files',
+      name: 'project-files',
+      path: root,
+      members: [...members, '/etc/hostname'],
+      exclude: [],
+      writers: [],
+    };
+    return createSource(spec, { ...here.deps, ...(projectFiles && { projectFiles }) });
+  };
+  beforeEach(() => {
+    put('.env', 'SECRET=1');
+    put('envs/prod.env', 'A=1');
+    put('compose.yml', 'services: {}');
+  });
+
+  test('are left alone by a restore unless it is asked', async () => {
+    const part = await take(await source());
+    rmSync(join(root, '.env'));
+    expect(await (await source()).stage(part, read, 'r2')).toEqual([]);
+    expect(existsSync(join(root, '.env'))).toBe(false);
+  });
+
+  test('when asked, the missing are written and those that are there are not', async () => {
+    const part = await take(await source());
+    rmSync(join(root, 'envs'), { recursive: true });
+    put('.env', 'SECRET=2');
+    await restore(await source('missing'), part);
+    expect(get('envs/prod.env')).toBe('A=1');
+    expect(get('.env')).toBe('SECRET=2');
+    expect(here.warnings.join()).toContain('/etc/hostname');
+    expect(leftovers()).toEqual([]);
+  });
+});

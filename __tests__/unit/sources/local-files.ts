@@ -1,0 +1,45 @@
+import { backup, DatabaseSync } from 'node:sqlite';
+import { basename, dirname } from 'node:path';
+import { mkdirSync, statSync } from 'node:fs';
+import type { HostFiles } from '../../../src/runtimes/host-files.ts';
+import { nodeProcesses } from '../../../src/system/node-processes.ts';
+import { swap, unswap } from '../../../src/system/swaps.ts';
+import { likeness, lstatOrNull, makeDirectoryLike, removeTrees, scanTree } from '../../../src/system/trees.ts';
+
+/** The host's files as this process may read them: real archives, real renames, no engine. */
+export function localFiles(): HostFiles {
+  return {
+    way: 'direct',
+    scan: scanTree,
+    exists: async (path) => (await lstatOrNull(path)) !== null,
+    tar(root, { exclude = [] }) {
+      const isFile = statSync(root).isFile();
+      const target = isFile ? ['-C', dirname(root), `./${basename(root)}`] : ['-C', root, '.'];
+      const excludes = exclude.flatMap((path) => ['--anchored', '--wildcards', `--exclude=./${path}`]);
+      return nodeProcesses.stream({ argv: ['tar', '--format=pax', ...excludes, '-cf', '-', ...target] });
+    },
+    untar(root) {
+      mkdirSync(root);
+      return nodeProcesses.stream({ argv: ['tar', '--no-same-owner', '-xpf', '-', '-C', root] });
+    },
+    async copySqlite(from, to) {
+      const database = new DatabaseSync(from, { readOnly: true });
+      try {
+        await backup(database, to);
+      } finally {
+        database.close();
+      }
+    },
+    checkSqlite(path) {
+      const database = new DatabaseSync(path, { readOnly: true });
+      const [row] = database.prepare('PRAGMA integrity_check').all();
+      database.close();
+      return row?.['integrity_check'] === 'ok' ? Promise.resolve() : Promise.reject(new Error('damaged'));
+    },
+    makeDirectory: makeDirectoryLike,
+    likeness,
+    swap: (one) => swap(one),
+    unswap: (one) => unswap(one),
+    remove: (paths) => removeTrees(paths),
+  };
+}

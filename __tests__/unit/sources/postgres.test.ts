@@ -1,0 +1,351 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  chmodSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import type { Part } from '../../../src/archive/manifest.ts';
+import type { Container } from '../../../src/runtimes/runtime.ts';
+import { createSource } from '../../../src/sources/sources.ts';
+import type { Source } from '../../../src/sources/source.ts';
+import { localFiles } from './local-files.ts';
+import { container, stage, type Answer, type Called, type Stage } from './stand-ins.ts';
+
+let root: string;
+const files = localFiles();
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'caretaker-postgres-'));
+  mkdirSync(join(root, '.caretaker'));
+  mkdirSync(join(root, 'database/global'), { recursive: true });
+  mkdirSync(join(root, 'database/base'));
+  writeFileSync(join(root, 'database/PG_VERSION'), '17\n');
+  writeFileSync(join(root, 'database/global/pg_control'), 'old');
+  chmodSync(join(root, 'database'), 0o700);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const healthy = {
+  version: '17.6', number: 170006, walLevel: 'replica', walSenders: 10, replication: true, tablespaces: [] as string[],
+  databases: ['postgres', 'shop'], locale: 'C.UTF-8',
+}; // prettier-ignore
+
+/** A server that lets in who should be let in. */
+function server(facts: Partial<typeof healthy> = {}, more: (call: Called) => Answer | undefined = () => undefined) {
+  return (call: Called): Answer => {
+    const special = more(call);
+    if (special !== undefined) return special;
+    const [program] = call.argv;
+    if (program === 'psql' && call.argv.includes('-c')) return { stdout: JSON.stringify({ ...healthy, ...facts }) };
+    if (program === 'postgres') return { stdout: 'postgres (PostgreSQL) 17.6 (Debian 17.6-1)\n' };
+    if (program === 'pg_basebackup') return { stdout: cluster() };
+    return { stdout: `output of ${program}` };
+  };
+}
+
+/** What pg_basebackup prints: a cluster without an entry for its root. */
+function cluster(...more: string[]): Buffer {
+  const tree = mkdtempSync(join(tmpdir(), 'caretaker-cluster-'));
+  try {
+    mkdirSync(join(tree, 'global'));
+    mkdirSync(join(tree, 'base'));
+    writeFileSync(join(tree, 'PG_VERSION'), '17\n');
+    writeFileSync(join(tree, 'global/pg_control'), 'restored');
+    writeFileSync(join(tree, 'postmaster.pid'), '1');
+    return execFileSync('tar', ['-C', tree, '-cf', '-', 'PG_VERSION', 'global', 'base', 'postmaster.pid', ...more]);
+  } finally {
+    rmSync(tree, { recursive: true });
+  }
+}
+
+function at(
+  answer: (call: Called) => Answer,
+  containers: Container[] = [container('db', { env: { POSTGRES_PASSWORD: 'se cret' } }), container('web')],
+): Stage {
+  return stage({ directory: root, files, containers: () => containers, answer });
+}
+const source = (here: Stage, method: 'physical' | 'dump' | 'files' = 'physical'): Promise<Source> =>
+  createSource(
+    {
+      type: 'postgres',
+      name: 'database',
+      service: 'db',
+      method,
+      path: join(root, 'database'),
+      containerPath: '/var/lib/postgresql/data',
+      user: 'shop',
+    },
+    here.deps,
+  );
+
+function part(method: Part['method'], files: string[], major = 17): Part {
+  return {
+    name: 'database', kind: 'postgres', method, consistency: 'online', seconds: 1, origin: { service: 'db', path: '/elsewhere' },
+    files: files.map((suffix) => ({ file: `b.database.${suffix}.zst`, bytes: 1, rawBytes: 1, sha256: '' })),
+    postgres: { version: `${major}.1`, major, databases: ['postgres', 'shop'], user: 'shop' },
+  }; // prettier-ignore
+}
+async function* bytes(...pieces: (Buffer | string)[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) yield Buffer.from(piece);
+  await Promise.resolve();
+}
+async function printed(source: Source): Promise<{ suffix: string; text: string }[]> {
+  const capture = await source.capture('serving');
+  const result = [];
+  for (const one of capture.streams) {
+    const stream = one.open();
+    stream.stdin.end();
+    let text = '';
+    for await (const piece of stream.stdout) text += (piece as Buffer).toString('latin1');
+    await stream.done;
+    result.push({ suffix: one.suffix, text });
+  }
+  return result;
+}
+
+describe('taking a base backup', () => {
+  test('streams one tar out of the server, with what is known of it', async () => {
+    const here = at(server());
+    const database = await source(here);
+    const capture = await database.capture('quiesced');
+    expect(capture).toMatchObject({
+      consistency: 'quiesced',
+      facts: {
+        postgres: { version: '17.6', major: 17, databases: ['postgres', 'shop'], user: 'shop', locale: 'C.UTF-8' },
+      },
+    });
+    expect((await printed(database)).map(({ suffix }) => suffix)).toEqual(['tar']);
+    expect(here.calls.at(-1)?.argv.join(' ')).toBe('pg_basebackup -w -U shop -D - -Ft -X fetch -c fast');
+    expect(database.server).toBe('db');
+    expect(database.writers).toEqual(['db', 'web']);
+  });
+
+  test('the password goes by the environment, never by argv, and is masked', async () => {
+    const here = at(server());
+    await printed(await source(here));
+    for (const { argv, env } of here.calls) {
+      expect(argv.join(' ')).not.toContain('se cret');
+      expect(env['PGPASSWORD']).toBe('se cret');
+    }
+    expect(here.masked).toContain('se cret');
+  });
+
+  test('a password in a secret file is read where it is', async () => {
+    const secret = server({}, ({ argv }) => (argv[0] === 'cat' ? { stdout: 'from file\n' } : undefined));
+    const here = at(secret, [container('db', { env: { POSTGRES_PASSWORD_FILE: '/run/secrets/pw' } })]);
+    await printed(await source(here));
+    expect(here.calls.at(-1)?.env['PGPASSWORD']).toBe('from file');
+  });
+
+  test('where only the system’s postgres is let in (peer), it goes in as that', async () => {
+    const peer = server({}, ({ argv, user }) =>
+      argv[0] === 'psql' && user !== 'postgres'
+        ? { exitCode: 2, stderr: 'FATAL: Peer authentication failed for user "shop"' }
+        : undefined,
+    );
+    const here = at(peer);
+    await printed(await source(here));
+    expect(here.calls.at(-1)).toMatchObject({ user: 'postgres' });
+  });
+
+  test.each<[string, string, Partial<typeof healthy>]>([
+    ['postgres-tablespaces', 'method=dump', { tablespaces: ['fast_disk'] }],
+    ['postgres-wal-level', 'method=dump', { walLevel: 'minimal' }],
+    ['postgres-wal-level', 'method=dump', { walSenders: 0 }],
+    ['postgres-role', 'method=dump', { replication: false }],
+  ])('%s: what would make it fail or lack something is found before, with the way out', async (code, hint, facts) => {
+    const database = await source(at(server(facts)));
+    await expect(database.capture('serving')).rejects.toMatchObject({ code, hint: expect.stringContaining(hint) });
+  });
+
+  test('a server that lets nobody in is reported in its own words', async () => {
+    const database = await source(at(() => ({ exitCode: 2, stderr: 'psql: error: FATAL:  no pg_hba.conf entry' })));
+    await expect(database.capture('serving')).rejects.toMatchObject({
+      code: 'postgres-denied',
+      message: expect.stringContaining('no pg_hba.conf entry'),
+    });
+  });
+
+  test('a server that does not run is told from one that denies', async () => {
+    for (const containers of [[], [container('db', { state: 'stopped' })], [container('db', { oneOff: true })]]) {
+      const database = await source(at(server(), containers));
+      await expect(database.capture('serving')).rejects.toMatchObject({ code: 'postgres-not-running' });
+    }
+    await expect((await source(at(server()))).capture('stopped')).rejects.toMatchObject({
+      code: 'postgres-not-running',
+    });
+  });
+
+  test('an archive without a cluster in it fails in its stream', async () => {
+    const empty = server({}, ({ argv }) => (argv[0] === 'pg_basebackup' ? { stdout: Buffer.alloc(1024) } : undefined));
+    await expect(printed(await source(at(empty)))).rejects.toMatchObject({ code: 'part-damaged' });
+  });
+});
+
+describe('taking a dump', () => {
+  test('globals and every database, each by a name that can’t be read as connection settings', async () => {
+    const here = at(server({ databases: ["it's host=evil", 'shop'] }));
+    const streams = await printed(await source(here, 'dump'));
+    expect(streams[0]?.suffix).toBe('globals.sql');
+    expect(streams[2]?.suffix).toBe('shop.dump');
+    expect(streams).toHaveLength(3);
+    expect(here.calls.filter(({ argv }) => argv[0] === 'pg_dump').map(({ argv }) => argv.at(-1))).toEqual([
+      String.raw`dbname='it\'s host=evil'`,
+      "dbname='shop'",
+    ]);
+  });
+
+  test('a dump that fails fails its stream', async () => {
+    const broken = server({}, ({ argv }) =>
+      argv[0] === 'pg_dump' ? { exitCode: 1, stderr: 'could not read block' } : undefined,
+    );
+    await expect(printed(await source(at(broken), 'dump'))).rejects.toThrow('could not read block');
+  });
+});
+
+describe('taking the files of a stopped server', () => {
+  test('is refused while it runs, whatever the caller believes', async () => {
+    for (const state of ['running', 'paused', 'restarting'] as const) {
+      const database = await source(at(server(), [container('db', { state })]), 'files');
+      await expect(database.capture('stopped')).rejects.toMatchObject({ code: 'postgres-running' });
+    }
+    await expect((await source(at(server(), []), 'files')).capture('quiesced')).rejects.toMatchObject({
+      code: 'postgres-running',
+    });
+  });
+
+  test('leaves the pid file out, and says the version', async () => {
+    writeFileSync(join(root, 'database/postmaster.pid'), '1');
+    const database = await source(at(server(), []), 'files');
+    expect((await database.capture('stopped')).facts.postgres).toMatchObject({ version: '17', major: 17 });
+    const here = await source(at(server(), []), 'files');
+    const capture = await here.capture('stopped');
+    const stream = capture.streams[0]!.open();
+    stream.stdin.end();
+    let text = '';
+    for await (const piece of stream.stdout) text += (piece as Buffer).toString('latin1');
+    expect(text).toContain('pg_control');
+    expect(text).not.toContain('postmaster.pid');
+  });
+});
+
+describe('staging', () => {
+  test('a base backup becomes a directory of the live one’s mode, without a pid file; nothing live changes', async () => {
+    const database = await source(at(server()));
+    const [swap] = await database.stage(part('physical', ['tar']), () => bytes(cluster()), 'r2');
+    expect(swap).toMatchObject({ kind: 'directory', live: join(root, 'database'), carry: [] });
+    expect(statSync(swap!.fresh).mode & 0o777).toBe(0o700);
+    expect(readFileSync(join(swap!.fresh, 'global/pg_control'), 'utf8')).toBe('restored');
+    expect(existsSync(join(swap!.fresh, 'postmaster.pid'))).toBe(false);
+    expect(readFileSync(join(root, 'database/global/pg_control'), 'utf8')).toBe('old');
+    await files.swap(swap!);
+    expect(readFileSync(join(root, 'database/global/pg_control'), 'utf8')).toBe('restored');
+  });
+
+  test.each<[string, Part, Container[], boolean]>([
+    ['a base backup of an older major', part('physical', ['tar'], 16), [container('db')], false],
+    ['a base backup of a newer major', part('physical', ['tar'], 18), [container('db')], false],
+    ['a dump of a newer major', part('dump', [], 18), [container('db')], false],
+    ['a dump of an older major', part('dump', [], 15), [container('db')], true],
+    [
+      'a base backup for an image that says its major, stopped',
+      part('physical', ['tar'], 17),
+      [container('db', { state: 'stopped', env: { PG_MAJOR: '16' } })],
+      false,
+    ],
+    ['a base backup for what lies on disk', part('physical', ['tar'], 16), [], false],
+    ['a base backup of the same major', part('physical', ['tar']), [], true],
+  ])('%s', async (_name, stored, containers, fits) => {
+    const database = await source(at(server(), containers), stored.method === 'dump' ? 'dump' : 'physical');
+    const staged = database.stage(stored, () => bytes(cluster()), 'r2');
+    if (fits) expect(await staged).toHaveLength(1);
+    else {
+      await expect(staged).rejects.toMatchObject({ code: 'postgres-major' });
+      expect(readdirSync(root).filter((name) => name.startsWith('.caretaker-'))).toEqual([]);
+    }
+  });
+
+  test('an archive that is no cluster leaves nothing behind', async () => {
+    const database = await source(at(server()));
+    await expect(
+      database.stage(part('physical', ['tar']), () => bytes(Buffer.alloc(1024)), 'r2'),
+    ).rejects.toMatchObject({ code: 'part-damaged' });
+    expect(readdirSync(root).sort()).toEqual(['.caretaker', 'database']);
+  });
+});
+
+describe('loading a dump', () => {
+  const dump = part('dump', ['globals.sql', 'postgres.dump', 'shop.dump']);
+  const read = (file: { file: string }): AsyncIterable<Uint8Array> => bytes(`bytes of ${file.file}`);
+
+  test('globals first, then every database from standard input, created as it was', async () => {
+    let asked = 0;
+    const starting = server({}, ({ argv }) =>
+      argv[0] === 'pg_isready' && asked++ < 3 ? { exitCode: 2, stdout: 'no response' } : undefined,
+    );
+    const here = at(starting);
+    const database = await source(here, 'dump');
+    expect(database.loads).toBe(true);
+    await database.load!(dump, read);
+    const globals = here.calls.find(({ argv }) => argv.includes('-f'));
+    expect(globals?.input).toBe('bytes of b.database.globals.sql.zst');
+    const restores = here.calls.flatMap(({ argv }, index) =>
+      argv[0] === 'pg_restore' ? [here.fed.get(index)?.toString()] : [],
+    );
+    expect(restores).toEqual(['bytes of b.database.postgres.dump.zst', 'bytes of b.database.shop.dump.zst']);
+    expect(asked).toBeGreaterThanOrEqual(3);
+  });
+
+  test('a role that the image made is no error, in whatever language; anything else is', async () => {
+    const says = (stderr: string) => server({}, ({ argv }) => (argv.includes('-f') ? { stderr } : undefined));
+    const there =
+      'psql:<stdin>:14: FEHLER:  42710: Rolle „shop“ existiert bereits\nORT:  CreateRole, user.c:351\npsql:<stdin>:15: HINWEIS:  00000: so ist es\n';
+    await (
+      await source(at(says(there)), 'dump')
+    ).load!(dump, read);
+    const other = `${there}psql:<stdin>:20: ERROR:  42501: permission denied to create role\n`;
+    await expect((await source(at(says(other)), 'dump')).load!(dump, read)).rejects.toMatchObject({
+      code: 'postgres-load-failed',
+      message: expect.stringContaining('permission denied to create role'),
+    });
+  });
+
+  test('a database that does not load fails with the server’s words', async () => {
+    const broken = server({}, ({ argv }) =>
+      argv[0] === 'pg_restore' ? { exitCode: 1, stderr: 'extension "postgis" is not available' } : undefined,
+    );
+    await expect((await source(at(broken), 'dump')).load!(dump, read)).rejects.toMatchObject({
+      code: 'postgres-load-failed',
+      message: expect.stringContaining('postgis'),
+    });
+  });
+
+  test('a server that never gets ready is given up on, with what it said last', async () => {
+    const never = server({}, ({ argv }) =>
+      argv[0] === 'pg_isready' ? { exitCode: 1, stdout: '127.0.0.1:5432 - rejecting connections' } : undefined,
+    );
+    await expect((await source(at(never), 'dump')).load!(dump, read)).rejects.toMatchObject({
+      code: 'postgres-not-ready',
+      message: expect.stringContaining('rejecting connections'),
+    });
+  });
+
+  test('damaged bytes are called that, not a failed load', async () => {
+    const bad = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('x');
+      await Promise.resolve();
+      throw Object.assign(new Error('digest differs'), { code: 'part-damaged' });
+    };
+    await expect(
+      (await source(at(server()), 'dump')).load!(dump, (file) => (file.file.includes('shop') ? bad() : read(file))),
+    ).rejects.toThrow('digest differs');
+  });
+});

@@ -1,0 +1,199 @@
+import * as fs from 'node:fs/promises';
+import * as os from 'node:os';
+import * as path from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+
+import type { Store } from '../../../src/stores/store.ts';
+import { createFolderStore } from '../../../src/stores/folder.ts';
+import { localFile, makeBackup, type MadeBackup } from '../../contract/stores/backup-files.ts';
+import { silentLog } from '../../contract/stores/silent-log.ts';
+import { failure, putAll } from '../../contract/stores/store-contract.ts';
+
+let folder: string;
+let directory: string;
+let store: Store;
+let lines: readonly string[];
+
+beforeEach(async () => {
+  folder = await fs.mkdtemp(path.join(os.tmpdir(), 'folder-store-'));
+  directory = path.join(folder, 'backups');
+  const silent = silentLog();
+  ({ lines } = silent);
+  store = createFolderStore({ directory, log: silent.log });
+});
+afterEach(async () => {
+  await fs.rm(folder, { recursive: true, force: true });
+});
+
+function made(project = 'shop'): Promise<MadeBackup> {
+  const parts = { database: Buffer.from('rows'), media: Buffer.from('pictures') };
+  return makeBackup(folder, project, new Date('2026-11-24T02:00:00Z'), parts);
+}
+/** As from another filesystem: a symbolic link can't be linked, so the bytes are copied. */
+async function unlinkable(content: string, name = 'shop-20261124T020000Z.database.tar.zst') {
+  const real = path.join(folder, 'real');
+  await fs.writeFile(real, content);
+  const at = path.join(folder, name);
+  await fs.symlink(real, at);
+  return localFile(at, content);
+}
+
+describe('check', () => {
+  test('leaves no trace, whether the directory is there or not', async () => {
+    await store.check('write');
+    await store.check('read');
+    expect(await fs.readdir(folder)).toEqual([]);
+    await fs.mkdir(directory);
+    await store.check('write');
+    await store.check('read');
+    expect(await fs.readdir(directory)).toEqual([]);
+  });
+
+  test('of a missing directory to read from finds no backups, and says why', async () => {
+    await store.check('read');
+    expect(await store.list()).toEqual([]);
+    expect(lines).toEqual([`info: ${directory} does not exist: there are no backups in it`]);
+  });
+
+  test('refuses a path below something that is missing, as of a disk that is not mounted', async () => {
+    const log = silentLog().log;
+    const lost = createFolderStore({ directory: path.join(directory, 'shop'), log });
+    for (const call of [() => lost.check('write'), async () => lost.put((await made()).files[0]!)]) {
+      const error = await failure(call());
+      expect(error).toMatchObject({ code: 'store-unreachable' });
+      expect(error.message).toContain(`${directory} does not exist`);
+      expect(error.hint).toContain('mounted');
+    }
+    await expect(fs.access(directory)).rejects.toThrow('ENOENT');
+  });
+
+  test('refuses a file in the place of the directory', async () => {
+    await fs.writeFile(directory, '');
+    expect(await failure(store.check('write'))).toMatchObject({ code: 'store-unreachable' });
+    expect(await failure(store.check('read'))).toMatchObject({ code: 'store-unreachable' });
+    expect(await failure(store.put((await made()).files[0]!))).toMatchObject({ code: 'store-unreachable' });
+  });
+
+  test('refuses a directory that nobody can write to', async () => {
+    const sealed = createFolderStore({ directory: '/sys/kernel', log: silentLog().log });
+    expect(await failure(sealed.check('write'))).toMatchObject({ code: 'store-denied', input: 'store' });
+    expect(await failure(sealed.put((await made()).files[0]!))).toMatchObject({ code: 'store-denied' });
+  });
+});
+
+describe('put', () => {
+  test('links: no second copy of the bytes, and the file outlives the one that it came from', async () => {
+    const { files } = await made();
+    await store.put(files[0]!);
+    const stored = path.join(directory, files[0]!.name);
+    expect((await fs.stat(stored)).ino).toBe((await fs.stat(files[0]!.path)).ino);
+    await fs.rm(files[0]!.path);
+    expect(await fs.readFile(stored, 'utf8')).toBe('rows');
+    expect((await fs.stat(directory)).mode & 0o777).toBe(0o700);
+  });
+
+  test('copies what can’t be linked, closed to others, and leaves nothing beside it', async () => {
+    const file = await unlinkable('rows');
+    await store.put(file);
+    await store.put(file);
+    expect(await fs.readdir(directory)).toEqual([file.name]);
+    const stored = await fs.lstat(path.join(directory, file.name));
+    expect(stored.isFile()).toBe(true);
+    expect(stored.mode & 0o777).toBe(0o600);
+    expect(await fs.readFile(path.join(directory, file.name), 'utf8')).toBe('rows');
+    await fs.writeFile(path.join(directory, file.name), 'ROWS');
+    expect(await failure(store.put(file))).toMatchObject({ code: 'store-exists' });
+    expect(await fs.readFile(path.join(directory, file.name), 'utf8')).toBe('ROWS');
+    expect(await fs.readdir(directory)).toEqual([file.name]);
+  });
+
+  test('notices a copy that is not what was verified, and keeps nothing of it', async () => {
+    const file = await unlinkable('rows');
+    await fs.writeFile(path.join(folder, 'real'), 'r0ws');
+    expect(await failure(store.put(file))).toMatchObject({ code: 'store-damaged' });
+    expect(await fs.readdir(directory)).toEqual([]);
+  });
+
+  test('cleans up after a crashed copy, and leaves one that is under way', async () => {
+    const { files } = await made();
+    await fs.mkdir(directory);
+    const [old, young] = ['.a.old.caretaker-tmp', '.a.young.caretaker-tmp'].map((name) => path.join(directory, name));
+    for (const torn of [old!, young!]) await fs.writeFile(torn, 'torn');
+    const before = new Date(Date.now() - 2 * 60 * 60 * 1000);
+    await fs.utimes(old!, before, before);
+    await putAll(store, files);
+    expect((await fs.readdir(directory)).sort()).toEqual([
+      path.basename(young!),
+      ...files.map(({ name }) => name).sort(),
+    ]);
+    expect(lines).toContainEqual(expect.stringContaining(old!));
+    expect(await store.list()).toHaveLength(1);
+  });
+
+  test('takes plain names only', async () => {
+    const { files } = await made();
+    const error = await failure(store.put({ ...files[0]!, name: '../outside' }));
+    expect(error).toMatchObject({ code: 'store-unsupported' });
+    await expect(fs.access(path.join(folder, 'outside'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('list', () => {
+  test('leaves out a backup of which one part of several is missing', async () => {
+    const { files } = await made();
+    await putAll(store, files);
+    await fs.rm(path.join(directory, files[1]!.name));
+    expect(await store.list()).toEqual([]);
+    await store.put(files[1]!);
+    expect(await store.list()).toHaveLength(1);
+  });
+
+  test('shows a backup whose manifest can’t be read, so that reading it tells', async () => {
+    const { files, name } = await made();
+    await putAll(store, files);
+    const manifest = path.join(directory, files.at(-1)!.name);
+    await fs.rm(manifest);
+    await fs.writeFile(manifest, '{"schema":');
+    const [found] = await store.list('shop');
+    expect(found).toMatchObject({ name });
+    expect(await failure(store.readManifest(found!))).toMatchObject({ code: 'store-damaged' });
+  });
+
+  test('passes over what is not a backup’s', async () => {
+    await putAll(store, (await made()).files);
+    for (const name of ['notes.txt', 'x.manifest.json', 'shop-20261399T000000Z.manifest.json']) {
+      await fs.writeFile(path.join(directory, name), '{}');
+    }
+    await fs.mkdir(path.join(directory, 'lost+found'));
+    expect(await store.list()).toHaveLength(1);
+  });
+});
+
+test('fetch never leaves its directory', async () => {
+  const { manifest, files } = await made();
+  await putAll(store, files);
+  await fs.writeFile(path.join(folder, 'secret'), 'rows');
+  const [found] = await store.list();
+  const file = { ...manifest.parts[0]!.files[0]!, file: '../secret' };
+  expect(await failure(store.fetch(found!, file, path.join(folder, 'to')))).toMatchObject({ code: 'store-missing' });
+});
+
+test('a fetch that can’t be written tells where', async () => {
+  const { manifest, files } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  const error = await failure(store.fetch(found!, manifest.parts[0]!.files[0]!, path.join(folder, 'none', 'to')));
+  expect(error.message).toContain(path.join(folder, 'none', 'to'));
+});
+
+test('a delete that fails in the middle has taken the manifest', async () => {
+  const { files, name } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  // What can't be removed like a file.
+  await fs.mkdir(path.join(directory, `${name}.a.tar.zst`));
+  await fs.mkdir(path.join(directory, `${name}.z.tar.zst`));
+  expect(await failure(store.delete(found!, undefined))).toMatchObject({ code: 'store-unreachable' });
+  expect(await fs.readdir(directory)).not.toContain(files.at(-1)!.name);
+});

@@ -1,0 +1,72 @@
+import { readFileSync, readdirSync, statSync, writeFileSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from '@jest/globals';
+import { freeBytes, sameFilesystem } from '../../../src/system/disk.ts';
+import { appendDurable, ensureDirectory, readText, writeAtomic } from '../../../src/system/files.ts';
+import { systemClock } from '../../../src/system/system-clock.ts';
+import { temporaryDirectories } from './temporary.ts';
+
+const temporary = temporaryDirectories();
+
+test('writeAtomic replaces the content, sets the mode, and leaves nothing beside it', async () => {
+  const file = path.join(temporary(), 'state.json');
+  await writeAtomic(file, 'one');
+  await writeAtomic(file, 'two', 0o640);
+  expect(readFileSync(file, 'utf8')).toBe('two');
+  expect(statSync(file).mode & 0o777).toBe(0o640);
+  expect(readdirSync(path.dirname(file))).toEqual(['state.json']);
+});
+
+test('a write that fails keeps what was there, leaves nothing, and names the file', async () => {
+  const directory = temporary();
+  const target = path.join(directory, 'target');
+  mkdirSync(path.join(target, 'in the way'), { recursive: true });
+  await expect(writeAtomic(target, 'x')).rejects.toMatchObject({
+    code: 'file-operation-failed',
+    message: expect.stringContaining(target),
+  });
+  expect(readdirSync(directory)).toEqual(['target']);
+  await expect(writeAtomic('/dev/full/x', 'x')).rejects.toMatchObject({ code: 'file-operation-failed' });
+});
+
+test('a full disk is a full disk', async () => {
+  await expect(appendDurable('/dev/full', 'line')).rejects.toMatchObject({ code: 'disk-full' });
+});
+
+test('appendDurable appends whole lines', async () => {
+  const file = path.join(temporary(), 'log');
+  await appendDurable(file, 'one');
+  await appendDurable(file, 'two');
+  expect(await readText(file)).toBe('one\ntwo\n');
+  expect(await readText(`${file}.none`)).toBeNull();
+});
+
+test('ensureDirectory makes parents, and is content with what is there', async () => {
+  const directory = path.join(temporary(), 'a', 'b');
+  await ensureDirectory(directory);
+  await ensureDirectory(directory);
+  expect(statSync(directory).mode & 0o777).toBe(0o700);
+  writeFileSync(path.join(directory, 'file'), '');
+  await expect(ensureDirectory(path.join(directory, 'file'))).rejects.toMatchObject({ code: 'file-operation-failed' });
+});
+
+test('free space is asked of the nearest parent that exists', async () => {
+  const directory = temporary();
+  expect(await freeBytes(path.join(directory, 'not', 'yet'))).toBeGreaterThan(0);
+  expect(await freeBytes('/proc/self')).toBe(0);
+});
+
+test('sameFilesystem tells /proc from a directory of the disk', async () => {
+  const directory = temporary();
+  expect(await sameFilesystem(directory, path.join(directory, 'not', 'yet'))).toBe(true);
+  expect(await sameFilesystem(directory, '/proc')).toBe(false);
+});
+
+test('a sleep ends with an abort, also one that came before', async () => {
+  const controller = new AbortController();
+  const sleeping = systemClock.sleep(60_000, controller.signal);
+  controller.abort();
+  await expect(sleeping).rejects.toMatchObject({ code: 'cancelled' });
+  await expect(systemClock.sleep(60_000, controller.signal)).rejects.toMatchObject({ code: 'cancelled' });
+  await systemClock.sleep(1);
+});
