@@ -3,7 +3,7 @@
  * updated, saved from a broken release, and restored. Everything happens in one temporary folder, which is removed at the end.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -15,11 +15,14 @@ const shop = path.join(home, 'shop');
 const port = await freePort();
 const url = `http://127.0.0.1:${port}/`;
 
-const releases: Record<string, readonly string[]> = {
-  'v1.0.0': ['CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL)'],
+const first = 'CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL)';
+const second = "ALTER TABLE orders ADD COLUMN gift TEXT DEFAULT 'no'";
+/** Each release's migrations; the last one's fail half way. */
+const releases = {
+  'v1.0.0': [first],
+  'v1.1.0': [first, second],
+  'v1.2.0': [first, second, 'DROP TABLE orders', 'INSERT INTO order_items SELECT * FROM orders'],
 };
-releases['v1.1.0'] = [...releases['v1.0.0'], "ALTER TABLE orders ADD COLUMN gift TEXT DEFAULT 'no'"];
-releases['v1.2.0'] = [...releases['v1.1.0'], 'DROP TABLE orders', 'INSERT INTO order_items SELECT * FROM orders'];
 
 try {
   title('A small shop goes into service');
@@ -64,7 +67,7 @@ try {
 }
 
 /** A release of the shop: a commit and a tag in the repository that the shop's clone follows. */
-function publish(version: string): void {
+function publish(version: keyof typeof releases): void {
   mkdirSync(origin, { recursive: true });
   if (version === 'v1.0.0') {
     git(origin, 'init', '--quiet', '--initial-branch', 'main');

@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { openCheckout, type Checkout } from './code/git.ts';
 import type { GitToken } from './code/git-command.ts';
+import { CaretakerError } from './errors.ts';
 import { commandProbe } from './health/command.ts';
 import type { Probe } from './health/health.ts';
 import { httpProbe } from './health/http.ts';
@@ -9,13 +10,14 @@ import { publishedPortProbes } from './health/published-ports.ts';
 import { localDirectory } from './modes/undo.ts';
 import { createCommandProject } from './project/command-project.ts';
 import { discoverProject } from './project/discover.ts';
-import type { Project } from './project/project.ts';
+import { planData } from './project/data.ts';
+import type { DataPlan, Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
 import { detectRuntimes } from './runtimes/detect.ts';
 import { createHostFiles } from './runtimes/host-files-ways.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import type { HostFiles } from './runtimes/host-files.ts';
-import type { Settings } from './settings/settings.ts';
+import type { DataSettings, Settings } from './settings/settings.ts';
 import { createFolderStore } from './stores/folder.ts';
 import { openStore } from './stores/stores.ts';
 import type { Store } from './stores/store.ts';
@@ -29,6 +31,7 @@ export interface Opened {
   readonly checkout: Checkout | null;
   readonly stores: readonly Store[];
   readonly local: Store;
+  readonly plan: DataPlan | undefined;
   readonly probes: readonly Probe[];
   /** A store in any folder, for `backup: /path`. */
   readonly openFolder: (directory: string) => Store;
@@ -60,14 +63,28 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     log,
   });
   const stores = settings.stores.map((store) => openStore(store, storeTools));
-  if (settings.mode === 'list') return { project, checkout: null, stores, local, probes: [], openFolder };
+  if (settings.mode === 'list') {
+    return { project, checkout: null, stores, local, plan: undefined, probes: [], openFolder };
+  }
 
   const checkout = await openCheckout(
     settings.sourceDirectory ?? project.directory,
     { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) },
     { named: settings.sourceDirectory !== undefined },
   );
-  return { project, checkout, stores, local, probes: await probesFor(settings, project, signal), openFolder };
+  const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
+  return { project, checkout, stores, local, plan, probes, openFolder };
+}
+
+/** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
+async function resolvable(project: Project, data: DataSettings): Promise<DataPlan | undefined> {
+  if (data === 'auto') return undefined;
+  try {
+    return await planData(project, data);
+  } catch (error) {
+    if (error instanceof CaretakerError) return undefined;
+    throw error;
+  }
 }
 
 async function openProject(settings: Settings, { env, log }: World): Promise<Project> {
@@ -117,16 +134,12 @@ async function maskSecrets(project: Project, log: Log): Promise<void> {
   }
 }
 
-async function probesFor(
-  settings: Exclude<Settings, { mode: 'list' }>,
-  project: Project,
-  signal: AbortSignal,
-): Promise<Probe[]> {
+async function probesFor(settings: Exclude<Settings, { mode: 'list' }>, project: Project): Promise<Probe[]> {
   const states: Probe = { name: 'services', check: () => project.look() };
   const told = settings.health.map((probe) =>
     probe.type === 'http'
-      ? httpProbe({ ...probe, signal })
-      : commandProbe({ run: probe.run, cwd: project.directory, runAuthorCommand, signal }),
+      ? httpProbe(probe)
+      : commandProbe({ run: probe.run, cwd: project.directory, runAuthorCommand }),
   );
   return [states, ...told, ...(told.length > 0 ? [] : await publishedPortProbes(await project.containers()))];
 }

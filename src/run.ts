@@ -12,6 +12,7 @@ import { forwardActions, undoActions } from './modes/undo.ts';
 import { update } from './modes/update.ts';
 import { open, type Opened } from './open.ts';
 import { errorTexts } from './report/errors-text.ts';
+import type { Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
 import type { Outcome, RunReport } from './report/run-report.ts';
 import { openJournal } from './safety/journal.ts';
@@ -51,6 +52,7 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
     run.project = opened.project.name;
     if (settings.mode === 'list') return listSection(await list(opened));
     const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
+    if (outcome?.mode === 'backup') run.recorder.stored.push(...outcome.stored);
     return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
   });
 }
@@ -97,8 +99,10 @@ class Run {
 
   constructor(request: RunRequest) {
     this.#request = request;
-    this.world = { env: request.env, log: request.log, signal: this.#cancel.signal };
     this.recorder = new Recorder(request.log, systemClock);
+    // What a room warns of belongs into the summary too.
+    const log: Log = { ...request.log, warn: (line) => this.recorder.warn(line) };
+    this.world = { env: request.env, log, signal: this.#cancel.signal };
     const mode = request.raw.values.mode?.text.trim();
     this.#mode = mode === 'update' || mode === 'restore' || mode === 'list' ? mode : 'backup';
     const environment = environmentOf({ ...request, cwd: process.cwd() });
@@ -138,7 +142,9 @@ class Run {
     try {
       let tools: Tools | undefined;
       const toolsNow = (): Tools => (tools ??= this.#tools(opened, noSaga));
-      const actions = { undo: undoActions(toolsNow, settings), forward: forwardActions(toolsNow) };
+      // What is put back after a cancel must not be cancelled by it.
+      const undoTools = (): Tools => ({ ...toolsNow(), signal: new AbortController().signal });
+      const actions = { undo: undoActions(undoTools, settings), forward: forwardActions(toolsNow) };
       const recovered = await recover(stateDirectory, actions, log);
       if (recovered !== null) {
         this.recorder.warn(
@@ -147,6 +153,7 @@ class Run {
             : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`,
         );
       }
+      await clearStaging(project, stateDirectory);
       const { run } = this;
       const outcome = await runSaga(
         {
@@ -208,6 +215,7 @@ class Run {
       warnings: recorder.warnings,
       downtimeSeconds: recorder.downtimeSeconds,
       health: recorder.health,
+      ...recorder.sections,
       ...sections,
       ...(first === undefined ? {} : { error: first, otherErrors: others }),
       ...(error === undefined || recorder.lastWords === undefined ? {} : { lastWords: recorder.lastWords }),
@@ -224,9 +232,10 @@ class Run {
         return 'rolled-back';
       case 'failed':
       case undefined:
-        return 'refused';
-      case 'done':
+        return this.recorder.acted ? 'failed' : 'refused';
       case 'unfinished':
+        return 'incomplete';
+      case 'done':
         return 'failed';
     }
   }
@@ -256,6 +265,13 @@ const noSaga: Saga = {
 
 function runUrl(env: RunRequest['env']): string {
   return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}/actions/runs/${env['GITHUB_RUN_ID'] ?? ''}`;
+}
+
+/** Under the lock, and with nothing left to recover, all that lies in staging is what a killed run left: whole backups, perhaps. */
+async function clearStaging({ files }: Project, stateDirectory: string): Promise<void> {
+  const staging = path.join(stateDirectory, 'staging');
+  const left = await readdir(staging);
+  if (left.length > 0) await files.remove(left.map((name) => path.join(staging, name)));
 }
 
 /** A refused first run must not leave a folder behind. */

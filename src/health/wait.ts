@@ -30,7 +30,7 @@ export async function waitHealthy(probes: readonly Probe[], options: WaitOptions
 
   for (;;) {
     signal?.throwIfAborted();
-    const results = await Promise.all(probes.map(look));
+    const results = await beforeAbort(Promise.all(probes.map(look)), signal);
     signal?.throwIfAborted();
     const now = elapsed();
     for (const { probe, ok, detail } of results) {
@@ -65,5 +65,20 @@ async function look(probe: Probe): Promise<ProbeResult & { readonly probe: strin
   } catch (error) {
     // A probe that throws against its contract: the next look may pass.
     return { probe: probe.name, ok: false, detail: messageOf(error) };
+  }
+}
+
+/** A look at an application that hangs takes its time; a cancelled run has none. */
+async function beforeAbort<T>(looking: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return looking;
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([looking, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

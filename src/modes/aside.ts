@@ -27,8 +27,11 @@ export async function keepAside(
   await rm(directory, { recursive: true, force: true });
   const sources: Source[] = [];
   for (const { part, swaps } of parts) {
-    for (const swap of swaps)
-      if (await project.files.exists(swap.aside)) sources.push(await asideSource(tools, part, swap));
+    for (const swap of swaps) {
+      // Where nothing was before, a mark lies aside and no data.
+      const { kind } = await project.files.scan(swap.aside);
+      if (kind === 'directory' || kind === 'file') sources.push(await asideSource(tools, part, swap));
+    }
   }
   if (sources.length > 0) {
     try {
@@ -47,6 +50,7 @@ export async function keepAside(
     }
   }
   await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
+  for (const { part } of parts) await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
 }
 
 /** The source that reads from aside, and whose part goes back to where the live data are. */

@@ -43,7 +43,7 @@ export async function checkDisk(sources: readonly Source[], directory: string): 
     throw new CaretakerError(
       'disk-full',
       `failed to begin: ${directory} has ${free} bytes free, and the data to be copied holds ${needed} bytes before compression`,
-      { hint: 'Free some space on that filesystem, or remove old backups with the folder store’s retention.' },
+      { hint: 'Free some space on that filesystem; a folder store keeps its backups until you remove them.' },
     );
   }
 }
@@ -54,6 +54,7 @@ export async function checkDisk(sources: readonly Source[], directory: string): 
  */
 export async function captureBackup(tools: Tools, request: CaptureRequest): Promise<CapturedBackup> {
   const { project, log } = tools;
+  tools.recorder.acted = true;
   const createdAt = tools.clock.now();
   const name = backupName(project.name, createdAt);
   await mkdir(request.directory, { recursive: true, mode: 0o700 });
@@ -140,6 +141,11 @@ async function capturePart(tools: Tools, source: Source, request: CaptureRequest
   }
 }
 
+/** Inside the project directory relative to it, since a project may be restored elsewhere. */
+function relativeTo(directory: string, file: string): string {
+  return file.startsWith(`${directory}/`) ? path.relative(directory, file) : file;
+}
+
 /** What is deployed now: code, engine, images. */
 async function deployment(
   tools: Tools,
@@ -154,6 +160,7 @@ async function deployment(
       version: engine.runtime.version,
       dialect: `${engine.compose.dialect.name} ${engine.compose.dialect.version}`,
       rootless: engine.runtime.rootless,
+      composeFiles: engine.compose.files.map((file) => relativeTo(tools.project.directory, file)),
     },
     platform: (await engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
     images: await Promise.all(

@@ -1,4 +1,4 @@
-import type { DataPlan, Project } from '../project/project.ts';
+import type { Project } from '../project/project.ts';
 import { planData } from '../project/data.ts';
 import { createSource } from '../sources/sources.ts';
 import type { Source } from '../sources/source.ts';
@@ -22,16 +22,24 @@ export async function dataSources(
   tools: Tools,
   lines: DataLines,
 ): Promise<{ sources: Source[]; left: Manifest['left'] }> {
-  const plan: DataPlan = await planData(tools.project, lines);
+  const plan = await planData(tools.project, lines, folders(tools));
   const sources = await Promise.all(plan.take.map((spec) => createSource(spec, sourceDeps(tools))));
   sources.sort((one, other) => order[one.kind] - order[other.kind]);
   for (const source of sources) tools.log.info(`Taken: ${source.describe()}`);
+  for (const note of plan.notes ?? []) tools.log.info(`Note:  ${note}`);
   for (const { what, why } of plan.leave) tools.log.info(`Left:  ${what}: ${why}`);
   return { sources, left: plan.leave };
 }
 
+/** Folders that hold backups: one in a mounted tree must not be backed up into itself. */
+function folders({ stores, local }: Tools): string[] {
+  return [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
+}
+
 export function sourceDeps(tools: Tools): Parameters<typeof createSource>[1] {
-  return { project: tools.project, log: tools.log, clock: tools.clock, run: tools.run };
+  const { project, log, clock, run, plan } = tools;
+  // A restore of the configuration writes what is missing: what is there is the administrator's.
+  return { project, log, clock, run, projectFiles: 'missing', ...(plan === undefined ? {} : { plan }) };
 }
 
 /** The services that have to stand still for the sources not to change. An application run by commands stops as a whole. */

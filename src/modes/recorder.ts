@@ -1,5 +1,6 @@
 import type { HealthReport } from '../health/health.ts';
 import type { Log } from '../report/log.ts';
+import type { RunReport } from '../report/run-report.ts';
 import type { Clock } from '../system/clock.ts';
 
 export interface RecordedStep {
@@ -23,6 +24,10 @@ export class Recorder {
   readonly warnings: string[] = [];
   readonly stored: StoredPlace[] = [];
   safetyBackup: string | undefined;
+  /** What the report tells also when the run fails later. */
+  sections: Partial<RunReport> = {};
+  /** True once something was copied or touched: a failure is then no refusal any more. */
+  acted = false;
   health: HealthReport | undefined;
   /** The last log lines of the services that were not well when the run failed, before anything was undone. */
   lastWords: readonly { readonly service: string; readonly state: string; readonly text: string }[] | undefined;

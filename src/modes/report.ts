@@ -73,13 +73,13 @@ export function listSection(listed: readonly ListedBackup[]): Pick<RunReport, 'b
 export function outputsOf(report: RunReport, artifactIds: readonly string[]): Readonly<Record<string, string>> {
   const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
   const name = backup?.name ?? restore?.backup;
-  const serves = outcome === 'done' || outcome === 'no-op' ? update?.to : update?.from;
+  const serves = ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
   return {
     ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
     ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
-    ...(report.mode === 'update' ? { updated: String(outcome === 'done') } : {}),
-    ...(update?.from == null ? {} : { 'previous-version': update.from }),
-    ...(serves == null ? {} : { version: serves }),
+    ...(report.mode === 'update' ? { updated: String(outcome === 'done' || outcome === 'incomplete') } : {}),
+    ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
+    ...(typeof serves === 'string' ? { version: serves } : {}),
     'rolled-back': String(outcome === 'rolled-back'),
     'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
     ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),

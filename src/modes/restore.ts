@@ -41,6 +41,7 @@ export async function restore(
 
   const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
   const parts = chooseParts(chosen.manifest, settings.only);
+  recorder.sections = { restore: { backup: chosen.manifest.name, parts: parts.map(({ name }) => name) } };
   confirm(tools, settings, chosen.manifest);
   const sources = new Map<string, Source>();
   for (const part of parts) sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));

@@ -1,6 +1,6 @@
 import type { Checkout } from '../code/git.ts';
 import type { Probe } from '../health/health.ts';
-import type { Project } from '../project/project.ts';
+import type { DataPlan, Project } from '../project/project.ts';
 import type { Log } from '../report/log.ts';
 import type { Saga } from '../safety/saga.ts';
 import type { Store } from '../stores/store.ts';
@@ -24,6 +24,8 @@ export interface Tools {
   readonly clock: Clock;
   readonly runAuthorCommand: RunAuthorCommand;
   readonly signal: AbortSignal;
+  /** What the `data` lines name, where they can be resolved now: a restore may write there too. */
+  readonly plan: DataPlan | undefined;
   /** Unique among the runs on this host; part of the names of everything temporary. */
   readonly run: string;
   /** The caretaker's own version, for manifests. */

@@ -8,6 +8,7 @@ import { prepareImages } from './build.ts';
 import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
 import type { StoredPlace } from './recorder.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
+import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages } from './images.ts';
 import { becomeHealthy, knownServices, noteLastWords, runningServices, serveAgain, withDependents } from './serving.ts';
@@ -43,6 +44,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
   const unchanged: UpdateOutcome = { updated: false, from, to: from, changed: [], captured: undefined, stored: [] };
   if (target === 'nothing-new') return unchanged;
+  recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
 
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await recorder.step('Check health, stores and disk before anything is touched', async () => {
@@ -113,11 +115,20 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
       ),
     );
     await becomeHealthy(tools, settings);
+    const outcome: UpdateOutcome = {
+      updated: true,
+      from,
+      to: labelOf(target),
+      changed,
+      captured,
+      stored: recorder.stored,
+    };
+    recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
     await saga.commit([
       { action: 'store-backup', data: { backup: captured.manifest.name } },
       { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
     ]);
-    return { updated: true, from, to: labelOf(target), changed, captured, stored: recorder.stored };
+    return outcome;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

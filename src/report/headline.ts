@@ -6,6 +6,7 @@ export const marks: Readonly<Record<RunReport['outcome'], string>> = {
   'no-op': '✅',
   refused: '🛑',
   failed: '❌',
+  incomplete: '⚠️',
   'rolled-back': '↩️',
   'rollback-failed': '🚨',
 };
@@ -28,6 +29,8 @@ export function headline(report: RunReport): string {
       return `${what} refused: nothing was touched`;
     case 'failed':
       return `${what} failed`;
+    case 'incomplete':
+      return `${what} is in place, but something that follows it failed`;
     case 'rolled-back':
       return `${what} failed and was rolled back${mode === 'update' ? `: ${update?.from ?? 'the old version'} serves again` : ': the data from before serve again'}`;
     case 'rollback-failed':

@@ -4,9 +4,10 @@ import type { ErrorText } from './errors-text.ts';
 
 /**
  * How a run ended. `no-op`: nothing to do. `refused`: nothing was touched. `failed`: it failed, and what was touched is as it was
- * (or was only added to). `rolled-back`: something had changed and was put back. `rollback-failed`: the application needs a person.
+ * (or was only added to). `incomplete`: it is in place, and something that follows (storing,
+ * tidying) is left for the next run. `rolled-back`: something had changed and was put back. `rollback-failed`: the application needs a person.
  */
-export type Outcome = 'done' | 'no-op' | 'refused' | 'failed' | 'rolled-back' | 'rollback-failed';
+export type Outcome = 'done' | 'no-op' | 'refused' | 'failed' | 'incomplete' | 'rolled-back' | 'rollback-failed';
 
 export interface ReportedPart {
   readonly name: string;

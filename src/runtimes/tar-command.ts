@@ -67,10 +67,11 @@ const LIVED_ON = /^tar: .*(?:file changed as we read it|file removed before we r
  * undefined where it is a real failure. (`ProcessStream` tells exit code and last words in its message only.)
  */
 export function onlyLivedOn(message: string): string[] | undefined {
-  const match = /: exit code 1: ([^]*)$/.exec(message);
-  if (match === null) return undefined;
+  // The first counts: a file's name may look like another.
+  const match = /: exit code (\d+): ([^]*)$/.exec(message);
+  if (match?.[1] !== '1') return undefined;
   // The words are the last of many: the first line may be cut. Anything else, e.g. a word of the engine's, is no warning of tar's.
-  const lines = match[1]!.split('\n').filter((line) => line !== '');
+  const lines = match[2]!.split('\n').filter((line) => line !== '');
   const told = lines.filter((line) => !/: socket ignored$/.test(line));
   const warnings = told.filter((line) => LIVED_ON.test(line));
   const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));

@@ -35,7 +35,7 @@ export async function undoSteps(
         'rollback-failed',
         `failed to undo "${step.name}": ${messageOf(error)}.${first} Still to be undone, in this order: ${remaining}`,
         {
-          hint: `The next run, or "compose-caretaker recover", tries it again, as ${journal.file} says. Mend first what the message names.`,
+          hint: `The next run of any mode tries it again, as ${journal.file} says. Mend first what the message names.`,
           cause: cause === undefined ? error : new AggregateError([cause, error], messageOf(cause), { cause }),
         },
       );
@@ -72,7 +72,7 @@ export async function goForward(
         'cleanup-failed',
         `the ${run.mode} is in place, but "${entry.action}" after it failed: ${messageOf(error)}${code}`,
         {
-          hint: `${hint}The next run, or "compose-caretaker recover", does it again.`,
+          hint: `${hint}The next run of any mode does it again.`,
           cause: error,
         },
       );

@@ -83,7 +83,7 @@ export async function openJournal(stateDirectory: string): Promise<Journal> {
     async append(line) {
       if (line.type === 'begin' && (await readText(file)) !== null) {
         throw new CaretakerError('journal-unfinished', `failed to begin: ${file} holds a run that has not ended`, {
-          hint: 'Run "compose-caretaker recover" first.',
+          hint: 'The next run finishes it; see docs/recovery-by-hand.md.',
         });
       }
       try {
@@ -185,7 +185,7 @@ function summarise(lines: readonly JournalLine[], file: string): UnfinishedRun |
 
 function damaged(file: string, why: string): CaretakerError {
   return new CaretakerError('journal-damaged', `failed to read the journal ${file}: ${why}`, {
-    hint: 'It tells what an interrupted run had done. See docs/recovery.md for doing the rest by hand; then move the file away.',
+    hint: 'It tells what an interrupted run had done. See docs/recovery-by-hand.md for doing the rest by hand; then move the file away.',
   });
 }
 

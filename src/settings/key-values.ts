@@ -29,7 +29,7 @@ export function parseKeyValues(line: string, input: string): Readonly<Record<str
   const invalid = (why: string): CaretakerError =>
     new CaretakerError('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
       input,
-      hint: 'Write key=value,key=value; a value with a comma in double quotes, as in exclude="a,b".',
+      hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
     });
   const result: Record<string, string> = {};
   for (const field of fieldsOf(line, invalid)) {

@@ -97,7 +97,7 @@ export async function openServer(
     'postgres-denied',
     `failed to log in to the database server ${server.service} as ${server.user}: ${[...new Set(refusals)].join('; ')}`,
     {
-      hint: `The server must let ${server.user} in over its local socket: by trust or peer in pg_hba.conf, or with the password in the container's POSTGRES_PASSWORD. Another role is set by type=postgres,service=${server.service},user=…`,
+      hint: `The server must let ${server.user} in over its local socket: by trust or peer in pg_hba.conf, or with the password in the container's POSTGRES_PASSWORD.`,
     },
   );
 }

@@ -186,7 +186,7 @@ function refuseUnfit(facts: ServerFacts, spec: PostgresSpec): void {
       'postgres-role',
       `failed to copy ${spec.service}: the role ${spec.user} may not replicate`,
       {
-        hint: `ALTER ROLE … REPLICATION, or name a role that may: user=…. ${dump}`,
+        hint: `Grant it: ALTER ROLE … REPLICATION. ${dump}`,
       },
     );
   }

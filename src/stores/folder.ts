@@ -52,11 +52,11 @@ export function createFolderStore(options: FolderStoreOptions): Store {
 class FolderStore implements Store {
   readonly kind = 'folder';
   readonly name: string;
-  readonly #directory: string;
+  readonly directory: string;
   readonly #log: Log;
 
   constructor({ directory, name, log }: FolderStoreOptions) {
-    this.#directory = directory;
+    this.directory = directory;
     this.name = name ?? `folder ${directory}`;
     this.#log = log;
   }
@@ -65,10 +65,10 @@ class FolderStore implements Store {
     const exists = await this.#exists();
     if (purpose === 'read') {
       if (exists) await this.#names();
-      else this.#log.info(`${this.#directory} does not exist: there are no backups in it`);
+      else this.#log.info(`${this.directory} does not exist: there are no backups in it`);
       return;
     }
-    const place = exists ? this.#directory : path.dirname(this.#directory);
+    const place = exists ? this.directory : path.dirname(this.directory);
     const probe = path.join(place, `.${randomUUID()}.caretaker-tmp`);
     try {
       const handle = await open(probe, 'wx', 0o600);
@@ -86,16 +86,16 @@ class FolderStore implements Store {
   }
 
   async put(file: LocalFile): Promise<{ readonly id: undefined; readonly url: undefined }> {
-    const what = `store ${file.name} in ${this.#directory}`;
+    const what = `store ${file.name} in ${this.directory}`;
     if (path.basename(file.name) !== file.name || TEMPORARY.test(file.name)) {
       throw new CaretakerError('store-unsupported', `failed to ${what}: that is no plain file name`);
     }
-    const target = path.join(this.#directory, file.name);
+    const target = path.join(this.directory, file.name);
     try {
       await this.#make();
       await this.#removeAbandoned();
       if (!(await this.#link(file, target))) await this.#copy(file, target);
-      await syncDirectory(this.#directory);
+      await syncDirectory(this.directory);
       return { id: undefined, url: undefined };
     } catch (error) {
       throw this.#error(what, error);
@@ -112,7 +112,7 @@ class FolderStore implements Store {
       if (name === null || parsed === null || (wanted !== undefined && parsed.project !== wanted)) continue;
       const missingFile = await this.#missingFile(name, names);
       if (missingFile !== undefined) {
-        this.#log.debug(`${name} is not listed: ${missingFile} is missing in ${this.#directory}`);
+        this.#log.debug(`${name} is not listed: ${missingFile} is missing in ${this.directory}`);
         continue;
       }
       backups.push({
@@ -127,8 +127,8 @@ class FolderStore implements Store {
   }
 
   async readManifest(backup: StoredBackup): Promise<unknown> {
-    const what = `read the manifest of ${backup.name} in ${this.#directory}`;
-    const text = await readFile(path.join(this.#directory, manifestFile(backup.name)), 'utf8').catch(
+    const what = `read the manifest of ${backup.name} in ${this.directory}`;
+    const text = await readFile(path.join(this.directory, manifestFile(backup.name)), 'utf8').catch(
       (error: unknown) => {
         throw this.#error(what, error);
       },
@@ -145,9 +145,9 @@ class FolderStore implements Store {
     file: { readonly file: string; readonly bytes: number; readonly sha256: string },
     toPath: string,
   ): Promise<void> {
-    const what = `fetch ${file.file} from ${this.#directory}`;
+    const what = `fetch ${file.file} from ${this.directory}`;
     if (path.basename(file.file) !== file.file) throw missing(what, 'that is no plain file name');
-    const source = await open(path.join(this.#directory, file.file)).catch((error: unknown) => {
+    const source = await open(path.join(this.directory, file.file)).catch((error: unknown) => {
       throw this.#error(what, error);
     });
     try {
@@ -168,16 +168,16 @@ class FolderStore implements Store {
   }
 
   async delete(backup: StoredBackup): Promise<void> {
-    const what = `delete ${backup.name} from ${this.#directory}`;
+    const what = `delete ${backup.name} from ${this.directory}`;
     const manifest = manifestFile(backup.name);
     const files = (await this.#names()).filter((name) => name.startsWith(`${backup.name}.`));
     if (files.length === 0) throw missing(what, 'there is no such backup');
     try {
-      await rm(path.join(this.#directory, manifest), { force: true });
+      await rm(path.join(this.directory, manifest), { force: true });
       // On disk before the rest goes: a power cut must not leave a manifest without its parts.
-      await syncDirectory(this.#directory);
-      for (const file of files) await rm(path.join(this.#directory, file), { force: true });
-      await syncDirectory(this.#directory);
+      await syncDirectory(this.directory);
+      for (const file of files) await rm(path.join(this.directory, file), { force: true });
+      await syncDirectory(this.directory);
     } catch (error) {
       throw this.#error(what, error);
     }
@@ -185,19 +185,19 @@ class FolderStore implements Store {
 
   async #make(): Promise<void> {
     try {
-      await mkdir(this.#directory, { mode: 0o700 });
+      await mkdir(this.directory, { mode: 0o700 });
     } catch (error) {
       if (codeOf(error) === 'EEXIST') return;
       throw error;
     }
-    await syncDirectory(path.dirname(this.#directory));
+    await syncDirectory(path.dirname(this.directory));
   }
 
   /** False where there is no such directory but its parent, which is good enough to begin with. */
   async #exists(): Promise<boolean> {
-    const what = `use ${this.#directory} for backups`;
+    const what = `use ${this.directory} for backups`;
     try {
-      const stats = await stat(this.#directory);
+      const stats = await stat(this.directory);
       if (stats.isDirectory()) return true;
       throw new CaretakerError('store-unreachable', `failed to ${what}: it is not a directory`, { input: 'store' });
     } catch (error) {
@@ -209,10 +209,10 @@ class FolderStore implements Store {
   /** Names in the directory; none where it does not exist. */
   async #names(): Promise<string[]> {
     try {
-      return await readdir(this.#directory);
+      return await readdir(this.directory);
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return [];
-      throw this.#error(`list ${this.#directory}`, error);
+      throw this.#error(`list ${this.directory}`, error);
     }
   }
 
@@ -220,7 +220,7 @@ class FolderStore implements Store {
   async #missingFile(name: string, names: ReadonlySet<string>): Promise<string | undefined> {
     let manifest: Manifest;
     try {
-      manifest = parseManifest(await readFile(path.join(this.#directory, manifestFile(name)), 'utf8'));
+      manifest = parseManifest(await readFile(path.join(this.directory, manifestFile(name)), 'utf8'));
     } catch (error) {
       this.#log.debug(`the manifest of ${name} can't be read: ${messageOf(error)}`);
       return undefined;
@@ -232,8 +232,8 @@ class FolderStore implements Store {
   async #bytes(files: readonly string[]): Promise<number> {
     let bytes = 0;
     for (const file of files) {
-      const stats = await stat(path.join(this.#directory, file)).catch((error: unknown) => {
-        throw this.#error(`look at ${file} in ${this.#directory}`, error);
+      const stats = await stat(path.join(this.directory, file)).catch((error: unknown) => {
+        throw this.#error(`look at ${file} in ${this.directory}`, error);
       });
       bytes += stats.size;
     }
@@ -273,7 +273,7 @@ class FolderStore implements Store {
   }
 
   async #copy(file: LocalFile, target: string): Promise<void> {
-    const beside = path.join(this.#directory, `.${file.name}.${randomUUID()}.caretaker-tmp`);
+    const beside = path.join(this.directory, `.${file.name}.${randomUUID()}.caretaker-tmp`);
     const source = await open(file.path).catch((error: unknown) => {
       throw fileError(`read ${file.path}`, error);
     });
@@ -305,9 +305,9 @@ class FolderStore implements Store {
   }
 
   async #removeAbandoned(): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
+    for (const name of await readdir(this.directory)) {
       if (!TEMPORARY.test(name)) continue;
-      const file = path.join(this.#directory, name);
+      const file = path.join(this.directory, name);
       const stats = await stat(file).catch(() => undefined); // Its own run was quicker.
       if (stats === undefined || Date.now() - stats.mtimeMs < ABANDONED_MS) continue;
       this.#log.info(`removing ${file}, which an earlier run left unfinished`);
@@ -330,7 +330,7 @@ class FolderStore implements Store {
       case 'EROFS':
         return new CaretakerError('store-denied', message, {
           input: 'store',
-          hint: `The user who runs this must be able to read and write ${this.#directory}.`,
+          hint: `The user who runs this must be able to read and write ${this.directory}.`,
           cause,
         });
       case 'ENOENT':
@@ -351,12 +351,12 @@ class FolderStore implements Store {
 
   #absent(what: string, cause: unknown): CaretakerError {
     const at = (cause as NodeJS.ErrnoException).path ?? '';
-    if (path.dirname(at) === this.#directory && !TEMPORARY.test(path.basename(at))) {
+    if (path.dirname(at) === this.directory && !TEMPORARY.test(path.basename(at))) {
       return missing(what, `there is no ${path.basename(at)}`, cause);
     }
     return new CaretakerError(
       'store-unreachable',
-      `failed to ${what}: ${path.dirname(this.#directory)} does not exist`,
+      `failed to ${what}: ${path.dirname(this.directory)} does not exist`,
       {
         input: 'store',
         hint: 'Is the disk that should hold the backups mounted? If the path is right, make its parent directory and run again.',

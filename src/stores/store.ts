@@ -29,6 +29,8 @@ export interface StoredBackup {
  */
 export interface Store {
   readonly kind: 'artifact' | 'folder';
+  /** A folder's absolute path. */
+  readonly directory?: string;
   /** For the log and the manifest's reader: `workflow artifacts of OWNER/REPO`, `folder /srv/backups`. */
   readonly name: string;
   /** Throws when backups can't be written (or, with `read`, found) here: called before anything has an effect. Leaves no trace. */

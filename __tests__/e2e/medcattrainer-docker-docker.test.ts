@@ -1,0 +1,21 @@
+import { required } from './harness.ts';
+import { workflowsOn } from './stack.ts';
+
+workflowsOn(
+  {
+    title: 'MedCATtrainer on Docker as a user of the group docker',
+    fixture: 'medcattrainer',
+    user: required('CARETAKER_TEST_DOCKER_USER'),
+    engine: 'docker',
+    compose: 'docker compose',
+    path: [],
+    name: 'e2e-mct-docker',
+  },
+  {
+    first: 'v2.11.2',
+    good: 'v2.12.0',
+    patch: ['v2.12.7', 'good'],
+    bad: 'v2.13.0',
+    parts: ['api-db', 'api-media', 'api-static', 'project-files', 'solr-data'],
+  },
+);

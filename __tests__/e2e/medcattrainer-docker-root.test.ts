@@ -1,0 +1,20 @@
+import { workflowsOn } from './stack.ts';
+
+workflowsOn(
+  {
+    title: 'MedCATtrainer on Docker as root',
+    fixture: 'medcattrainer',
+    user: undefined,
+    engine: 'docker',
+    compose: 'docker compose',
+    path: [],
+    name: 'e2e-mct-root',
+  },
+  {
+    first: 'v2.11.2',
+    good: 'v2.12.0',
+    patch: ['v2.12.7', 'good'],
+    bad: 'v2.13.0',
+    parts: ['api-db', 'api-media', 'api-static', 'project-files', 'solr-data'],
+  },
+);
