@@ -4,10 +4,11 @@
  *
  *   node bench/backup-postgres.ts [--gigabytes 3] [--pairs 2] [--engine docker|podman] [--directory /var/tmp]
  *
- * Exits with 1 when a backup took more memory than the limit, or anything failed. Removes what it made in every case.
+ * Exits with 1 when a backup took more memory than the limit, or anything failed. Removes what it made in either case.
  */
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -15,13 +16,16 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { measuredRun, type MeasuredRun } from './measured-run.ts';
-import { copyLines, CREATE_DOCUMENTS } from './sample-rows.ts';
+import { copyLines, createDocuments } from './sample-rows.ts';
 
 const LIMIT_MIB = 250;
 const IMAGE = 'docker.io/library/postgres:17-alpine';
 const TABLE_CHARACTERS = 200e6;
 
-const command = path.resolve(import.meta.dirname, '../dist/cli/index.js');
+type Argv = readonly [string, ...string[]];
+type Measured = MeasuredRun & { readonly storedBytes: number; readonly copySeconds?: number };
+
+const caretaker = path.resolve(import.meta.dirname, '../dist/cli/index.js');
 const { values } = parseArgs({
   options: {
     gigabytes: { type: 'string', default: '3' },
@@ -30,13 +34,10 @@ const { values } = parseArgs({
     directory: { type: 'string', default: '/var/tmp' },
   },
 });
-const wanted = Number(values.gigabytes) * 1e9;
+const { engine } = values;
+const wantedBytes = Number(values.gigabytes) * 1e9;
 const pairs = Number(values.pairs);
-const engine = values.engine;
-
-const root = process.getuid?.() === 0;
-/** The data directory is the server's own, mode 700: this reads it as the containers' root. */
-const asOwner: readonly string[] = engine === 'podman' && !root ? ['podman', 'unshare'] : [];
+const rootless = process.getuid?.() !== 0;
 refuseUnfit();
 
 const interrupted = new AbortController();
@@ -45,4 +46,237 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 }
 const { signal } = interrupted;
 
-const project = mkdtempSync(path.join(values.directory, 'ck-bench-')).toLowerCase();
+const project = `ck-bench-${randomUUID().slice(0, 8)}`;
+const home = path.join(path.resolve(values.directory), project);
+const backups = path.join(home, 'backups');
+const container = `${project}-database`;
+const compose: Argv = engine === 'docker' ? ['docker', 'compose', '-p', project] : ['podman-compose', '-p', project];
+/** The data directory is the server's own, with mode 700: only the containers' root reads it. */
+const asOwner = engine === 'podman' && rootless ? ['podman', 'unshare'] : [];
+
+try {
+  await bringUp();
+  const directoryBytes = await fill();
+  console.log(await machine(directoryBytes));
+
+  const rows: [string, Measured][] = [];
+  const took: { readonly a: Measured; readonly b: Measured }[] = [];
+  // Everything into the page cache: the first to read would pay for the others.
+  await run(owner('sh', '-c', 'find database -type f -exec cat {} + >/dev/null'));
+  for (let pair = 1; pair <= pairs; pair += 1) {
+    const a = await caretakerBackup();
+    rows.push([`A${pair}  compose-caretaker backup`, a]);
+    const b = await coldTar(['-czf'], 'tar.gz');
+    rows.push([`B${pair}  tar -czf`, b]);
+    took.push({ a, b });
+  }
+  rows.push(['C   tar -I "zstd -T0 -1" -cf', await coldTar(['-I', 'zstd -T0 -1', '-cf'], 'tar.zst')]);
+
+  const peak = Math.max(...took.map(({ a }) => a.peakBytes)) / 2 ** 20;
+  const ratios = (of: (one: Measured) => number): string =>
+    took.map(({ a, b }) => (of(a) / of(b)).toFixed(2)).join(', ');
+  console.log(table(rows));
+  console.log(
+    `A / B pair by pair: wall time ${ratios((one) => one.seconds)}; stored ${ratios((one) => one.storedBytes)}`,
+  );
+  console.log(`peak memory ${peak.toFixed(0)} MiB (limit ${LIMIT_MIB})`);
+  if (peak > LIMIT_MIB) process.exitCode = 1;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+} finally {
+  await removeAll();
+}
+
+function refuseUnfit(): void {
+  const refuse = (why: string): never => {
+    console.error(why);
+    process.exit(2);
+  };
+  if (Number(process.versions.node.split('.')[0]) < 24) refuse(`Node 24 is needed, this is ${process.version}.`);
+  if (engine !== 'docker' && engine !== 'podman') refuse(`--engine is docker or podman, not ${engine}.`);
+  if (!(wantedBytes > 0)) refuse(`--gigabytes is a number above 0, not ${values.gigabytes}.`);
+  if (!(Number.isInteger(pairs) && pairs > 0)) refuse(`--pairs is a whole number above 0, not ${values.pairs}.`);
+  if (engine === 'docker' && rootless) refuse('Under Docker, tar reads the data directory as root only: run as root.');
+  if (!existsSync(caretaker)) refuse(`${caretaker} is missing: npm run build.`);
+  const { bavail, bsize } = statfsSync(values.directory);
+  // The directory, a backup of it, and the room for raw data that a backup wants to see before it begins.
+  const needed = 2.5 * wantedBytes + 1e9;
+  if (bavail * bsize < needed) refuse(`${values.directory} has less than ${(needed / 1e9).toFixed(1)} GB free.`);
+}
+
+async function bringUp(): Promise<void> {
+  mkdirSync(path.join(home, 'database'), { recursive: true });
+  writeFileSync(
+    path.join(home, 'docker-compose.yml'),
+    `services:
+  database:
+    image: ${IMAGE}
+    container_name: ${container}
+    environment:
+      POSTGRES_USER: bench
+      POSTGRES_PASSWORD: bench
+    volumes:
+      - ./database:/var/lib/postgresql/data
+`,
+  );
+  await run([...compose, 'up', '-d']);
+  await ready();
+}
+
+/** Fills the cluster; the size of its directory in bytes. What makes that quick is undone before anything is measured. */
+async function fill(): Promise<number> {
+  const quick = { fsync: 'off', wal_level: 'minimal', max_wal_senders: '0', maintenance_work_mem: "'256MB'" };
+  for (const [name, value] of Object.entries(quick)) await sql(`ALTER SYSTEM SET ${name} = ${value}`);
+  await restart();
+  for (let index = 1; (await directorySize()) < wantedBytes; index += 1) {
+    const name = `documents_${index}`;
+    const lines = function* (): Generator<string> {
+      // In the transaction that makes the table, COPY writes no WAL, and rows that no vacuum has to visit later.
+      yield `BEGIN; ${createDocuments(name)} COPY ${name} FROM STDIN (FREEZE);\n`;
+      yield* copyLines(index, Math.min(TABLE_CHARACTERS, wantedBytes / 2));
+      yield `\\.\nALTER TABLE ${name} ADD PRIMARY KEY (id); CREATE INDEX ON ${name} (author); COMMIT;\n`;
+    };
+    await psql(lines());
+  }
+  await sql('ALTER SYSTEM RESET ALL');
+  await restart();
+  await sql('CHECKPOINT');
+  await run(['sync']);
+  return directorySize();
+}
+
+/** A, as its user runs it: nothing is stopped. */
+async function caretakerBackup(): Promise<Measured> {
+  const argv: Argv = [
+    process.execPath,
+    caretaker,
+    'backup',
+    '--engine',
+    engine,
+    '--store',
+    `type=folder,path=${backups}`,
+  ];
+  const measured = await measuredRun(argv, { cwd: home, signal });
+  const files = readdirSync(backups);
+  const manifest = files.find((file) => file.endsWith('.manifest.json'));
+  if (manifest === undefined) throw new Error('the backup has no manifest');
+  const { parts } = JSON.parse(readFileSync(path.join(backups, manifest), 'utf8')) as {
+    parts: { kind: string; seconds: number }[];
+  };
+  const part = parts.find(({ kind }) => kind === 'postgres');
+  if (part === undefined) throw new Error('the backup holds no PostgreSQL');
+  const storedBytes = files.reduce((sum, file) => sum + statSync(path.join(backups, file)).size, 0);
+  rmSync(backups, { recursive: true });
+  await run(['sync']);
+  return { ...measured, storedBytes, copySeconds: part.seconds };
+}
+
+/** B and C, as the manual does: the application is stopped, tar reads the directory, the application is started. Only tar's time is taken. */
+async function coldTar(create: readonly string[], suffix: string): Promise<Measured> {
+  const file = path.join(home, `database.${suffix}`);
+  await run([engine, 'stop', container]);
+  const measured = await measuredRun(owner('tar', ...create, file, './database'), { cwd: home, signal });
+  await run([engine, 'start', container]);
+  await ready();
+  const storedBytes = statSync(file).size;
+  rmSync(file);
+  await run(['sync']);
+  return { ...measured, storedBytes };
+}
+
+function owner(program: string, ...args: readonly string[]): Argv {
+  return [...asOwner, program, ...args] as unknown as Argv;
+}
+
+async function run([program, ...args]: Argv): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, args, { cwd: home, signal, maxBuffer: 16 * 1024 * 1024 });
+  return stdout;
+}
+
+async function sql(statement: string): Promise<void> {
+  await psql([`${statement};\n`]);
+}
+
+async function psql(script: Iterable<string>): Promise<void> {
+  const argv = ['exec', '-i', container, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-U', 'bench'];
+  const child = spawn(engine, argv, { stdio: ['pipe', 'ignore', 'pipe'], signal });
+  let words = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    words = (words + chunk.toString()).slice(-2000);
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  // When psql ends early, its own words tell why, not the broken pipe.
+  const [code] = await Promise.all([ended, pipeline(Readable.from(script), child.stdin).catch(() => undefined)]);
+  if (code !== 0) throw new Error(`psql ended with code ${code}: ${words}`);
+}
+
+async function restart(): Promise<void> {
+  await run([engine, 'restart', container]);
+  await ready();
+}
+
+/** Over TCP: the image's own first server, which is about to go, listens on its socket only. */
+async function ready(): Promise<void> {
+  for (let attempt = 0; attempt < 240; attempt += 1) {
+    const argv: Argv = [engine, 'exec', container, 'pg_isready', '-q', '-h', '127.0.0.1', '-U', 'bench'];
+    const up = await run(argv).then(
+      () => true,
+      () => false,
+    );
+    if (up) return;
+    await sleep(500, undefined, { signal });
+  }
+  throw new Error('the database server did not become ready within two minutes');
+}
+
+async function directorySize(): Promise<number> {
+  return parseInt(await run(owner('du', '-s', '--block-size=1', 'database')), 10);
+}
+
+async function machine(directoryBytes: number): Promise<string> {
+  const version = (await run([engine, '--version'])).trim();
+  return [
+    `${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB of memory; ${version}; Node ${process.versions.node}`,
+    `PostgreSQL directory: ${(directoryBytes / 1e9).toFixed(2)} GB on disk, in the page cache`,
+  ].join('\n');
+}
+
+function table(rows: readonly (readonly [string, Measured])[]): string {
+  const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+  const lines = rows.map(([name, { seconds, copySeconds, storedBytes, peakBytes, largestChild }]) => [
+    name,
+    seconds.toFixed(1),
+    copySeconds?.toFixed(1) ?? '',
+    (storedBytes / 1e6).toFixed(0),
+    mib(peakBytes),
+    largestChild === null ? '' : `${mib(largestChild.peakBytes)} (${largestChild.name})`,
+  ]);
+  const all = [['', 'seconds', 'of which copying', 'MB stored', 'peak MiB', 'largest child'], ...lines];
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
+  return all
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+async function removeAll(): Promise<void> {
+  const quietly = async ([program, ...args]: Argv): Promise<void> => {
+    try {
+      await promisify(execFile)(program, args, { cwd: values.directory });
+    } catch (error) {
+      console.error(`failed to clean up: ${(error as Error).message}`);
+      process.exitCode = 1;
+    }
+  };
+  if (!existsSync(home)) return;
+  await quietly([...compose, '-f', path.join(home, 'docker-compose.yml'), 'down', '-v', '--remove-orphans'] as Argv);
+  await quietly(owner('rm', '-rf', home));
+}

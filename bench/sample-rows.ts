@@ -2,7 +2,7 @@
  * Rows such as a web application stores: ids, times, names, hashes, and text of words that are as unequal in frequency as real ones.
  * Neither all equal nor all random, so that compressors have their usual work. The same on every machine and in every run.
  */
-export const CREATE_DOCUMENTS = (table: string): string =>
+export const createDocuments = (table: string): string =>
   `CREATE TABLE ${table} (id bigint, created timestamptz, author text, digest text, title text, body text) WITH (autovacuum_enabled = off);`;
 
 const TEXT_CHARACTERS = 8 * 1024 * 1024;

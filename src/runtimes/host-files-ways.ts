@@ -143,9 +143,10 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
     before: () => Promise<{ readonly argv: Argv; readonly path: string }>,
     then: (failure: { readonly error: unknown } | undefined) => Promise<void>,
   ): ProcessStream {
-    return startedLater(async () => {
+    return startedLater(async (stillWanted) => {
       const { argv, path } = await before();
       const { command, end } = await way.wrap(argv, [path], new Set());
+      stillWanted();
       const inner = processes.stream(inEnglish(command));
       const done = inner.done.catch(async (error: unknown) => {
         await end?.().catch(() => undefined);
@@ -280,7 +281,7 @@ function missingMount(error: unknown): string | undefined {
 
 /** A stream whose program starts later: both ends are open at once, and a failed start is the stream's failure. */
 function startedLater(
-  start: () => Promise<ProcessStream>,
+  start: (stillWanted: () => void) => Promise<ProcessStream>,
   then: (failure: { readonly error: unknown } | undefined) => Promise<void>,
 ): ProcessStream {
   const stdin = new PassThrough();
@@ -294,8 +295,10 @@ function startedLater(
   };
 
   const runToEnd = async (): Promise<void> => {
-    inner = await start();
-    if (killed) inner.kill();
+    inner = await start(() => {
+      // A container that is only about to be made can't be ended by its name.
+      if (killed) throw new CaretakerError('cancelled', 'ended before it began');
+    });
     // A reader that goes away ends the program, whose output nobody wants any more.
     stdout.once('close', () => {
       if (!stdout.readableEnded) inner?.kill();

@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Shop } from '../../../demo/shop.ts';
+
+/*
+ * The whole program, in processes of its own, on a machine with nothing but Node: killed without warning when it has begun a step,
+ * and put right by the next run, whatever that was asked for.
+ */
+
+// Each case runs the program two or three times, each of which starts some dozen processes.
+jest.setTimeout(120_000);
+
+let shop: Shop;
+
+beforeEach(async () => {
+  shop = await Shop.open();
+  for (const item of ['tea', 'bread', 'honey']) await shop.order(item);
+});
+
+afterEach(() => {
+  shop.close();
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly report: {
+    readonly outcome: string;
+    readonly warnings: readonly string[];
+    readonly error?: { readonly code: string };
+  };
+}
+
+/** Runs to the end. */
+async function run(mode: string, ...flags: string[]): Promise<Ended> {
+  const child = shop.caretaker(mode, ['--json', ...flags], 'pipe');
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, report: JSON.parse(output) as Ended['report'] };
+}
+
+/** Starts a run and kills it, as a power cut would, as soon as the journal holds a line of which this is true. */
+async function killAt(line: RegExp, mode: string, ...flags: string[]): Promise<void> {
+  const journal = path.join(shop.directory, '.caretaker', 'journal.jsonl');
+  const child = shop.caretaker(mode, flags, 'pipe');
+  const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+  let running = true;
+  void ended.then(() => (running = false));
+  while (running && !(existsSync(journal) && line.test(readFileSync(journal, 'utf8')))) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill('SIGKILL');
+  await ended;
+  expect(existsSync(journal)).toBe(true);
+}
+
+function leftovers(): string[] {
+  const data = path.join(shop.directory, 'data');
+  return [...readdirSync(data), ...readdirSync(path.join(data, 'receipts'))].filter((name) =>
+    name.includes('caretaker'),
+  );
+}
+
+describe('an update that is killed', () => {
+  test.each(['check out', 'stop writers', 'switch'])(
+    'when it has begun to "%s" leaves the old version and all data',
+    async (step) => {
+      shop.publish('v1.1.0');
+      await killAt(new RegExp(`"name":"${step}"`), 'update', '--track', 'releases');
+
+      const { code, report } = await run('backup');
+
+      expect(code).toBe(0);
+      expect(report.warnings.join('\n')).toContain('had been cut off: everything is as it was before it');
+      expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+      expect(leftovers()).toEqual([]);
+      expect(readdirSync(path.join(shop.directory, '.caretaker', 'staging'))).toEqual([]);
+      // And the clone is where it was: the same update is possible again.
+      expect((await run('update', '--track', 'releases')).code).toBe(0);
+      expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+    },
+  );
+
+  test('after its commit is finished by the next run', async () => {
+    shop.publish('v1.1.0');
+    await killAt(/"type":"commit"/, 'update', '--track', 'releases');
+
+    const { code, report } = await run('backup');
+
+    expect(code).toBe(0);
+    expect(report.warnings.join('\n')).toContain('it is finished now');
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+    const stored = readdirSync(path.join(shop.directory, '.caretaker', 'backups'));
+    // The one of the update, which the killed run had not stored yet, and the one of this run.
+    expect(stored.filter((name) => name.endsWith('.manifest.json'))).toHaveLength(2);
+  });
+});
+
+describe('a restore that is killed', () => {
+  test.each(['stage orders', 'stop', 'start'])(
+    'when it has begun to "%s" leaves the data from before',
+    async (step) => {
+      expect((await run('backup')).code).toBe(0);
+      await shop.order('cheese');
+      await killAt(new RegExp(`"name":"${step}"`), 'restore', '--backup', 'latest', '--confirm', 'shop');
+
+      const { code, report } = await run('backup');
+
+      expect(code).toBe(0);
+      expect(report.warnings.join('\n')).toContain('had been cut off');
+      expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 4, receipts: 4 });
+      expect(leftovers()).toEqual([]);
+    },
+  );
+});
+
+test('a cancelled update goes back by itself, before it ends', async () => {
+  shop.publish('v1.2.0');
+  const journal = path.join(shop.directory, '.caretaker', 'journal.jsonl');
+  const child = shop.caretaker('update', ['--json', '--track', 'releases', '--health-timeout', '2m'], 'pipe');
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = new Promise<number | null>((resolve) => child.on('close', resolve));
+  while (!(existsSync(journal) && readFileSync(journal, 'utf8').includes('"name":"switch"'))) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill('SIGINT');
+
+  expect(await code).toBe(1);
+  expect(JSON.parse(output)).toMatchObject({ outcome: 'rolled-back', error: { code: 'cancelled' } });
+  expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+});
+
+test('a second run at the same time is refused and touches nothing', async () => {
+  shop.publish('v1.2.0');
+  const journal = path.join(shop.directory, '.caretaker', 'journal.jsonl');
+  const first = shop.caretaker('update', ['--track', 'releases'], 'pipe');
+  const firstEnded = new Promise<void>((resolve) => first.on('exit', () => resolve()));
+  while (!existsSync(journal)) await new Promise((resolve) => setTimeout(resolve, 20));
+
+  const { code, report } = await run('backup');
+
+  expect(code).toBe(1);
+  expect(report).toMatchObject({ outcome: 'refused', error: { code: 'locked' } });
+  await firstEnded;
+});
