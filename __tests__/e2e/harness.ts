@@ -20,6 +20,8 @@ export interface Kind {
   readonly engine: 'docker' | 'podman';
   readonly compose: string;
   readonly path: readonly string[];
+  /** Sooner than the templates' five minutes, since a release that hangs is waited for in full. */
+  readonly healthTimeout: string;
   readonly name: string;
 }
 
@@ -103,8 +105,7 @@ export class Site {
       await site.#own();
       const made = await site.make(['create', '--port', String(site.port), '--name', kind.name]);
       Object.assign(site, JSON.parse(made.slice(made.lastIndexOf('{'))));
-      // Sooner than the templates' five minutes: a release that hangs is waited for in full.
-      await site.put(path.join(site.instance, 'caretaker.yml'), 'health-timeout: 75s\nsettle: 3s\n');
+      await site.put(path.join(site.instance, 'caretaker.yml'), `health-timeout: ${kind.healthTimeout}\nsettle: 3s\n`);
       await site.make(['up']);
       return site;
     } catch (error) {
@@ -114,6 +115,7 @@ export class Site {
   }
 
   async remove(): Promise<void> {
+    await writeFile(`/tmp/e2e-printed-${this.kind.name}.log`, this.printed.join('\n')); // TEMPORARY
     try {
       await this.make(['destroy']);
     } finally {

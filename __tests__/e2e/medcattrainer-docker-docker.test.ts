@@ -9,6 +9,7 @@ workflowsOn(
     engine: 'docker',
     compose: 'docker compose',
     path: [],
+    healthTimeout: '25s',
     name: 'e2e-mct-docker',
   },
   {
@@ -16,6 +17,6 @@ workflowsOn(
     good: 'v2.12.0',
     patch: ['v2.12.7', 'good'],
     bad: 'v2.13.0',
-    parts: ['api-db', 'api-media', 'api-static', 'project-files', 'solr-data'],
+    parts: ['api-media', 'api-static', 'configs', 'db', 'project-files', 'solr-data'],
   },
 );

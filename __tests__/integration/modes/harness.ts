@@ -298,9 +298,11 @@ export class Deployment {
       const below = execFileSync('find', [path.dirname(place), '-name', '.caretaker-*'], { encoding: 'utf8' });
       found.push(...below.split('\n').filter((file) => file !== '' && file.includes(this.facts.project)));
     }
-    const mine = ['.gitignore', 'safety', 'backups'];
-    if (existsSync(this.state))
-      found.push(...readdirSync(this.state).filter((name) => name !== 'staging' && !mine.includes(name)));
+    if (existsSync(this.state)) {
+      // The journals of runs that have ended stay as a record; `journal.jsonl` is one that has not.
+      const stays = /^(\.gitignore|safety|backups|staging|journal-.*\.jsonl)$/;
+      found.push(...readdirSync(this.state).filter((name) => !stays.test(name)));
+    }
     const staging = path.join(this.state, 'staging');
     if (existsSync(staging)) found.push(...readdirSync(staging).map((name) => `staging/${name}`));
     if (existsSync(this.backups)) found.push(...readdirSync(this.backups, { recursive: true }).map(String).filter((name) => name.endsWith('.caretaker-tmp'))); // prettier-ignore

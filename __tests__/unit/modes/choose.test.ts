@@ -66,7 +66,7 @@ describe('chooseBackup', () => {
     const twin = { ...tuesday, name: 'shop-20261117T230000Z' };
     await expect(chooseBackup(tools([storeOf('artifacts', [tuesday, twin])]), '2', noFolder)).rejects.toMatchObject({
       code: 'backup-ambiguous',
-      message: expect.stringContaining(twin.name) as string,
+      message: expect.stringContaining(twin.name) as unknown as string,
     });
   });
 
