@@ -9,7 +9,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -60,17 +60,20 @@ try {
   console.log(await machine(directoryBytes));
 
   const rows: [string, Measured][] = [];
+  const note = (name: string, measured: Measured): Measured => {
+    rows.push([name, measured]);
+    console.error(`${name.padEnd(28)} ${measured.seconds.toFixed(1)} s`);
+    return measured;
+  };
   const took: { readonly a: Measured; readonly b: Measured }[] = [];
   // Everything into the page cache: the first to read would pay for the others.
   await run(owner('sh', '-c', 'find database -type f -exec cat {} + >/dev/null'));
   for (let pair = 1; pair <= pairs; pair += 1) {
-    const a = await caretakerBackup();
-    rows.push([`A${pair}  compose-caretaker backup`, a]);
-    const b = await coldTar(['-czf'], 'tar.gz');
-    rows.push([`B${pair}  tar -czf`, b]);
+    const a = note(`A${pair} compose-caretaker backup`, await caretakerBackup());
+    const b = note(`B${pair} tar -czf`, await coldTar(['-czf'], 'tar.gz'));
     took.push({ a, b });
   }
-  rows.push(['C   tar -I "zstd -T0 -1" -cf', await coldTar(['-I', 'zstd -T0 -1', '-cf'], 'tar.zst')]);
+  note('C  tar -I "zstd -T0 -1" -cf', await coldTar(['-I', 'zstd -T0 -1', '-cf'], 'tar.zst'));
 
   const peak = Math.max(...took.map(({ a }) => a.peakBytes)) / 2 ** 20;
   const ratios = (of: (one: Measured) => number): string =>
@@ -238,9 +241,11 @@ async function directorySize(): Promise<number> {
 }
 
 async function machine(directoryBytes: number): Promise<string> {
-  const version = (await run([engine, '--version'])).trim();
+  const format = engine === 'docker' ? '{{.Server.Version}}' : '{{.Client.Version}}';
+  const version = (await run([engine, 'version', '--format', format])).trim();
+  const load = loadavg()[0]!.toFixed(1);
   return [
-    `${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB of memory; ${version}; Node ${process.versions.node}`,
+    `${cpus().length} cores (load average ${load}), ${(totalmem() / 1e9).toFixed(0)} GB of memory; ${engine} ${version}; Node ${process.versions.node}`,
     `PostgreSQL directory: ${(directoryBytes / 1e9).toFixed(2)} GB on disk, in the page cache`,
   ].join('\n');
 }

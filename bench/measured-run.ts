@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 
 export interface MeasuredRun {
   readonly seconds: number;
@@ -77,7 +78,7 @@ function notePeaks(pid: number, peaks: Map<number, Peak>): void {
     const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1];
     // A process that has ended, and waits to be collected, has no such line.
     if (kilobytes === undefined) return;
-    peaks.set(pid, { name: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '?', bytes: Number(kilobytes) * 1024 });
+    peaks.set(pid, { name: basename(readlinkSync(`/proc/${pid}/exe`)), bytes: Number(kilobytes) * 1024 });
     children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
       readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ').filter(Boolean).map(Number),
     );

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CaretakerError, CaretakerErrors } from './errors.ts';
@@ -25,7 +26,6 @@ import { projectDirectoryOf } from './settings/parse.ts';
 import type { Settings } from './settings/settings.ts';
 import type { RawInputs } from './settings/sources.ts';
 import { runAuthorCommand } from './system/author-command.ts';
-import { readText } from './system/files.ts';
 import { killChildren } from './system/live-processes.ts';
 import { systemClock } from './system/system-clock.ts';
 import { VERSION } from './version.ts';
@@ -63,7 +63,8 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
 export async function afterRun(request: RunRequest): Promise<RunResult | null> {
   const environment = environmentOf({ ...request, cwd: process.cwd() });
   const directory = projectDirectoryOf(request.raw, environment);
-  if ((await readText(path.join(directory, '.caretaker', 'journal.jsonl'))) === null) return null;
+  // `main` has told of a directory that can't be entered; and where it had got nowhere, nothing is to be finished.
+  if (!existsSync(path.join(directory, '.caretaker', 'journal.jsonl'))) return null;
   const run = new Run(request);
   return run.perform(async (settings) => {
     if (settings.mode === 'list') return {};

@@ -115,7 +115,6 @@ export class Site {
   }
 
   async remove(): Promise<void> {
-    await writeFile(`/tmp/e2e-printed-${this.kind.name}.log`, this.printed.join('\n')); // TEMPORARY
     try {
       await this.make(['destroy']);
     } finally {
@@ -229,17 +228,19 @@ export class Site {
     return { done: exec(argv, true).then((ended) => this.#read(ended)) };
   }
 
-  /** Waits for a line of the journal that satisfies; the process that holds the lock then. */
-  async untilJournal(satisfies: (text: string) => boolean): Promise<number> {
-    for (let attempt = 0; attempt < 3000; attempt++) {
+  /** Waits until a running job has journaled a step; answers with the process that holds the lock then. */
+  async untilStep(name: string, job: Promise<JobResult>): Promise<number> {
+    let ended: JobResult | undefined;
+    void job.then((result) => (ended = result));
+    while (ended === undefined) {
       const journal = (await this.state('journal.jsonl')) ?? '';
       const lock = await this.state('lock');
-      if (lock !== undefined && satisfies(journal)) {
+      if (lock !== undefined && journal.includes(`"name":"${name}"`)) {
         return (JSON.parse(lock) as { holder: { pid: number } }).holder.pid;
       }
       await sleep(50);
     }
-    throw new Error('the journal never came to that');
+    throw new Error(`the job never came to the step ${name}:\n${ended.log}`);
   }
 
   /** What nobody may have printed. */

@@ -14,8 +14,7 @@ workflowsOn(
   {
     first: 'v2.11.2',
     good: 'v2.12.0',
-    patch: ['v2.12.7', 'good'],
-    bad: 'v2.13.0',
+    more: { patch: ['v2.12.7', 'good'], bad: 'v2.13.0' },
     parts: ['api-media', 'api-static', 'configs', 'db', 'project-files', 'solr-data'],
   },
 );

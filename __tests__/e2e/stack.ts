@@ -6,9 +6,8 @@ export interface Story {
   readonly first: string;
   /** With a migration. */
   readonly good: string;
-  readonly patch: readonly [tag: string, kind: string];
-  /** Its migration destroys data, and it never answers. */
-  readonly bad: string;
+  /** A later release that works, and one whose migration destroys data and which never answers; left out where time is short. */
+  readonly more?: { readonly patch: readonly [tag: string, kind: string]; readonly bad: string };
   readonly parts: readonly string[];
 }
 
@@ -18,6 +17,7 @@ export function workflowsOn(kind: Kind, story: Story): void {
 
   describe(kind.title, () => {
     let site: Site;
+    let deployed = story.first;
     const backups: { run: number; name: string; dump: string; ledger: number }[] = [];
 
     beforeAll(async () => {
@@ -29,8 +29,8 @@ export function workflowsOn(kind: Kind, story: Story): void {
     const succeeded = (job: JobResult): void => {
       if (job.result !== 'success') throw new Error(`the job failed:\n${job.log}`);
     };
-    const serves = async (version: string, ...or: string[]): Promise<void> => {
-      expect([version, ...or]).toContain(await site.version());
+    const serves = async (): Promise<void> => {
+      expect(await site.version()).toBe(deployed);
       expect(await site.whole()).toMatchObject({ ok: true });
     };
     const leavesNothingTracked = async (): Promise<void> => {
@@ -82,14 +82,14 @@ export function workflowsOn(kind: Kind, story: Story): void {
       await site.write(2);
       const dump = await site.dump();
       const { done } = await site.start('follow-releases', { name: 'schedule' }, site.nextRun());
-      const pid = await site.untilJournal((journal) => journal.includes('"name":"switch"'));
+      const pid = await site.untilStep('switch', done);
       // Without this the checks for tracked processes could not fail.
       expect(await isTracked(pid)).toBe(true);
       process.kill(pid, 'SIGKILL');
       const job = await done;
       expect(job.result).toBe('failure');
       expect(job.postSummary).toContain('had been cut off: everything is as it was before it');
-      await serves(story.first);
+      await serves();
       expect(await site.dump()).toBe(dump);
       await leavesNothingTracked();
     });
@@ -107,7 +107,8 @@ export function workflowsOn(kind: Kind, story: Story): void {
       });
       expect(Number(job.outputs['downtime-seconds'])).toBeGreaterThan(0);
       await leavesNothingTracked();
-      await serves(story.good);
+      deployed = story.good;
+      await serves();
       expect((await site.whole()).counts.ledger).toBe(ledger);
       await site.write(1);
       const artifacts = (await site.github.stored()).map(({ name }) => name);
@@ -123,32 +124,38 @@ export function workflowsOn(kind: Kind, story: Story): void {
       expect(await site.containers()).toEqual(before);
     });
 
-    test('update-on-release updates to the ref that somebody typed', async () => {
-      await site.make(['release', ...story.patch]);
-      const [tag] = story.patch;
-      const job = await site.job('update-on-release', { name: 'workflow_dispatch', payload: { inputs: { ref: tag } } });
-      succeeded(job);
-      expect(job.outputs).toMatchObject({ updated: 'true', version: tag, 'previous-version': story.good });
-      await leavesNothingTracked();
-      await serves(tag);
-    });
+    const { more } = story;
+    if (more !== undefined) {
+      test('update-on-release updates to the ref that somebody typed', async () => {
+        await site.make(['release', ...more.patch]);
+        const [tag] = more.patch;
+        const job = await site.job('update-on-release', {
+          name: 'workflow_dispatch',
+          payload: { inputs: { ref: tag } },
+        });
+        succeeded(job);
+        expect(job.outputs).toMatchObject({ updated: 'true', version: tag, 'previous-version': story.good });
+        await leavesNothingTracked();
+        deployed = tag;
+        await serves();
+      });
 
-    test('update-on-release, started by a pushed tag, puts the old version and its data back when the new one fails', async () => {
-      await site.make(['release', story.bad]);
-      await site.write(2);
-      const dump = await site.dump();
-      const job = await site.job('update-on-release', { name: 'push', payload: { ref: `refs/tags/${story.bad}` } });
-      expect(job.result).toBe('failure');
-      const [tag] = story.patch;
-      expect(job.outputs).toMatchObject({ updated: 'false', 'rolled-back': 'true' });
-      expect(job.summary).toContain('was rolled back');
-      expect(job.summary).toContain('not healthy after');
-      expect(job.summary).toContain('ERROR: migration 0003 left the schema broken');
-      await leavesNothingTracked();
-      await serves(tag);
-      expect(await site.dump()).toBe(dump);
-      await site.write(1);
-    });
+      test('update-on-release, started by a pushed tag, puts the old version and its data back when the new one fails', async () => {
+        await site.make(['release', more.bad]);
+        await site.write(2);
+        const dump = await site.dump();
+        const job = await site.job('update-on-release', { name: 'push', payload: { ref: `refs/tags/${more.bad}` } });
+        expect(job.result).toBe('failure');
+        expect(job.outputs).toMatchObject({ updated: 'false', 'rolled-back': 'true' });
+        expect(job.summary).toContain('was rolled back');
+        expect(job.summary).toContain('not healthy after');
+        expect(job.summary).toContain('ERROR: migration 0003 left the schema broken');
+        await leavesNothingTracked();
+        await serves();
+        expect(await site.dump()).toBe(dump);
+        await site.write(1);
+      });
+    }
 
     test('restore refuses a wrong confirmation, and touches nothing', async () => {
       await scheduledBackup();
@@ -185,7 +192,7 @@ export function workflowsOn(kind: Kind, story: Story): void {
       succeeded(job);
       expect(job.outputs['backup']).toBe(name);
       expect((await site.whole()).counts.ledger).toBe(ledger);
-      await serves(story.patch[0]);
+      await serves();
       await site.write(1);
     });
 

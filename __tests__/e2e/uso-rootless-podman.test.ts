@@ -16,8 +16,7 @@ workflowsOn(
   {
     first: 'v1.0.0',
     good: 'v1.1.0',
-    patch: ['v1.1.1', 'patch'],
-    bad: 'v1.2.0',
+    more: { patch: ['v1.1.1', 'patch'], bad: 'v1.2.0' },
     parts: ['database', 'local', 'project-files'],
   },
 );

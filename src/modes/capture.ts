@@ -36,8 +36,8 @@ export interface CaptureRequest {
 
 /** Refuses before anything is stopped when the disk can't hold what is about to be written. `disk-full`. */
 export async function checkDisk(sources: readonly Source[], directory: string): Promise<void> {
-  const estimates = await Promise.all(sources.map((source) => source.estimate()));
-  const needed = estimates.reduce((sum, bytes) => sum + bytes, 0);
+  const sizes = await Promise.all(sources.map(rawBytes));
+  const needed = sizes.reduce((sum, bytes) => sum + bytes, 0);
   const free = await freeBytes(directory);
   if (free < needed) {
     throw new CaretakerError(
@@ -47,6 +47,15 @@ export async function checkDisk(sources: readonly Source[], directory: string): 
     );
   }
 }
+
+/** Looked up once, before anything is stopped: a walk over the tree is no work for the time in which users wait. */
+function rawBytes(source: Source): Promise<number> {
+  const known = estimates.get(source) ?? source.estimate();
+  estimates.set(source, known);
+  return known;
+}
+
+const estimates = new WeakMap<Source, Promise<number>>();
 
 /**
  * Takes one backup of all sources into a local directory: databases first and files after them, so that no row refers to a file
@@ -111,7 +120,7 @@ async function capturePart(tools: Tools, source: Source, request: CaptureRequest
   tools.log.info(source.describe());
   tools.signal.throwIfAborted();
   const start = tools.clock.monotonic();
-  const total = await source.estimate();
+  const total = await rawBytes(source);
   const capture = await source.capture(request.situation);
   try {
     const files = [];

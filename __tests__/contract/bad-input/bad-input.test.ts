@@ -4,7 +4,7 @@ import { badLookings } from './lookings.ts';
 import { badSettings } from './settings.ts';
 import { isAlive, Shop, type Tried } from './shop.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 const entries: readonly Entry[] = ['command line', 'action'];
 const shop = new Shop();

@@ -236,9 +236,9 @@ export const badLookings: readonly BadInput[] = [
     title: 'a part of which one byte has flipped',
     ...restore((backup) => ({ backup, only: 'receipts' })),
     prepare: ({ store }, backup) => flipByte(store, `${backup}.receipts`),
-    code: 'part-damaged',
-    names: [/receipts/],
-    hint: /\S/,
+    code: 'store-damaged',
+    names: [/receipts/, 'SHA-256'],
+    hint: 'Take another backup',
   },
 ];
 

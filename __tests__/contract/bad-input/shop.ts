@@ -69,7 +69,7 @@ export class Shop {
     chmodSync(this.home, 0o755);
     mkdirSync(this.#bin);
     symlinkSync(process.execPath, path.join(this.#bin, 'node'));
-    for (const name of ['git', 'tar', 'gzip', 'sh', 'sleep']) {
+    for (const name of ['git', 'tar', 'gzip', 'sh', 'sleep', 'setsid', 'cat']) {
       const found = execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
       symlinkSync(found, path.join(this.#bin, name));
     }
@@ -97,6 +97,8 @@ export class Shop {
     try {
       if (isAlive(this.#running())) process.kill(this.#running());
     } finally {
+      // Some cases take away rights, without which only root could remove it.
+      execFileSync('chmod', ['-R', 'u+rwX', this.home]);
       rmSync(this.home, { recursive: true, force: true });
     }
   }
@@ -171,6 +173,8 @@ export class Shop {
       PATH: this.#bin,
       HOME: this.home,
       GIT_CONFIG_NOSYSTEM: '1',
+      // Some two hundred starts of the same program.
+      NODE_COMPILE_CACHE: path.join(this.home, 'compiled'),
       ...identity,
       GIT_COMMITTER_NAME: 'T',
       GIT_COMMITTER_EMAIL: 't@example.invalid',
@@ -300,7 +304,9 @@ function look(root: string): Record<string, string> {
     const file = path.join(root, name);
     const stats = lstatSync(file);
     const content = stats.isFile()
-      ? createHash('sha256').update(readFileSync(file)).digest('hex')
+      ? stats.mode & 0o400
+        ? createHash('sha256').update(readFileSync(file)).digest('hex')
+        : 'unreadable'
       : stats.isSymbolicLink()
         ? readlinkSync(file)
         : 'directory';

@@ -5,9 +5,8 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import type { Manifest, Part } from '../../../src/archive/manifest.ts';
 import { Deployment, docker, rootless } from './harness.ts';
 
-jest.setTimeout(600_000);
+jest.setTimeout(900_000);
 
-const BACKUPS = 20;
 const fixtures = path.resolve(import.meta.dirname, '../../fixtures');
 // What the manifest's own RESTORE.md asks for, and nothing of this program: tar, zstd, the database's programs.
 const UNPACK = 'zstd -dcq "$1" | tar -x -f - --numeric-owner --same-owner --preserve-permissions -C "$2"';
@@ -19,10 +18,15 @@ interface Verdict {
   readonly entries: number;
 }
 
-async function backUpAndOpen(app: Deployment, open: (part: Part, tree: string) => Verdict): Promise<Verdict[]> {
+async function backUpAndOpen(
+  app: Deployment,
+  count: number,
+  data: string,
+  open: (part: Part, tree: string) => Verdict,
+): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
-  for (let number = 1; number <= BACKUPS; number++) {
-    const { backup } = await app.succeeds('backup');
+  for (let number = 1; number <= count; number++) {
+    const { backup } = await app.succeeds('backup', '--data', data);
     const name = backup?.name ?? '';
     const manifest = JSON.parse(readFileSync(path.join(app.backups, `${name}.manifest.json`), 'utf8')) as Manifest;
     const part = manifest.parts.find(({ kind }) => kind === 'postgres' || kind === 'sqlite');
@@ -32,20 +36,20 @@ async function backUpAndOpen(app: Deployment, open: (part: Part, tree: string) =
       for (const { file } of part.files) {
         execFileSync('bash', ['-o', 'pipefail', '-c', UNPACK, 'sh', path.join(app.backups, file), tree]);
       }
-      verdicts.push(open(part, tree));
+      const verdict = open(part, tree);
+      // Printed, as the numbers are the proof.
+      process.stdout.write(`${name}: ${verdict.whole ? 'whole' : 'TORN'}, ${verdict.entries} ledger entries\n`);
+      verdicts.push(verdict);
     } finally {
       rmSync(tree, { recursive: true });
       for (const file of readdirSync(app.backups)) if (file.startsWith(name)) rmSync(path.join(app.backups, file));
     }
   }
-  // Printed, as the numbers are the proof.
-  const rows = verdicts.map(({ whole, entries }) => `${whole ? 'whole' : 'TORN'} ${entries}`);
-  process.stdout.write(`${app.fixture}: ${verdicts.length} online backups, entries in each: ${rows.join(', ')}\n`);
   return verdicts;
 }
 
 function expectAllWhole(verdicts: readonly Verdict[]): void {
-  expect(verdicts.map(({ whole }) => whole)).toEqual(Array<boolean>(BACKUPS).fill(true));
+  expect(verdicts.map(({ whole }) => whole)).not.toContain(false);
   // Each was taken while somebody wrote.
   const entries = verdicts.map((verdict) => verdict.entries);
   expect(entries.every((count, at) => at === 0 || count > (entries[at - 1] as number))).toBe(true);
@@ -63,7 +67,7 @@ describe('PostgreSQL under a steady writer, rootless Podman', () => {
     const writer = app.writer(20);
     let verdicts: Verdict[];
     try {
-      verdicts = await backUpAndOpen(app, openCluster);
+      verdicts = await backUpAndOpen(app, 20, 'type=postgres,service=database', openCluster);
     } finally {
       const written = await writer.stop();
       expect(written.failed).toBe(0);
@@ -108,8 +112,8 @@ describe.each(['delete', 'wal'])('SQLite with journal mode %s under its own writ
   });
   afterAll(() => app?.destroy());
 
-  test('every one of 20 online backups opens and is whole', async () => {
-    expectAllWhole(await backUpAndOpen(app, openDatabase));
+  test('every one of 10 online backups opens and is whole', async () => {
+    expectAllWhole(await backUpAndOpen(app, 10, 'type=sqlite,volume=api-db,path=db.sqlite3', openDatabase));
   });
 
   function openDatabase(_part: Part, tree: string): Verdict {

@@ -151,4 +151,14 @@ describe('USO on rootless Podman with podman-compose 1.0.3', () => {
     expect([await app.dump(), treeOf(local)]).toEqual(written);
     expect(await app.leftovers()).toEqual([]);
   });
+
+  test('a build that fails changes nothing and stops nothing', async () => {
+    await app.make('release', 'v1.3.0', 'unbuildable');
+    const before = [await app.containers(), await stateOf(app)];
+    const { code, report } = await app.caretaker('update');
+
+    expect([code, report.downtimeSeconds ?? 0, report.error?.code]).toEqual([1, 0, 'build-failed']);
+    expect([await app.containers(), await stateOf(app)]).toEqual(before);
+    expect(await app.leftovers()).toEqual([]);
+  });
 });
