@@ -58,6 +58,12 @@ export async function runningServices(project: Project): Promise<string[]> {
   ];
 }
 
+/** Ids of the containers that run now. */
+export async function runningContainers(project: Project): Promise<string[]> {
+  const containers = await project.containers();
+  return containers.filter(({ state, oneOff }) => state === 'running' && !oneOff).map(({ id }) => id);
+}
+
 /** Services that have a container, of any state. */
 export async function knownServices(project: Project): Promise<string[]> {
   return [...new Set((await project.containers()).map(({ service }) => service))];
@@ -71,6 +77,8 @@ export interface ServeAgain {
   readonly by: 'start' | 'up';
   /** Services that had a container before: others were added by a version that failed. */
   readonly known: readonly string[];
+  /** Ids of the containers that ran: while all of them still do, nothing was stopped, and there is nothing to bring up. */
+  readonly running?: readonly string[];
 }
 
 export function serveAgain(data: ServeAgain): UndoEntry {
@@ -88,6 +96,15 @@ export async function bringBack(tools: Tools, patience: Patience, data: ServeAga
     if (strangers.length > 0) {
       await engine.runtime.stop(strangers);
       await engine.runtime.remove(strangers);
+    }
+    // podman-compose 1.0.3 makes all containers anew on every `up`: a build that failed would cost the old version an outage.
+    const untouched =
+      data.running !== undefined &&
+      data.running.length > 0 &&
+      data.running.every((id) => containers.some((container) => container.id === id && container.state === 'running'));
+    if (untouched) {
+      await becomeHealthy(tools, patience);
+      return;
     }
     const present = new Set(containers.map(({ service }) => service));
     const complete = data.services.every((service) => present.has(service));

@@ -11,7 +11,15 @@ import { dataSources, serversOf, writersOf } from './data.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages } from './images.ts';
-import { becomeHealthy, knownServices, noteLastWords, runningServices, serveAgain, withDependents } from './serving.ts';
+import {
+  becomeHealthy,
+  knownServices,
+  noteLastWords,
+  runningContainers,
+  runningServices,
+  serveAgain,
+  withDependents,
+} from './serving.ts';
 import type { Tools } from './tools.ts';
 
 export interface UpdateOutcome {
@@ -56,9 +64,10 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
 
   const serving = await runningServices(project);
   const known = await knownServices(project);
+  const running = await runningContainers(project);
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
   await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
-  await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known }) }, () =>
+  await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () =>
     Promise.resolve(),
   );
 

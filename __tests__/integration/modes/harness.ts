@@ -79,13 +79,13 @@ function makeKit(): { readonly cli: string; readonly fixtures: string } {
   const name = `caretaker-modes-kit-${hash.digest('hex').slice(0, 12)}`;
   const directory = path.join('/var/tmp', name);
   if (!existsSync(directory)) {
-    const work = mkdtempSync('/var/tmp/caretaker-modes-making-');
+    const work = mkdtempSync('/var/tmp/caretaker-modes-');
     for (const entry of ['cli', 'agent']) {
       execFileSync(testHost('CARETAKER_TEST_NODE24'), [
         path.join(root, 'node_modules/@vercel/ncc/dist/ncc/cli.js'),
         ...['build', path.join(root, `src/${entry}.ts`), '--out', path.join(work, 'dist', entry)],
         ...['--target', 'es2022', '--transpile-only', '--no-cache', '--quiet'],
-      ]); // prettier-ignore
+      ]);
     }
     cpSync(path.join(root, '__tests__/fixtures'), path.join(work, 'fixtures'), { recursive: true });
     execFileSync('chmod', ['-R', 'u=rwX,go=rX', work]);
