@@ -10,3 +10,6 @@ if (major < 24) {
 } else {
   await import('./shell.ts');
 }
+
+// A module, for the await above.
+export {};
