@@ -52,7 +52,6 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
     run.project = opened.project.name;
     if (settings.mode === 'list') return listSection(await list(opened));
     const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
-    if (outcome?.mode === 'backup') run.recorder.stored.push(...outcome.stored);
     return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
   });
 }

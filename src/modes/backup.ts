@@ -54,10 +54,9 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
       await becomeHealthy(tools, settings);
     }
 
-    const stored: StoredPlace[] = [];
-    for (const store of tools.stores) stored.push(await storeBackup(tools, captured, store));
+    for (const store of tools.stores) recorder.stored.push(await storeBackup(tools, captured, store));
     await saga.commit([]);
-    return { captured, stored };
+    return { captured, stored: recorder.stored };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -95,7 +95,9 @@ function makeKit(): { readonly cli: string; readonly fixtures: string } {
       const other = path.join('/var/tmp', old);
       if (statSync(other).mtimeMs < hourAgo) rmSync(other, { recursive: true });
     }
-    renameSync(work, directory);
+    // Another run may have made the same one meanwhile.
+    if (existsSync(directory)) rmSync(work, { recursive: true });
+    else renameSync(work, directory);
   }
   return { cli: path.join(directory, 'dist/cli/index.js'), fixtures: path.join(directory, 'fixtures') };
 }
