@@ -84,7 +84,7 @@ export async function splitDatabases(
     }
     const inside = postgresPaths.filter((path) => contains(root.path, path));
     if ((await restOf(root, inside, databases, files)) > 0 || (inside.length === 0 && databases.length === 0)) {
-      const caches = await cachesIn(root, files);
+      const caches = root.type === 'file' ? [] : cacheNames.filter((name) => root.scan.caches.includes(name));
       for (const name of caches) leave.push({ what: join(root.path, name), why: 'a cache, by its own mark' });
       trees.push(filesSpec(root, inside, databases, caches, deps));
     }
@@ -217,16 +217,6 @@ function filesSpec(
 /** What belongs to a SQLite file and is worth nothing, or worse, without it. */
 function companionsOf(path: string): string[] {
   return ['-wal', '-shm', '-journal'].map((suffix) => `${path}${suffix}`);
-}
-
-async function cachesIn(root: Root, files: HostFiles): Promise<string[]> {
-  if (root.type === 'file') return [];
-  const caches: string[] = [];
-  for (const name of cacheNames) {
-    const mark = name === '__pycache__' ? name : `${name}/CACHEDIR.TAG`;
-    if (await files.exists(join(root.path, mark))) caches.push(name);
-  }
-  return caches;
 }
 
 /** Whether a relative path is excluded by literal paths or patterns (`*` within a name, `**` across directories). */

@@ -17,6 +17,8 @@ export interface TreeScan {
   readonly sqliteFiles: readonly string[];
   /** Relative paths (`.` for the root itself) of directories that hold a PostgreSQL cluster (PG_VERSION beside global/pg_control). */
   readonly postgresDirectories: readonly string[];
+  /** Names of directories directly below the root that say of themselves that they are caches: CACHEDIR.TAG in them, or `__pycache__`. */
+  readonly caches: readonly string[];
   readonly uid: number;
   readonly gid: number;
   readonly mode: number;
@@ -36,11 +38,14 @@ export async function scanTree(root: string): Promise<TreeScan> {
   const stat = real === null ? null : await lstatOrNull(real);
   if (real === null || stat === null) {
     return {
-      ...{ root, kind: 'missing', files: 0, bytes: 0, sqliteFiles: [], postgresDirectories: [] },
+      ...{ root, kind: 'missing', files: 0, bytes: 0, sqliteFiles: [], postgresDirectories: [], caches: [] },
       ...{ uid: 0, gid: 0, mode: 0 },
     };
   }
-  const found = { files: 0, bytes: 0, sqliteFiles: [] as string[], postgresDirectories: [] as string[] };
+  const found = {
+    ...{ files: 0, bytes: 0 },
+    ...{ sqliteFiles: [] as string[], postgresDirectories: [] as string[], caches: [] as string[] },
+  };
   const linked = new Set<string>();
 
   const visitFile = async (file: string, fileStat: Stats, inPostgres: boolean): Promise<void> => {
@@ -62,9 +67,12 @@ export async function scanTree(root: string): Promise<TreeScan> {
       names.includes('PG_VERSION') &&
       (await lstatOrNull(path.join(directory, 'global/pg_control'))) !== null;
     if (isCluster) found.postgresDirectories.push(path.relative(real, directory) || '.');
-    for (const name of names) {
-      if (name.includes(OURS)) continue;
-      const member = path.join(directory, name);
+    const name = path.relative(real, directory);
+    const isCache = names.includes('CACHEDIR.TAG') || name === '__pycache__';
+    if (isCache && path.dirname(directory) === real) found.caches.push(name);
+    for (const entry of names) {
+      if (entry.includes(OURS)) continue;
+      const member = path.join(directory, entry);
       const memberStat = await lstatOrNull(member);
       if (memberStat?.isDirectory()) await visitDirectory(member, memberStat, within || isCluster);
       else if (memberStat?.isFile()) await visitFile(member, memberStat, within || isCluster);
@@ -75,6 +83,7 @@ export async function scanTree(root: string): Promise<TreeScan> {
   else if (stat.isFile()) await visitFile(real, stat, false);
   found.sqliteFiles.sort();
   found.postgresDirectories.sort();
+  found.caches.sort();
   const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
   return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
 }

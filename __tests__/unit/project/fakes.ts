@@ -36,10 +36,18 @@ export class FakeFiles {
         files: 1,
         sqliteFiles: sqlite.test(root) ? [''] : [],
         postgresDirectories: [],
+        caches: [],
       });
     }
     if (below.length === 0) {
-      return Promise.resolve({ ...base, kind: 'missing', files: 0, sqliteFiles: [], postgresDirectories: [] });
+      return Promise.resolve({
+        ...base,
+        kind: 'missing',
+        files: 0,
+        sqliteFiles: [],
+        postgresDirectories: [],
+        caches: [],
+      });
     }
     return Promise.resolve({
       ...base,
@@ -49,6 +57,14 @@ export class FakeFiles {
       postgresDirectories: files
         .filter((item) => item.endsWith('/global/pg_control'))
         .map((item) => relative(root, join(item, '../..'))),
+      caches: [
+        ...new Set(
+          files
+            .map((item) => relative(root, item))
+            .filter((item) => /^[^/]+\/CACHEDIR\.TAG$|^__pycache__\//.test(item))
+            .map((item) => item.split('/')[0] ?? ''),
+        ),
+      ],
     });
   }
 }

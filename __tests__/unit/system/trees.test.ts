@@ -48,13 +48,17 @@ describe('scanTree', () => {
     file(root, 'no-pg', 'PG_VERSION');
     database(root, '.caretaker', 'staging', 'copy.db');
     symlinkSync(outside, path.join(root, 'link'));
+    file(root, 'cache', 'CACHEDIR.TAG');
+    file(root, '__pycache__', 'a.pyc');
+    file(root, 'site', 'cache', 'CACHEDIR.TAG');
     const scan = await scanTree(root);
     expect(scan).toMatchObject({
       root,
       kind: 'directory',
-      files: 7,
+      files: 10,
       sqliteFiles: ['site/db.sqlite3'],
       postgresDirectories: ['pg'],
+      caches: ['__pycache__', 'cache'],
     });
     expect(scan.mode).toBe(statSync(root).mode & 0o7777);
     expect((await scanTree(path.join(root, 'pg'))).postgresDirectories).toEqual(['.']);
