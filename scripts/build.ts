@@ -23,6 +23,11 @@ function bundle(into: string): void {
       { cwd: root, encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(`ncc failed for ${source}:\n${stdout}${stderr}`);
+    // ncc rewrites what it takes for the path of an asset; in a program of ours that is a path on the user's host.
+    for (const [file, text] of contents(path.join(into, name))) {
+      if (/_require__\.ab \+/.test(text))
+        throw new Error(`ncc rewrote a path in ${name}/${file}: look for "_require__.ab +"`);
+    }
     // ncc takes a dependency's own .env for an asset, in a folder named after the checkout's; nothing reads it.
     for (const entry of readdirSync(path.join(into, name), { withFileTypes: true })) {
       if (entry.isDirectory()) rmSync(path.join(into, name, entry.name), { recursive: true });

@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { Dialect } from '../compose/compose.ts';
 import {
   composeFileMissing,
@@ -300,7 +300,10 @@ async function filesOfContainers(containers: readonly Container[], directory: st
 async function envFilesOfContainers(containers: readonly Container[], directory: string): Promise<string[]> {
   const container = containers.find((candidate) => candidate.state === 'running') ?? containers[0];
   const files = (container?.labels[environmentFileLabel] ?? '').split(',').filter((file) => file !== '');
-  if (files.every((file) => resolve(directory, file) === resolve(directory, '.env'))) return [];
+  // Not `resolve(directory, '.env')`: ncc takes that for an asset of the bundle, and rewrites it.
+  const isStandard = (file: string): boolean =>
+    basename(file) === '.env' && dirname(resolve(directory, file)) === directory;
+  if (files.every(isStandard)) return [];
   const paths = files.map((file) => resolve(directory, file));
   const there = await Promise.all(paths.map(exists));
   return there.every(Boolean) ? paths : [];
