@@ -1,0 +1,1213 @@
+import { createRequire as __WEBPACK_EXTERNAL_createRequire } from "module";
+/******/ var __webpack_modules__ = ({
+
+/***/ 598:
+/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(321);
+/* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(916);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(277);
+/* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(530);
+/* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(493);
+/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(204);
+/**
+ * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
+ * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
+ */
+
+
+
+
+
+
+const operations = {
+    scan: ({ root }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .scanTree */ .wp)(root),
+    exists: async ({ path }) => (await (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(path)) !== null,
+    swap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .swap */ .w)(request.swap),
+    unswap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .unswap */ .L)(request.swap),
+    remove: ({ paths }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .removeTrees */ .Ui)(paths),
+    copySqlite: ({ from, to }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .copySqlite */ .e)(from, to),
+    checkSqlite: ({ path }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .checkSqlite */ .T)(path),
+    makeDirectory: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .makeDirectoryLike */ .PT)(path, like),
+    likeness: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .likeness */ .$R)(path, like),
+    sync: ({ path }) => (0,_system_files_js__WEBPACK_IMPORTED_MODULE_2__/* .syncDirectory */ .zR)(path).catch((error) => {
+        throw (0,_system_files_js__WEBPACK_IMPORTED_MODULE_2__/* .fileError */ .zS)(`sync ${path}`, error);
+    }),
+    probe: () => Promise.resolve({ uid: process.getuid?.(), node: process.versions.node }),
+};
+async function answer(name) {
+    try {
+        const operation = name !== undefined && Object.hasOwn(operations, name) ? operations[name] : undefined;
+        if (operation === undefined)
+            throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('agent-request', `there is no agent operation ${String(name)}`);
+        const request = await (0,node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__.text)(process.stdin);
+        return { ok: true, value: (await operation(JSON.parse(request === '' ? '{}' : request))) ?? null };
+    }
+    catch (error) {
+        return error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT
+            ? { ok: false, code: error.code, message: error.message, hint: error.hint }
+            : { ok: false, code: 'agent-failed', message: (0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .bD)(error) };
+    }
+}
+process.stdout.write(JSON.stringify(await answer(process.argv[2])));
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 916:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   bD: () => (/* binding */ messageOf),
+/* harmony export */   xT: () => (/* binding */ CaretakerError)
+/* harmony export */ });
+/* unused harmony export CaretakerErrors */
+/**
+ * The one error type that a user sees: a stable code, one sentence that names the thing, a hint with the next
+ * action, and the cause. It is thrown where the trouble is known best and shown once, by the entry.
+ */
+class CaretakerError extends Error {
+    /** Stable, kebab-case, documented in docs/errors.md, e.g. `compose-file-missing`. */
+    code;
+    /** What the user should do next; whole sentences. */
+    hint;
+    /** The input at fault, by its kebab-case name, where there is one. */
+    input;
+    constructor(code, message, options = {}) {
+        super(message, options.cause === undefined ? undefined : { cause: options.cause });
+        this.name = 'CaretakerError';
+        this.code = code;
+        this.hint = options.hint;
+        this.input = options.input;
+    }
+}
+/** Several problems found together (settings, preflight), so that a user mends them in one go. */
+class CaretakerErrors extends Error {
+    problems;
+    constructor(problems) {
+        super(problems.map((problem) => problem.message).join('\n'));
+        this.name = 'CaretakerErrors';
+        this.problems = problems;
+    }
+}
+/** The message of anything thrown, for texts of our own. */
+function messageOf(error) {
+    return error instanceof Error ? error.message : String(error);
+}
+
+
+/***/ }),
+
+/***/ 277:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  zS: () => (/* binding */ fileError),
+  zR: () => (/* binding */ syncDirectory)
+});
+
+// UNUSED EXPORTS: appendDurable, ensureDirectory, readText, writeAtomic, writeDurable
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(760);
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __nccwpck_require__(916);
+;// CONCATENATED MODULE: ./src/system/files.ts
+
+
+
+
+/**
+ * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
+ * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ */
+function fileError(what, cause) {
+    if (cause instanceof errors/* CaretakerError */.xT)
+        return cause;
+    const { code } = cause;
+    if (code === 'EACCES' || code === 'EPERM') {
+        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${what}: permission denied`, {
+            hint: 'Run as a user who may read and write these files.',
+            cause,
+        });
+    }
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+        return new errors/* CaretakerError */.xT('disk-full', `failed to ${what}: no space left`, {
+            hint: 'Free some space on that filesystem and run it again.',
+            cause,
+        });
+    }
+    return new errors/* CaretakerError */.xT('file-operation-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`, { cause });
+}
+/** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
+async function writeAtomic(file, content, mode = 0o600) {
+    const beside = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}.tmp`);
+    try {
+        await writeDurable(beside, content, mode);
+        await rename(beside, file);
+        await syncDirectory(path.dirname(file));
+    }
+    catch (error) {
+        // What went wrong first is what is told.
+        await rm(beside, { force: true }).catch(() => undefined);
+        throw fileError(`write ${file}`, error);
+    }
+}
+/** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
+async function writeDurable(file, content, mode = 0o600) {
+    const handle = await open(file, 'wx', mode);
+    try {
+        await handle.chmod(mode); // The umask took its share.
+        await handle.writeFile(content);
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/**
+ * Appends one line; it is on disk when this is fulfilled. Creates the file (mode 0600), durably too. Where it fails (a full disk) the file is as
+ * before: the next line must not continue half of this one.
+ */
+async function appendDurable(file, line) {
+    try {
+        const handle = await open(file, 'a', 0o600);
+        let isNew;
+        try {
+            const { size } = await handle.stat();
+            isNew = size === 0;
+            try {
+                await handle.writeFile(`${line}\n`);
+                await handle.sync();
+            }
+            catch (error) {
+                await handle.truncate(size).catch(() => undefined); // What went wrong first is what is told.
+                throw error;
+            }
+        }
+        finally {
+            await handle.close();
+        }
+        if (isNew)
+            await syncDirectory(path.dirname(file));
+    }
+    catch (error) {
+        throw fileError(`append to ${file}`, error);
+    }
+}
+/** Forces the entries of a directory to disk: new, renamed and removed names. */
+async function syncDirectory(directory) {
+    const handle = await (0,promises_.open)(directory, 'r');
+    try {
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Null when there is no such file. */
+async function readText(file) {
+    try {
+        return await readFile(file, 'utf8');
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return null;
+        throw fileError(`read ${file}`, error);
+    }
+}
+/** Makes the directory and its missing parents. */
+async function ensureDirectory(directory, mode = 0o700) {
+    try {
+        await mkdir(directory, { recursive: true, mode });
+    }
+    catch (error) {
+        throw fileError(`make the directory ${directory}`, error);
+    }
+}
+
+
+/***/ }),
+
+/***/ 530:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  T: () => (/* binding */ checkSqlite),
+  e: () => (/* binding */ copySqlite)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(24);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+;// CONCATENATED MODULE: external "node:url"
+const external_node_url_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __nccwpck_require__(916);
+// EXTERNAL MODULE: ./src/system/files.ts + 1 modules
+var files = __nccwpck_require__(277);
+// EXTERNAL MODULE: ./src/system/trees.ts
+var trees = __nccwpck_require__(204);
+;// CONCATENATED MODULE: ./src/system/sqlite.ts
+
+
+
+
+
+
+
+/** How long to wait for a writer's lock. */
+const BUSY_MS = 60_000;
+/** All pages in one step. In smaller ones, each foreign write between two of them makes SQLite begin anew, and a steady writer starves it. */
+const ALL_PAGES = 2 ** 31 - 1;
+/**
+ * A transactional copy of a database that others may be writing to, by SQLite's own backup, checked by `PRAGMA quick_check`, on disk,
+ * with owner, group and mode of the original. In WAL mode nobody waits for it; in a rollback-journal mode writers wait while it reads.
+ * Throws `copy-exists` (`to` is there), `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
+ */
+async function copySqlite(from, to) {
+    await (await (0,promises_.open)(to, 'wx', 0o600).catch((error) => {
+        if (error.code !== 'EEXIST')
+            throw (0,files/* fileError */.zS)(`make ${to}`, error);
+        throw new errors/* CaretakerError */.xT('copy-exists', `failed to copy ${from}: ${to} is there already`, { cause: error });
+    })).close();
+    try {
+        const { backup } = loadSqlite();
+        const source = await openAsItIs(from);
+        try {
+            await backup(source, to, { rate: ALL_PAGES });
+        }
+        catch (error) {
+            throw sqliteError(`copy ${from}`, error);
+        }
+        finally {
+            source.close();
+        }
+        await check(to, 'quick_check', `the copy of ${from}`);
+        await (0,trees/* likeness */.$R)(to, from);
+        const handle = await (0,promises_.open)(to, 'r+').catch((error) => {
+            throw (0,files/* fileError */.zS)(`open ${to}`, error);
+        });
+        await handle.sync().finally(() => handle.close());
+        await (0,files/* syncDirectory */.zR)(external_node_path_default().dirname(to));
+    }
+    catch (error) {
+        for (const suffix of ['', '-journal', '-wal', '-shm'])
+            await (0,promises_.rm)(to + suffix, { force: true });
+        throw error;
+    }
+}
+/** `PRAGMA integrity_check`; throws `sqlite-damaged`, or `sqlite-failed` where it can't be opened. */
+async function checkSqlite(file) {
+    return check(file, 'integrity_check', file);
+}
+async function check(file, pragma, name) {
+    let words;
+    try {
+        const database = await openAsItIs(file);
+        try {
+            words = database
+                .prepare(`PRAGMA ${pragma}(10)`)
+                .all()
+                .map((row) => String(Object.values(row)[0]));
+        }
+        finally {
+            database.close();
+        }
+    }
+    catch (error) {
+        throw sqliteError(`check ${name}`, error);
+    }
+    if (words.length !== 1 || words[0] !== 'ok')
+        throw damaged(name, words.join('; '));
+}
+/**
+ * Opens without changing anything, as far as that is possible.
+ *
+ * - Read-only is the rule. It can't roll back a hot journal (one stopped application in six leaves one): then it is opened as the
+ *   application itself would open it.
+ * - A WAL database at rest has no -wal. A read-only connection would make one and leave it; one that may write removes it when it closes.
+ */
+async function openAsItIs(file) {
+    const stat = await (0,trees/* lstatOrNull */.nd)(file);
+    if (stat === null)
+        throw new errors/* CaretakerError */.xT('sqlite-failed', `failed to open ${file}: there is no such file`);
+    const { DatabaseSync: Database } = loadSqlite();
+    const connect = (readOnly) => {
+        // A URL: a relative or odd name is a name, never a special one such as `:memory:`.
+        const database = new Database((0,external_node_url_namespaceObject.pathToFileURL)(file), { readOnly, timeout: BUSY_MS });
+        try {
+            database.prepare('SELECT count(*) FROM sqlite_schema').get();
+            return database;
+        }
+        catch (error) {
+            database.close();
+            throw error;
+        }
+    };
+    const restsInWal = (await isWal(file)) && !(0,external_node_fs_.existsSync)(`${file}-wal`);
+    if (restsInWal) {
+        try {
+            return connect(false);
+        }
+        catch (error) {
+            if (!isReadOnlyTrouble(error))
+                throw sqliteError(`open ${file}`, error);
+        }
+    }
+    try {
+        return connect(true);
+    }
+    catch (error) {
+        if (!isReadOnlyTrouble(error) || restsInWal)
+            throw sqliteError(`open ${file}`, error);
+    }
+    try {
+        return connect(false);
+    }
+    catch (error) {
+        throw sqliteError(`open ${file}`, error);
+    }
+}
+/** Byte 18 of the header: 2 in WAL mode. */
+async function isWal(file) {
+    const handle = await (0,promises_.open)(file, 'r').catch((error) => {
+        throw (0,files/* fileError */.zS)(`open ${file}`, error);
+    });
+    try {
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 18);
+        return bytesRead === 1 && buffer[0] === 2;
+    }
+    finally {
+        await handle.close();
+    }
+}
+const SQLITE_READONLY = 8;
+const SQLITE_CORRUPT = 11;
+const SQLITE_CANTOPEN = 14;
+const SQLITE_NOTADB = 26;
+/** The low byte of SQLite's extended result code. */
+function resultCode(error) {
+    return (error.errcode ?? 0) & 0xff;
+}
+function isReadOnlyTrouble(error) {
+    return [SQLITE_READONLY, SQLITE_CANTOPEN].includes(resultCode(error));
+}
+function sqliteError(what, error) {
+    if (error instanceof errors/* CaretakerError */.xT)
+        return error;
+    if ([SQLITE_CORRUPT, SQLITE_NOTADB].includes(resultCode(error))) {
+        return damaged(what.replace(/^\S+ /, ''), (0,errors/* messageOf */.bD)(error), error);
+    }
+    return new errors/* CaretakerError */.xT('sqlite-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(error)}`, { cause: error });
+}
+function damaged(name, words, cause) {
+    return new errors/* CaretakerError */.xT('sqlite-damaged', `${name} is damaged: ${words}`, {
+        hint: 'Restore a backup from before the damage; SQLite’s own ".recover" saves what can be read of this file.',
+        cause,
+    });
+}
+/**
+ * Loaded when needed, and quietly: importing it prints an ExperimentalWarning, which would look like trouble on the standard error
+ * of an agent. Older Nodes have none.
+ */
+function loadSqlite() {
+    const emitWarning = process.emitWarning.bind(process);
+    process.emitWarning = () => undefined;
+    try {
+        const sqlite = process.getBuiltinModule('node:sqlite');
+        if (typeof sqlite?.backup !== 'function') {
+            throw new errors/* CaretakerError */.xT('node-too-old', `failed to load SQLite: Node.js ${process.versions.node} has no node:sqlite with backup()`, {
+                hint: 'Use Node.js 24.',
+            });
+        }
+        return sqlite;
+    }
+    finally {
+        process.emitWarning = emitWarning;
+    }
+}
+
+
+/***/ }),
+
+/***/ 493:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   L: () => (/* binding */ unswap),
+/* harmony export */   w: () => (/* binding */ swap)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(24);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
+/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(277);
+/* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(204);
+
+
+
+
+
+
+/**
+ * Completes the swap, from any state that an interrupted swap or unswap has left. What it finds where nothing of ours and nothing of
+ * the application should be (an engine makes an absent mount source anew) goes to `ASIDE.caretaker-stray-N`, never away.
+ * Throws `swap-impossible` before it touches anything, or a file error.
+ */
+async function swap(one, before = () => undefined) {
+    const act = new Acts(before);
+    await refuseUnsafe(one);
+    if (one.kind === 'sqlite')
+        return swapSqlite(one, act);
+    if (isWithin(one.live, one.fresh))
+        return swapContents(one, act);
+    return swapWhole(one, act);
+}
+/** Puts the live data back, from any state. Nothing to do is no error. */
+async function unswap(one, before = () => undefined) {
+    const act = new Acts(before);
+    await refuseUnsafe(one);
+    if (one.kind === 'sqlite')
+        return unswapSqlite(one, act);
+    if (isWithin(one.live, one.fresh))
+        return unswapContents(one, act);
+    return unswapWhole(one, act);
+}
+/*
+ * WHOLE: three names, `live`, `fresh` and `aside`, and two renames.
+ *
+ *   live   fresh  aside    state                     swap does next           unswap does next
+ *   old    new    –        nothing yet               carry; live → aside      carry back
+ *   –      new    –        nothing yet, none before  mark aside               –
+ *   –      new    old|mark between the renames       fresh → live             aside → live, or unmark; carry back
+ *   new    –      old|mark done                      –                        live → fresh, then as above
+ *   stray  new    old|mark an engine made live       stray away, then above   stray away, then above
+ *
+ * The mark that nothing was live before is a dangling symbolic link in aside's place: made in one atomic operation, and never to be mistaken
+ * for data. Each row is told from the others by what exists, each operation leads from one row to the next, and each is on disk
+ * before the following begins: so an interruption always leaves one of the rows.
+ * Carrying: an entry is in exactly one of the two trees at any time; both at once is refused before anything moves.
+ */
+const NOTHING_WAS_HERE = 'nothing-was-here';
+async function swapWhole({ live, fresh, aside, carry }, act) {
+    const [hasLive, hasFresh, hasAside] = await Promise.all([live, fresh, aside].map(exists));
+    if (!hasFresh) {
+        if (hasAside && hasLive)
+            return;
+        throw impossible(fresh, 'there is nothing to put into its place', live);
+    }
+    if (!hasAside) {
+        if (hasLive) {
+            await carryOver(live, fresh, carry, act);
+            await act.rename(live, aside);
+        }
+        else {
+            await act.mark(aside);
+        }
+    }
+    else if (hasLive) {
+        await act.stray(live, aside);
+    }
+    await act.rename(fresh, live);
+}
+async function unswapWhole({ live, fresh, aside, carry }, act) {
+    const hasLive = await exists(live);
+    const old = await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(aside);
+    if (old !== null) {
+        if (hasLive) {
+            if (await exists(fresh))
+                await act.stray(live, aside);
+            else
+                await act.rename(live, fresh);
+        }
+        if (await isMark(aside))
+            return act.unlink(aside);
+        await act.rename(aside, live);
+    }
+    if (await exists(live))
+        await carryOver(fresh, live, carry, act, true);
+}
+/** Moves the entries that stay. On the way back, an entry of both trees is the live one and stays. */
+async function carryOver(from, to, carry, act, back = false) {
+    const moves = [];
+    for (const name of carry) {
+        if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name))))
+            continue;
+        if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, name))))
+            moves.push(name);
+        else if (!back)
+            throw impossible(to, `it holds ${name}, which is to be carried over`, from);
+    }
+    for (const name of moves) {
+        await parentsLike(from, to, node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(name), act);
+        await act.rename(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name), node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, name));
+    }
+}
+async function parentsLike(from, to, relative, act) {
+    if (relative === '.' || (await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, relative))))
+        return;
+    await parentsLike(from, to, node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(relative), act);
+    // Under its own name only with its owner and mode: what is there is taken for complete.
+    const made = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, `${relative}${_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6}-new`);
+    if (await exists(made))
+        await act.rmdir(made);
+    await act.mkdir(made, node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, relative));
+    await act.rename(made, node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, relative));
+}
+/*
+ * CONTENTS: `fresh` and `aside` are directories inside `live`, whose entries move. Two phases, each a set of renames that can be
+ * taken up again, told apart by the file OUT in aside:
+ *
+ *   aside without OUT   entries of live are old: all go (swap) to aside, or come back (unswap) from it
+ *   aside with OUT      entries of live are new: all come (swap) from fresh, or go back (unswap) to it
+ *
+ * OUT is made when the last old entry is in aside, and removed when the last new one is back in fresh. Owner and mode of live itself follow
+ * while OUT is there; aside keeps the old ones from before OUT was made. Entries with `.caretaker` in their name never move.
+ */
+const OUT = `${_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6}-all-out`;
+async function swapContents({ live, fresh, aside, carry }, act) {
+    if (!(await exists(fresh)))
+        throw impossible(fresh, 'there is nothing to put into its place', live);
+    if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, OUT)))) {
+        await carryOver(live, fresh, carry, act);
+        if (!(await exists(aside)))
+            await act.mkdir(aside, live);
+        await act.likeness(aside, live);
+        await moveEntries(live, aside, aside, act);
+        await act.create(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, OUT));
+    }
+    await moveEntries(fresh, live, aside, act);
+    await act.likeness(live, fresh);
+}
+async function unswapContents({ live, fresh, aside, carry }, act) {
+    if (await exists(aside)) {
+        if (await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, OUT))) {
+            if (!(await exists(fresh)))
+                await act.mkdir(fresh, live);
+            await moveEntries(live, fresh, aside, act);
+            await act.likeness(live, aside);
+            await act.unlink(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, OUT));
+        }
+        await moveEntries(aside, live, aside, act);
+        await act.rmdir(aside);
+    }
+    await carryOver(fresh, live, carry, act, true);
+}
+/** An entry that stands in the way came from neither us nor the exchange: it goes away first. */
+async function moveEntries(from, to, aside, act) {
+    for (const name of (await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(from)).sort()) {
+        if (name.includes(_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6))
+            continue;
+        const inTheWay = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, name);
+        if (await exists(inTheWay))
+            await act.stray(inTheWay, aside);
+        await act.rename(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name), inTheWay);
+    }
+}
+/*
+ * SQLITE: a database is its main file and a hot -journal or -wal: one without the other is damage, and an application that an engine starts
+ * at the wrong moment makes it for ever (SQLite deletes a journal beside an empty database, and opens a database without its
+ * journal as if nothing were). So the set must change hands in ONE operation, the rename of the main file:
+ *
+ *   swap    1 sidecars get a second name in aside (hard links; their live names stay)
+ *           2 main → aside                       ← from here on the old database is the one in aside, whole
+ *           3 what is left at live goes away (old names of the sidecars; whatever was made there meanwhile)
+ *           4 fresh → live
+ *   unswap  5 the new main → fresh, or removed together with sidecars of its own; then DROPPED is made in aside
+ *           6 strays away; aside's sidecars get their live names again (links)
+ *           7 main → live                        ← from here on the old database is the live one, whole
+ *           8 aside is emptied and removed
+ *
+ *   aside holds main?  no: live is the truth, and sidecars in aside are mere second names: swap makes them anew, unswap drops them.
+ *                      yes: aside is the truth; with fresh there, swap is between 2 and 4 (or unswap is after 5): nothing at live matters.
+ *
+ * Before 2 and after 7 an application may open live, and change or delete its sidecars: aside's names are dropped then, never put back.
+ * Between them it can only make a new database at live, which goes to the strays. Where no main was live before, the file NONE
+ * stands for it in aside. Where the filesystem knows no hard links, the sidecars are copied.
+ */
+const SIDECARS = ['-wal', '-shm', '-journal'];
+const NONE = `${_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6}-nothing-was-here`;
+const DROPPED = `${_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6}-new-dropped`;
+async function swapSqlite({ live, fresh, aside }, act) {
+    const main = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(live));
+    const none = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, NONE);
+    const isAside = (await exists(main)) || (await exists(none));
+    if (!(await exists(fresh))) {
+        if (isAside && (await exists(live)))
+            return;
+        throw impossible(fresh, 'there is nothing to put into its place', live);
+    }
+    for (const sidecar of ['-wal', '-journal']) {
+        if (await exists(fresh + sidecar))
+            throw impossible(fresh, `it is not one file, there is ${fresh}${sidecar}`, live);
+    }
+    if (!isAside) {
+        if (!(await exists(aside)))
+            await act.mkdir(aside, node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(live));
+        for (const sidecar of SIDECARS) {
+            await act.unlinkIfThere(main + sidecar);
+            if (await exists(live + sidecar))
+                await act.secondName(live + sidecar, main + sidecar);
+        }
+        if (await exists(live))
+            await act.rename(live, main);
+        else
+            await act.create(none);
+    }
+    await act.unlinkIfThere(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, DROPPED));
+    await clearLive(live, main, aside, act);
+    await act.rename(fresh, live);
+}
+async function unswapSqlite({ live, fresh, aside }, act) {
+    const main = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(live));
+    const none = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, NONE);
+    const dropped = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(aside, DROPPED);
+    if (!(await exists(aside)))
+        return;
+    const hasMain = await exists(main);
+    if (hasMain || (await exists(none))) {
+        if (!(await exists(dropped))) {
+            if (!(await exists(fresh)) && (await exists(live)))
+                await dropNew(live, fresh, act);
+            await act.create(dropped);
+        }
+        await clearLive(live, main, aside, act);
+        for (const sidecar of SIDECARS) {
+            if (await exists(main + sidecar))
+                await act.secondName(main + sidecar, live + sidecar);
+        }
+        if (hasMain)
+            await act.rename(main, live);
+        else
+            await act.unlink(none);
+    }
+    for (const sidecar of SIDECARS)
+        await act.unlinkIfThere(main + sidecar);
+    await act.unlinkIfThere(dropped);
+    await act.rmdir(aside);
+}
+/** Kept as `fresh` only while it is whole in one file: half a database must not be swapped in again. */
+async function dropNew(live, fresh, act) {
+    const own = (await Promise.all(SIDECARS.map(async (sidecar) => ((await exists(live + sidecar)) ? [sidecar] : [])))).flat();
+    if (own.length === 0)
+        return act.rename(live, fresh);
+    // Its main file first: without it the sidecars are nobody's, and go with the strays when this is interrupted.
+    await act.unlink(live);
+    for (const sidecar of own)
+        await act.unlink(live + sidecar);
+}
+/** The old set is safe in aside: what is at live is either another name of it, or was made meanwhile. */
+async function clearLive(live, main, aside, act) {
+    for (const suffix of ['', ...SIDECARS]) {
+        const there = await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(live + suffix);
+        if (there === null)
+            continue;
+        const kept = await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(main + suffix);
+        if (kept !== null && kept.ino === there.ino && kept.dev === there.dev)
+            await act.unlink(live + suffix);
+        else
+            await act.stray(live + suffix, aside);
+    }
+}
+async function exists(file) {
+    return (await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(file)) !== null;
+}
+async function isMark(file) {
+    return (await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(file))?.isSymbolicLink() === true;
+}
+function isWithin(directory, file) {
+    return file.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
+}
+/** What can be said wrong without looking at the data: relative paths, links, names that a cleaning-up would refuse to remove. */
+async function refuseUnsafe(one) {
+    for (const file of [one.live, one.fresh, one.aside]) {
+        if (!node_path__WEBPACK_IMPORTED_MODULE_2___default().isAbsolute(file) || node_path__WEBPACK_IMPORTED_MODULE_2___default().normalize(file) !== file) {
+            throw impossible(file, 'it is not a plain absolute path', one.live);
+        }
+    }
+    if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(one.live))?.isSymbolicLink()) {
+        throw impossible(one.live, 'it is a symbolic link; give the path that it leads to', one.live);
+    }
+    if (isWithin(one.live, one.fresh) !== isWithin(one.live, one.aside)) {
+        throw impossible(one.fresh, `${one.aside} must be inside the live data as well, or both outside`, one.live);
+    }
+    for (const name of one.kind === 'sqlite' ? [] : one.carry) {
+        const joined = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(one.live, name);
+        if (!isWithin(one.live, joined))
+            throw impossible(joined, 'what is carried over must be inside', one.live);
+    }
+}
+function impossible(what, why, live) {
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('swap-impossible', `failed to exchange ${live}: ${what}: ${why}`);
+}
+/** The operations, each durable when it is fulfilled. */
+class Acts {
+    #before;
+    constructor(before) {
+        this.#before = before;
+    }
+    async #do(what, directories, work) {
+        this.#before(what);
+        try {
+            await work();
+            for (const directory of new Set(directories))
+                await (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .syncDirectory */ .zR)(directory);
+        }
+        catch (error) {
+            throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(what, error);
+        }
+    }
+    rename(from, to) {
+        return this.#do(`rename ${from} to ${to}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(to), node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(from)], () => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(from, to));
+    }
+    mark(file) {
+        return this.#do(`mark ${file}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file)], () => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.symlink)(NOTHING_WAS_HERE, file));
+    }
+    unlink(file) {
+        return this.#do(`remove ${file}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file)], () => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.unlink)(file));
+    }
+    async unlinkIfThere(file) {
+        if (await exists(file))
+            await this.unlink(file);
+    }
+    rmdir(directory) {
+        return this.#do(`remove ${directory}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory)], () => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(directory));
+    }
+    async mkdir(directory, like) {
+        await this.#do(`make ${directory}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory)], () => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { mode: 0o700 }));
+        await this.likeness(directory, like);
+    }
+    likeness(target, like) {
+        return this.#do(`give ${target} the owner and mode of ${like}`, [target], () => (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .likeness */ .$R)(target, like));
+    }
+    create(file) {
+        return this.#do(`make ${file}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file)], async () => {
+            await (await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, 'a', 0o600)).close();
+        });
+    }
+    secondName(file, second) {
+        return this.#do(`link ${file} to ${second}`, [node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(second)], async () => {
+            try {
+                await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.link)(file, second);
+            }
+            catch (error) {
+                // No hard links here, or not for who does not own the file (fs.protected_hardlinks).
+                if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(error.code ?? ''))
+                    throw error;
+                await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.copyFile)(file, second, node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.COPYFILE_EXCL);
+                await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .likeness */ .$R)(second, file);
+                const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(second, 'r');
+                await handle.sync().finally(() => handle.close());
+            }
+        });
+    }
+    async stray(file, aside) {
+        for (let number = 1;; number++) {
+            const place = `${aside}${_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .OURS */ .o6}-stray-${number}`;
+            if (await exists(place))
+                continue;
+            return this.rename(file, place);
+        }
+    }
+}
+
+
+/***/ }),
+
+/***/ 204:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $R: () => (/* binding */ likeness),
+/* harmony export */   PT: () => (/* binding */ makeDirectoryLike),
+/* harmony export */   Ui: () => (/* binding */ removeTrees),
+/* harmony export */   nd: () => (/* binding */ lstatOrNull),
+/* harmony export */   o6: () => (/* binding */ OURS),
+/* harmony export */   wp: () => (/* binding */ scanTree)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(24);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
+/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(277);
+
+
+
+
+
+/** What this product puts beside data carries this in its name; it is never data. */
+const OURS = '.caretaker';
+const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
+/**
+ * Walks a tree without following links and without what is ours. What vanishes meanwhile does not count. Throws `host-files-denied`
+ * where something may not be read.
+ */
+async function scanTree(root) {
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await lstatOrNull(real);
+    if (real === null || stat === null) {
+        return {
+            ...{ root, kind: 'missing', files: 0, bytes: 0, sqliteFiles: [], postgresDirectories: [], caches: [] },
+            ...{ uid: 0, gid: 0, mode: 0 },
+        };
+    }
+    const found = {
+        ...{ files: 0, bytes: 0 },
+        ...{ sqliteFiles: [], postgresDirectories: [], caches: [] },
+    };
+    const linked = new Set();
+    const visitFile = async (file, fileStat, inPostgres) => {
+        found.files++;
+        // A file with several names holds its bytes once.
+        const inode = `${fileStat.dev}:${fileStat.ino}`;
+        if (fileStat.nlink === 1 || !linked.has(inode))
+            found.bytes += fileStat.blocks * 512;
+        if (fileStat.nlink > 1)
+            linked.add(inode);
+        // 512 is SQLite's smallest page. No file of a PostgreSQL cluster is a SQLite database, and there are many.
+        if (!inPostgres && fileStat.size >= 512 && (await isSqlite(file))) {
+            found.sqliteFiles.push(node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, file) || '.');
+        }
+    };
+    const visitDirectory = async (directory, directoryStat, within) => {
+        found.bytes += directoryStat.blocks * 512;
+        const names = await listOrEmpty(directory);
+        const isCluster = !within &&
+            names.includes('PG_VERSION') &&
+            (await lstatOrNull(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, 'global/pg_control'))) !== null;
+        if (isCluster)
+            found.postgresDirectories.push(node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, directory) || '.');
+        const name = node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, directory);
+        const isCache = names.includes('CACHEDIR.TAG') || name === '__pycache__';
+        if (isCache && node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory) === real)
+            found.caches.push(name);
+        for (const entry of names) {
+            if (entry.includes(OURS))
+                continue;
+            const member = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, entry);
+            const memberStat = await lstatOrNull(member);
+            if (memberStat?.isDirectory())
+                await visitDirectory(member, memberStat, within || isCluster);
+            else if (memberStat?.isFile())
+                await visitFile(member, memberStat, within || isCluster);
+        }
+    };
+    if (stat.isDirectory())
+        await visitDirectory(real, stat, false);
+    else if (stat.isFile())
+        await visitFile(real, stat, false);
+    found.sqliteFiles.sort();
+    found.postgresDirectories.sort();
+    found.caches.sort();
+    const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
+    return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
+}
+async function isSqlite(file) {
+    try {
+        // NOFOLLOW, NONBLOCK: it may have become a link or a pipe since it was looked at.
+        const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_RDONLY | node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_NOFOLLOW | node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_NONBLOCK);
+        try {
+            const head = Buffer.alloc(SQLITE_MAGIC.length);
+            await handle.read(head, 0, head.length, 0);
+            return head.equals(SQLITE_MAGIC);
+        }
+        finally {
+            await handle.close();
+        }
+    }
+    catch (error) {
+        if (['ENOENT', 'ELOOP', 'ENXIO'].includes(error.code ?? ''))
+            return false;
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`read ${file}`, error);
+    }
+}
+async function listOrEmpty(directory) {
+    try {
+        const names = [];
+        for await (const entry of await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.opendir)(directory))
+            names.push(entry.name);
+        return names;
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return [];
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`list ${directory}`, error);
+    }
+}
+/** Null where nothing has that name; a link is what it is. */
+async function lstatOrNull(file) {
+    try {
+        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(file);
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`look at ${file}`, error);
+    }
+}
+async function realpathOrNull(file) {
+    try {
+        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.realpath)(file);
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`look at ${file}`, error);
+    }
+}
+function isAbsent(error) {
+    return ['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
+}
+/**
+ * Removes whole trees, never following links. Nothing there is no error. Refuses all, before it removes any, when one has no
+ * `.caretaker` in its real path: `not-ours`.
+ */
+async function removeTrees(paths) {
+    const targets = [];
+    for (const given of paths) {
+        const normal = node_path__WEBPACK_IMPORTED_MODULE_2___default().resolve(given);
+        // A link on the way may lead anywhere: what counts is where the last component really is.
+        const parent = await realpathOrNull(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(normal));
+        const target = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(parent ?? node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(normal), node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(normal));
+        if (!node_path__WEBPACK_IMPORTED_MODULE_2___default().isAbsolute(given) ||
+            !normal.includes(OURS) ||
+            !target.split((node_path__WEBPACK_IMPORTED_MODULE_2___default().sep)).some((part) => part.includes(OURS))) {
+            throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('not-ours', `refused to remove ${given}: it is not one of the caretaker's own files`);
+        }
+        if (parent !== null)
+            targets.push(target);
+    }
+    for (const target of targets) {
+        try {
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(target, { recursive: true, force: true });
+            await (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .syncDirectory */ .zR)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(target));
+        }
+        catch (error) {
+            throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`remove ${target}`, error);
+        }
+    }
+}
+/** A new directory with owner, group and mode of `like`. Its parent must be there, itself not. */
+async function makeDirectoryLike(directory, like) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { mode: 0o700 });
+        await likeness(directory, like);
+        await (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .syncDirectory */ .zR)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory));
+    }
+    catch (error) {
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`make the directory ${directory}`, error);
+    }
+}
+/** Owner, group and mode of `like` for `target` itself. */
+async function likeness(target, like) {
+    try {
+        const model = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(like);
+        const now = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(target);
+        // Only when needed: who is not root may not even give a file to himself everywhere.
+        if (now.uid !== model.uid || now.gid !== model.gid)
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lchown)(target, model.uid, model.gid);
+        // After the owner: a change of owner takes setuid and setgid bits away.
+        if (!now.isSymbolicLink())
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.chmod)(target, model.mode & 0o7777);
+    }
+    catch (error) {
+        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`give ${target} the owner and mode of ${like}`, error);
+    }
+}
+
+
+/***/ }),
+
+/***/ 24:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+
+/***/ }),
+
+/***/ 455:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
+
+/***/ }),
+
+/***/ 760:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+
+/***/ }),
+
+/***/ 321:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/consumers");
+
+/***/ })
+
+/******/ });
+/************************************************************************/
+/******/ // The module cache
+/******/ var __webpack_module_cache__ = {};
+/******/ 
+/******/ // The require function
+/******/ function __nccwpck_require__(moduleId) {
+/******/ 	// Check if module is in cache
+/******/ 	var cachedModule = __webpack_module_cache__[moduleId];
+/******/ 	if (cachedModule !== undefined) {
+/******/ 		return cachedModule.exports;
+/******/ 	}
+/******/ 	// Create a new module (and put it into the cache)
+/******/ 	var module = __webpack_module_cache__[moduleId] = {
+/******/ 		// no module.id needed
+/******/ 		// no module.loaded needed
+/******/ 		exports: {}
+/******/ 	};
+/******/ 
+/******/ 	// Execute the module function
+/******/ 	var threw = true;
+/******/ 	try {
+/******/ 		__webpack_modules__[moduleId](module, module.exports, __nccwpck_require__);
+/******/ 		threw = false;
+/******/ 	} finally {
+/******/ 		if(threw) delete __webpack_module_cache__[moduleId];
+/******/ 	}
+/******/ 
+/******/ 	// Return the exports of the module
+/******/ 	return module.exports;
+/******/ }
+/******/ 
+/************************************************************************/
+/******/ /* webpack/runtime/asset-relocator-loader */
+/******/ if (typeof __nccwpck_require__ !== 'undefined') __nccwpck_require__.ab = decodeURIComponent(new URL('.', import.meta.url).pathname).slice(import.meta.url.match(/^file:\/\/\/\w:/) ? 1 : 0, -1) + "/";
+/******/ 
+/******/ /* webpack/runtime/async module */
+/******/ (() => {
+/******/ 	var webpackQueues = typeof Symbol === "function" ? Symbol("webpack queues") : "__webpack_queues__";
+/******/ 	var webpackExports = typeof Symbol === "function" ? Symbol("webpack exports") : "__webpack_exports__";
+/******/ 	var webpackError = typeof Symbol === "function" ? Symbol("webpack error") : "__webpack_error__";
+/******/ 	var resolveQueue = (queue) => {
+/******/ 		if(queue && queue.d < 1) {
+/******/ 			queue.d = 1;
+/******/ 			queue.forEach((fn) => (fn.r--));
+/******/ 			queue.forEach((fn) => (fn.r-- ? fn.r++ : fn()));
+/******/ 		}
+/******/ 	}
+/******/ 	var wrapDeps = (deps) => (deps.map((dep) => {
+/******/ 		if(dep !== null && typeof dep === "object") {
+/******/ 			if(dep[webpackQueues]) return dep;
+/******/ 			if(dep.then) {
+/******/ 				var queue = [];
+/******/ 				queue.d = 0;
+/******/ 				dep.then((r) => {
+/******/ 					obj[webpackExports] = r;
+/******/ 					resolveQueue(queue);
+/******/ 				}, (e) => {
+/******/ 					obj[webpackError] = e;
+/******/ 					resolveQueue(queue);
+/******/ 				});
+/******/ 				var obj = {};
+/******/ 				obj[webpackQueues] = (fn) => (fn(queue));
+/******/ 				return obj;
+/******/ 			}
+/******/ 		}
+/******/ 		var ret = {};
+/******/ 		ret[webpackQueues] = x => {};
+/******/ 		ret[webpackExports] = dep;
+/******/ 		return ret;
+/******/ 	}));
+/******/ 	__nccwpck_require__.a = (module, body, hasAwait) => {
+/******/ 		var queue;
+/******/ 		hasAwait && ((queue = []).d = -1);
+/******/ 		var depQueues = new Set();
+/******/ 		var exports = module.exports;
+/******/ 		var currentDeps;
+/******/ 		var outerResolve;
+/******/ 		var reject;
+/******/ 		var promise = new Promise((resolve, rej) => {
+/******/ 			reject = rej;
+/******/ 			outerResolve = resolve;
+/******/ 		});
+/******/ 		promise[webpackExports] = exports;
+/******/ 		promise[webpackQueues] = (fn) => (queue && fn(queue), depQueues.forEach(fn), promise["catch"](x => {}));
+/******/ 		module.exports = promise;
+/******/ 		body((deps) => {
+/******/ 			currentDeps = wrapDeps(deps);
+/******/ 			var fn;
+/******/ 			var getResult = () => (currentDeps.map((d) => {
+/******/ 				if(d[webpackError]) throw d[webpackError];
+/******/ 				return d[webpackExports];
+/******/ 			}))
+/******/ 			var promise = new Promise((resolve) => {
+/******/ 				fn = () => (resolve(getResult));
+/******/ 				fn.r = 0;
+/******/ 				var fnQueue = (q) => (q !== queue && !depQueues.has(q) && (depQueues.add(q), q && !q.d && (fn.r++, q.push(fn))));
+/******/ 				currentDeps.map((dep) => (dep[webpackQueues](fnQueue)));
+/******/ 			});
+/******/ 			return fn.r ? promise : getResult();
+/******/ 		}, (err) => ((err ? reject(promise[webpackError] = err) : outerResolve(exports)), resolveQueue(queue)));
+/******/ 		queue && queue.d < 0 && (queue.d = 0);
+/******/ 	};
+/******/ })();
+/******/ 
+/******/ /* webpack/runtime/compat get default export */
+/******/ (() => {
+/******/ 	// getDefaultExport function for compatibility with non-harmony modules
+/******/ 	__nccwpck_require__.n = (module) => {
+/******/ 		var getter = module && module.__esModule ?
+/******/ 			() => (module['default']) :
+/******/ 			() => (module);
+/******/ 		__nccwpck_require__.d(getter, { a: getter });
+/******/ 		return getter;
+/******/ 	};
+/******/ })();
+/******/ 
+/******/ /* webpack/runtime/define property getters */
+/******/ (() => {
+/******/ 	// define getter functions for harmony exports
+/******/ 	__nccwpck_require__.d = (exports, definition) => {
+/******/ 		for(var key in definition) {
+/******/ 			if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 				Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 			}
+/******/ 		}
+/******/ 	};
+/******/ })();
+/******/ 
+/******/ /* webpack/runtime/hasOwnProperty shorthand */
+/******/ (() => {
+/******/ 	__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ })();
+/******/ 
+/************************************************************************/
+/******/ 
+/******/ // startup
+/******/ // Load entry module and return exports
+/******/ // This entry module used 'module' so it can't be inlined
+/******/ var __webpack_exports__ = __nccwpck_require__(598);
+/******/ __webpack_exports__ = await __webpack_exports__;
+/******/ 

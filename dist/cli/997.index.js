@@ -1,0 +1,12781 @@
+export const id = 997;
+export const ids = [997];
+export const modules = {
+
+/***/ 83916:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   Ur: () => (/* binding */ CaretakerErrors),
+/* harmony export */   bD: () => (/* binding */ messageOf),
+/* harmony export */   xT: () => (/* binding */ CaretakerError)
+/* harmony export */ });
+/**
+ * The one error type that a user sees: a stable code, one sentence that names the thing, a hint with the next
+ * action, and the cause. It is thrown where the trouble is known best and shown once, by the entry.
+ */
+class CaretakerError extends Error {
+    /** Stable, kebab-case, documented in docs/errors.md, e.g. `compose-file-missing`. */
+    code;
+    /** What the user should do next; whole sentences. */
+    hint;
+    /** The input at fault, by its kebab-case name, where there is one. */
+    input;
+    constructor(code, message, options = {}) {
+        super(message, options.cause === undefined ? undefined : { cause: options.cause });
+        this.name = 'CaretakerError';
+        this.code = code;
+        this.hint = options.hint;
+        this.input = options.input;
+    }
+}
+/** Several problems found together (settings, preflight), so that a user mends them in one go. */
+class CaretakerErrors extends Error {
+    problems;
+    constructor(problems) {
+        super(problems.map((problem) => problem.message).join('\n'));
+        this.name = 'CaretakerErrors';
+        this.problems = problems;
+    }
+}
+/** The message of anything thrown, for texts of our own. */
+function messageOf(error) {
+    return error instanceof Error ? error.message : String(error);
+}
+
+
+/***/ }),
+
+/***/ 73883:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   a$: () => (/* binding */ renderErrors),
+/* harmony export */   tX: () => (/* binding */ errorTexts)
+/* harmony export */ });
+/* unused harmony export annotationOf */
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(83916);
+
+const UNEXPECTED = 'This is a fault of Compose Caretaker itself: please report it, with this text.';
+/** One for every problem: several where they were found together. */
+function errorTexts(error) {
+    if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_0__/* .CaretakerErrors */ .Ur)
+        return error.problems.flatMap(errorTexts);
+    const { message, chain } = messages(error);
+    if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_0__/* .CaretakerError */ .xT)
+        return [{ code: error.code, message, hint: error.hint, chain }];
+    const stack = error?.stack;
+    const frames = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];
+    return [
+        {
+            code: 'unexpected',
+            message,
+            hint: UNEXPECTED,
+            chain: [...chain, ...frames.slice(0, 4).map((line) => line.trim())],
+        },
+    ];
+}
+/** For a terminal, and for the log of a workflow. */
+function renderErrors(texts) {
+    return texts.map(renderError).join('\n\n');
+}
+function renderError({ code, message, hint, chain }) {
+    const indent = (text) => text.replaceAll('\n', '\n  ');
+    return [
+        `${indent(message)} [${code}]`,
+        ...chain.map((cause) => `  because: ${indent(indent(cause))}`),
+        ...(hint === undefined ? [] : [`  ${indent(hint)}`]),
+    ].join('\n');
+}
+/** Title and text of an annotation. */
+function annotationOf({ code, message, hint, chain }) {
+    const because = chain.length === 0 ? [] : [`Because: ${chain.join('; ')}`];
+    return { title: code, text: [message, ...because, ...(hint === undefined ? [] : [hint])].join('\n') };
+}
+function messages(error) {
+    const all = [];
+    const seen = new Set();
+    const visit = (value) => {
+        if (value === undefined || value === null || seen.has(value) || seen.size > 20)
+            return;
+        seen.add(value);
+        const { message, errors, cause, code } = typeof value === 'object' ? value : {};
+        const text = typeof message === 'string' ? message : typeof value === 'string' ? value : JSON.stringify(value);
+        const said = text !== '' ? text : typeof code === 'string' ? code : 'an error without a message';
+        if (!all.some((earlier) => earlier.includes(said)))
+            all.push(said);
+        for (const inner of Array.isArray(errors) ? errors : [])
+            visit(inner);
+        visit(cause);
+    };
+    visit(error);
+    const [message = 'failed without saying why', ...chain] = all;
+    return { message, chain };
+}
+
+
+/***/ }),
+
+/***/ 6676:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   w: () => (/* binding */ plainText)
+/* harmony export */ });
+/**
+ * Untrusted text (container logs, git's and builds' output) without what a terminal would obey: escape sequences and control characters,
+ * except tab and line end.
+ */
+function plainText(text) {
+    return text
+        .replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g, '')
+        .replace(/\r\n?/g, '\n')
+        .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '');
+}
+
+
+/***/ }),
+
+/***/ 20649:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   p: () => (/* binding */ Redactor)
+/* harmony export */ });
+/** Shorter ones would black out half of what is printed, and protect nothing. */
+const SHORTEST = 4;
+/** Secrets, and texts without them. One for a run: the log adds to it, the report is passed through it. */
+class Redactor {
+    #secrets = new Set();
+    /** A secret of several lines is looked for line by line as well: logs are cut into lines. Answers with what is new. */
+    add(secret) {
+        const found = [secret, ...secret.split(/[\r\n]+/)]
+            .map((text) => text.trim())
+            .filter((text) => text.length >= SHORTEST && !this.#secrets.has(text));
+        for (const text of found)
+            this.#secrets.add(text);
+        return [...new Set(found)];
+    }
+    text(text) {
+        let result = text;
+        // A secret may hold another one: the longest first.
+        for (const secret of [...this.#secrets].sort((one, other) => other.length - one.length)) {
+            result = result.replaceAll(secret, '***');
+        }
+        return result;
+    }
+    /** The same in every string of plain data. */
+    deep(value) {
+        if (typeof value === 'string')
+            return this.text(value);
+        if (Array.isArray(value))
+            return value.map((item) => this.deep(item));
+        if (value === null || typeof value !== 'object')
+            return value;
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.deep(item)]));
+    }
+}
+
+
+/***/ }),
+
+/***/ 13621:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   a: () => (/* binding */ silentLog)
+/* harmony export */ });
+/* harmony import */ var _redact_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(20649);
+
+/** Says nothing: for tests, and for --json, whose reader wants the report alone. `warnings` keeps what was warned of. */
+function silentLog() {
+    const warnings = [];
+    const redactor = new _redact_js__WEBPACK_IMPORTED_MODULE_0__/* .Redactor */ .p();
+    return {
+        redactor,
+        warnings,
+        info: () => { },
+        warn: (line) => void warnings.push(line),
+        debug: () => { },
+        group: (_title, work) => work(),
+        progress: () => { },
+        mask: (secret) => void redactor.add(secret),
+    };
+}
+
+
+/***/ }),
+
+/***/ 36218:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+
+// EXPORTS
+__webpack_require__.d(__webpack_exports__, {
+  d: () => (/* binding */ terminalLog)
+});
+
+// EXTERNAL MODULE: ./src/report/plain-text.ts
+var plain_text = __webpack_require__(6676);
+// EXTERNAL MODULE: ./src/report/redact.ts
+var redact = __webpack_require__(20649);
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __webpack_require__(17885);
+;// CONCATENATED MODULE: ./src/report/throttle.ts
+
+/** `database: 412 MB of 835 MB (49 %)`. The total is an estimate: more than that is shown without it. */
+function progressText(what, doneBytes, totalBytes) {
+    if (totalBytes === undefined || totalBytes === 0 || doneBytes > totalBytes)
+        return `${what}: ${(0,units/* formatBytes */.z)(doneBytes)}`;
+    return `${what}: ${(0,units/* formatBytes */.z)(doneBytes)} of ${(0,units/* formatBytes */.z)(totalBytes)} (${Math.floor((doneBytes / totalBytes) * 100)} %)`;
+}
+/** True at most once in `intervalMs`, for each thing by itself, and not before the first interval is over: what is quick needs no progress. */
+function throttle(intervalMs, now) {
+    const last = new Map();
+    return (what) => {
+        const before = last.get(what);
+        if (before === undefined)
+            last.set(what, now());
+        else if (now() - before >= intervalMs) {
+            last.set(what, now());
+            return true;
+        }
+        return false;
+    };
+}
+
+;// CONCATENATED MODULE: ./src/report/terminal.ts
+
+
+
+
+/** The log of a shell: colours and a moving progress line only on a terminal, and not where NO_COLOR is set. */
+function terminalLog(output = process.stderr, { env = process.env, verbose = false, now = () => performance.now() } = {}) {
+    const redactor = new redact/* Redactor */.p();
+    const tty = output.isTTY === true && env['TERM'] !== 'dumb';
+    const colours = tty && !env['NO_COLOR'];
+    const due = throttle(tty ? 200 : 10_000, now);
+    let depth = 0;
+    let moving = false;
+    const paint = (code, text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
+    const clean = (text) => (0,plain_text/* plainText */.w)(redactor.text(text));
+    const print = (text) => {
+        if (moving)
+            output.write('\r\x1b[K');
+        moving = false;
+        const indent = '  '.repeat(depth);
+        output.write(`${indent}${text.replaceAll('\n', `\n${indent}`)}\n`);
+    };
+    return {
+        redactor,
+        info: (line) => print(clean(line)),
+        warn: (line) => print(`${paint(33, 'warning:')} ${clean(line)}`),
+        debug(line) {
+            if (verbose)
+                print(paint(2, clean(line)));
+        },
+        async group(title, work) {
+            const start = now();
+            print(paint(1, clean(title)));
+            depth++;
+            let mark = paint(31, '✗');
+            try {
+                const value = await work();
+                mark = paint(32, '✓');
+                return value;
+            }
+            finally {
+                depth--;
+                print(`${mark} ${clean(title)}: ${(0,units/* formatSeconds */.X)((now() - start) / 1000)}`);
+            }
+        },
+        progress(what, done, total) {
+            if (!due(what))
+                return;
+            const text = clean(progressText(what, done, total));
+            if (!tty)
+                return print(text);
+            // A line that wraps can't be taken back.
+            output.write(`\r\x1b[K${'  '.repeat(depth)}${text.slice(0, Math.max(20, (output.columns ?? 80) - 2 * depth - 1))}`);
+            moving = true;
+        },
+        mask(secret) {
+            redactor.add(secret);
+        },
+    };
+}
+
+
+/***/ }),
+
+/***/ 73827:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+
+// EXPORTS
+__webpack_require__.d(__webpack_exports__, {
+  f: () => (/* binding */ jsonSummary),
+  j: () => (/* binding */ terminalSummary)
+});
+
+// EXTERNAL MODULE: ./src/report/errors-text.ts
+var errors_text = __webpack_require__(73883);
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __webpack_require__(17885);
+;// CONCATENATED MODULE: ./src/report/headline.ts
+
+const marks = {
+    done: '✅',
+    'no-op': '✅',
+    refused: '🛑',
+    failed: '❌',
+    incomplete: '⚠️',
+    'rolled-back': '↩️',
+    'rollback-failed': '🚨',
+};
+const nouns = {
+    backup: 'Backup',
+    update: 'Update',
+    restore: 'Restore',
+    list: 'List of the backups',
+};
+/** One sentence that says how it ended. Plain text. */
+function headline(report) {
+    const { mode, project, outcome, update, restore, backup, backups } = report;
+    const what = `${nouns[mode]} of ${project}`;
+    switch (outcome) {
+        case 'no-op':
+            return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
+        case 'refused':
+            return `${what} refused: nothing was touched`;
+        case 'failed':
+            return `${what} failed`;
+        case 'incomplete':
+            return `${what} is in place, but something that follows it failed`;
+        case 'rolled-back':
+            return `${what} failed and was rolled back${mode === 'update' ? `: ${update?.from ?? 'the old version'} serves again` : ': the data from before serve again'}`;
+        case 'rollback-failed':
+            return `${what} failed, and so did the way back: ${project} needs you now`;
+        case 'done':
+            break;
+    }
+    switch (mode) {
+        case 'backup':
+            return `${what}${backup === undefined ? ' done' : `: ${(0,units/* formatBytes */.z)(backup.bytes)} in ${(0,units/* formatSeconds */.X)(report.seconds)}`}`;
+        case 'update':
+            return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+        case 'restore':
+            return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
+        case 'list':
+            return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
+    }
+}
+function of(version) {
+    return version ? `: ${version}` : '';
+}
+/** What a reader asks next: how long users were without it. Undefined where the mode does not touch it. */
+function downtimeText({ downtimeSeconds, mode, outcome }) {
+    if (mode === 'list' || outcome === 'refused' || outcome === 'no-op')
+        return undefined;
+    if (downtimeSeconds === undefined || downtimeSeconds === 0)
+        return 'none: nothing was stopped';
+    return outcome === 'rollback-failed' ? `${(0,units/* formatSeconds */.X)(downtimeSeconds)} so far` : (0,units/* formatSeconds */.X)(downtimeSeconds);
+}
+/** Where nothing of the data was compressed, as stored equals raw. */
+function sizeText(bytes, rawBytes) {
+    return rawBytes === bytes ? (0,units/* formatBytes */.z)(bytes) : `${(0,units/* formatBytes */.z)(bytes)} of ${(0,units/* formatBytes */.z)(rawBytes)}`;
+}
+
+// EXTERNAL MODULE: ./src/report/plain-text.ts
+var plain_text = __webpack_require__(6676);
+;// CONCATENATED MODULE: ./src/report/texts.ts
+
+
+
+
+/** The last words on a terminal, plain text with a line end. The report must have been passed through the redactor. */
+function terminalSummary(report) {
+    const { backup, update, restore, backups, restoreInstructions: how } = report;
+    const lines = ['', headline(report)];
+    const row = (name, value) => {
+        if (value !== undefined && value !== '')
+            lines.push(`  ${name.padEnd(11)} ${value.replaceAll('\n', `\n${' '.repeat(14)}`)}`);
+    };
+    if (backups !== undefined && backups.length > 0)
+        lines.push(...listing(backups));
+    row('services', update?.changedServices.join(', '));
+    row('parts', restore?.parts.join(', '));
+    row('before', restore?.safetyBackup === undefined ? undefined : `${restore.safetyBackup}, kept on the host`);
+    row('backup', backup === undefined ? undefined : `${backup.name}, ${sizeText(backup.bytes, backup.rawBytes)}`);
+    for (const { name, kind, method, bytes, rawBytes, seconds, consistency } of backup?.parts ?? []) {
+        const what = kind === method ? kind : `${kind}, ${method}`;
+        row('', `${name} (${what}, ${consistency}): ${sizeText(bytes, rawBytes)} in ${(0,units/* formatSeconds */.X)(seconds)}`);
+    }
+    for (const { name, url } of backup?.stores ?? [])
+        row('stored in', url === undefined ? name : `${name} ${url}`);
+    row('downtime', downtimeText(report));
+    row('took', report.mode === 'list' ? undefined : (0,units/* formatSeconds */.X)(report.seconds));
+    row('restore by', how?.command ?? how?.file);
+    for (const warning of report.warnings)
+        row('warning', warning);
+    for (const { service, state, text } of report.lastWords ?? []) {
+        lines.push('', `Last words of ${service}, ${state}:`, ...text
+            .trimEnd()
+            .split('\n')
+            .slice(-40)
+            .map((line) => `  | ${line}`));
+    }
+    if (report.error !== undefined)
+        lines.push('', (0,errors_text/* renderErrors */.a$)([report.error, ...(report.otherErrors ?? [])]));
+    return `${(0,plain_text/* plainText */.w)(lines.join('\n'))}\n`;
+}
+function listing(backups) {
+    const rows = backups.map(({ name, bytes, version, store, problem, reason }) => [
+        name,
+        bytes === undefined ? '' : (0,units/* formatBytes */.z)(bytes),
+        version ?? '',
+        problem ?? reason ?? '',
+        store,
+    ]);
+    const widths = [0, 1, 2, 3].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+    return rows.map((row) => `  ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
+}
+/** For `--json`: the report itself, one document with a line end. */
+function jsonSummary(report) {
+    return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+
+/***/ }),
+
+/***/ 17885:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   X: () => (/* binding */ formatSeconds),
+/* harmony export */   z: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const sizes = ['B', 'kB', 'MB', 'GB', 'TB'];
+/** `812 B`, `4.2 MB`, `835 MB`, `1.3 GB`: powers of 1000, as GitHub counts storage. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999,950 B would be shown as 1000 kB.
+    while (value >= 999.5 && unit < sizes.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit > 0 && value < 99.95 ? 1 : 0;
+    return `${value.toFixed(digits)} ${sizes[unit]}`;
+}
+/** `0.4 s`, `42 s`, `3 min 5 s`, `1 h 2 min`. */
+function formatSeconds(seconds) {
+    if (seconds < 9.95)
+        return `${seconds.toFixed(1)} s`;
+    const whole = Math.round(seconds);
+    if (whole < 60)
+        return `${whole} s`;
+    const minutes = Math.floor(whole / 60);
+    if (minutes < 60)
+        return whole % 60 === 0 ? `${minutes} min` : `${minutes} min ${whole % 60} s`;
+    return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+
+/***/ }),
+
+/***/ 66172:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+
+// EXPORTS
+__webpack_require__.d(__webpack_exports__, {
+  w: () => (/* binding */ runCaretaker)
+});
+
+// UNUSED EXPORTS: afterRun
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __webpack_require__(77598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __webpack_require__(73024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __webpack_require__(51455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __webpack_require__(76760);
+var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __webpack_require__(83916);
+;// CONCATENATED MODULE: ./src/archive/names.ts
+
+/**
+ * Names of backups and of their files. They are file names, artifact names (which may not hold `" : < > | * ? \ /`) and
+ * parts of S3 keys at once, so they hold lower-case letters, digits, `_`, `-`, the stamp's `T` and `Z`, and dots between.
+ */
+const NAME = /^([a-z0-9][a-z0-9_-]{0,62})-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
+const PART_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SUFFIX = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
+const MANIFEST_SUFFIX = '.manifest.json';
+const INSTRUCTIONS_SUFFIX = '.RESTORE.md';
+/** Lower-case letters, digits, `_` and `-`, beginning with a letter or digit, at most 63 characters; `project` where nothing is left. */
+function sanitizeProject(project) {
+    const plain = project
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9_-]+/g, '-')
+        .replace(/^[-_]+/, '')
+        .slice(0, 63)
+        .replace(/[-_]+$/, '');
+    return plain === '' ? 'project' : plain;
+}
+/** `shop-20261121T220000Z`. */
+function backupName(project, at) {
+    const stamp = at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+    return `${sanitizeProject(project)}-${stamp}`;
+}
+/** The project and the instant, null for what is no backup's name. */
+function parseBackupName(name) {
+    const match = NAME.exec(name);
+    if (match === null)
+        return null;
+    const [, project, year, month, day, hour, minute, second] = match;
+    const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+    // 20260231 is well-formed and no day.
+    if (Number.isNaN(at.getTime()) || !at.toISOString().startsWith(`${year}-${month}-${day}T${hour}`))
+        return null;
+    return { project: project, at };
+}
+function isPartName(name) {
+    return PART_NAME.test(name);
+}
+/** `shop-20261121T220000Z.database.tar.zst`; `suffix` as a source's stream gives it (`tar`, `globals.sql`). */
+function partFile(backup, part, suffix) {
+    if (!isPartName(part) || !SUFFIX.test(suffix))
+        throw new RangeError(`not a part's file name: ${part}.${suffix}`);
+    return `${backup}.${part}.${suffix}.zst`;
+}
+function names_manifestFile(backup) {
+    return backup + MANIFEST_SUFFIX;
+}
+function instructionsFile(backup) {
+    return backup + INSTRUCTIONS_SUFFIX;
+}
+/** True for a file name that a part of this name in this backup may have: a plain base name, never a path. */
+function isPartFileName(file, backup, part) {
+    const start = `${backup}.${part}.`;
+    return file.startsWith(start) && file.endsWith('.zst') && SUFFIX.test(file.slice(start.length, -'.zst'.length));
+}
+/** The backup that a manifest's file name belongs to, null for any other name. */
+function backupOfManifest(file) {
+    if (!file.endsWith(MANIFEST_SUFFIX))
+        return null;
+    const name = file.slice(0, -MANIFEST_SUFFIX.length);
+    return parseBackupName(name) === null ? null : name;
+}
+/**
+ * The suffix of a database's dump: `app.dump`; where the name has characters that a file's must not have, what is
+ * left of it and a piece of its digest, so that two databases never share one.
+ */
+function dumpSuffix(database) {
+    if (/^[a-z0-9_-]{1,40}$/.test(database))
+        return `${database}.dump`;
+    const plain = database
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9_-]+/g, '_')
+        .slice(0, 40);
+    return `${plain}-${(0,external_node_crypto_.createHash)('sha256').update(database).digest('hex').slice(0, 8)}.dump`;
+}
+
+;// CONCATENATED MODULE: ./src/archive/instructions.ts
+
+/**
+ * RESTORE.md: the standard commands that restore exactly these files by hand, where this program, GitHub, or the host is gone.
+ * Every command stands in a fenced `sh` block; the blocks up to the parts, those of some parts, and those behind them, run in order
+ * by one `bash -e` in the directory that holds the files, restore these parts (that is how they are tested).
+ */
+function renderInstructions(manifest) {
+    return [
+        ...introduction(manifest),
+        ...settings(manifest),
+        ...verification(manifest),
+        ...stopping(manifest),
+        ...manifest.parts.flatMap((part) => partSection(part, manifest)),
+        ...starting(manifest),
+        ...wayBack(manifest),
+    ].join('\n');
+}
+function introduction(manifest) {
+    const { name, project, createdAt, host, projectDirectory, version } = manifest;
+    const commit = version.tag ?? version.describe ?? version.commit;
+    return [
+        `# How to restore ${name} by hand`,
+        '',
+        `A backup of the project \`${project}\`, taken on ${createdAt} in \`${projectDirectory}\` on host \`${host}\`${commit === null ? '' : `, version \`${commit}\``}.`,
+        '',
+        '| part | what | files | bytes |',
+        '|---|---|---|---:|',
+        ...manifest.parts.map((part) => `| \`${part.name}\` | ${part.kind}, ${part.method}, ${cell(part.origin.path)} | ${part.files
+            .map(({ file }) => `\`${file}\``)
+            .join('<br>')} | ${part.files.reduce((sum, { bytes }) => sum + bytes, 0)} |`),
+        '',
+        'What follows needs `bash`, `tar` and `zstd` and, for an application in containers, its engine. Nothing of Compose Caretaker is needed.',
+        'Run it all in one shell, in the directory that holds these files, from top to bottom; leave out the parts that you do not want. The old data',
+        'are never deleted: they are moved aside, and the last section brings them back.',
+        '',
+    ];
+}
+function settings(manifest) {
+    const { engine } = manifest;
+    const lines = [
+        'set -euo pipefail',
+        `PROJECT_DIRECTORY=${quote(manifest.projectDirectory)}`,
+        `PROJECT_NAME=${quote(manifest.project)}`,
+    ];
+    if (engine !== null) {
+        lines.push(`ENGINE=${quote(engine.runtime)}`, 'compose() { (cd "$PROJECT_DIRECTORY" && ' + composeCommand(engine) + ' "$@"); }');
+    }
+    if (engine?.runtime === 'podman' && engine.rootless) {
+        lines.push('# The owners in the archives are those that the containers see: only this shows them outside.', 'as_root() { podman unshare "$@"; }');
+    }
+    else if (manifest.ownership === 'direct' && engine === null) {
+        lines.push('# As the user that the application runs as, or as root.', 'as_root() { "$@"; }');
+    }
+    else {
+        lines.push('as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }');
+    }
+    lines.push('ASIDE=".before-restore-$(date +%Y%m%d%H%M%S)"');
+    return [
+        '## 1. Where things are',
+        '',
+        'Change these if the project lies elsewhere now. On a new machine first put the project there: its code and compose file' +
+            `${manifest.parts.some(({ kind }) => kind === 'project-files') ? ', and the configuration from the part of kind `project-files`' : ''}.`,
+        ...(engine?.runtime === 'podman' && engine.rootless ? ['Be the user that runs the containers, not root.'] : []),
+        '',
+        ...block(lines),
+        '',
+    ];
+}
+function composeCommand(engine) {
+    const program = engine.dialect.startsWith('podman-compose') ? 'podman-compose' : 'docker compose';
+    const files = (engine.composeFiles ?? []).map((file) => ` -f ${quote(file)}`).join('');
+    return `${program} -p "$PROJECT_NAME"${files}`;
+}
+function verification(manifest) {
+    const files = manifest.parts.flatMap((part) => part.files);
+    return [
+        '## 2. Are the files whole?',
+        '',
+        'Every line must say `OK`. If one does not, fetch the file again, or use another backup.',
+        '',
+        ...block([
+            "sha256sum -c - <<'END'",
+            ...files.map(({ file, sha256 }) => `${sha256}  ${file}`),
+            'END',
+            ...files.map(({ file }) => `zstd -tq ${file}`),
+        ]),
+        '',
+    ];
+}
+function stopping({ engine }) {
+    if (engine === null) {
+        return [
+            '## 3. Stop the application',
+            '',
+            'Stop it the way it is run here, for instance with `systemctl stop`. It must not write while its data are exchanged.',
+            '',
+        ];
+    }
+    return [
+        '## 3. Stop the application',
+        '',
+        'It must not write while its data are exchanged. (On a new machine nothing runs yet, and that is no error.)',
+        '',
+        ...block(['compose stop || true']),
+        '',
+    ];
+}
+function starting({ engine }) {
+    if (engine === null)
+        return ['## Start and check', '', 'Start the application, and look whether it shows the data that you expect.', ''];
+    return [
+        '## Start and check',
+        '',
+        ...block(['compose up -d', 'compose ps']),
+        '',
+        'Look into the log of a service that does not stay up (`compose logs --tail 50 SERVICE`), log in, and look whether the data are those that you expect.',
+        '',
+    ];
+}
+function wayBack({ engine }) {
+    return [
+        '## If it was the wrong backup',
+        '',
+        `The data from before lie beside the restored ones, under the same name with \`.before-restore-…\` at the end. ${engine === null ? 'Stop the application' : 'Run `compose stop`'}, move the restored ones away and the old ones back by \`as_root mv\`, and start again. When all is well, remove them by \`as_root rm -r\`.`,
+        '',
+    ];
+}
+function partSection(part, manifest) {
+    const title = [`## Part \`${part.name}\``, ''];
+    if (part.kind === 'project-files')
+        return [...title, ...projectFiles(part)];
+    const lines = [...whereIs(part, manifest)];
+    switch (part.method) {
+        case 'physical':
+            return [
+                ...title,
+                `The data directory of PostgreSQL ${part.postgres?.version ?? ''}, as \`pg_basebackup\` took it. The image must be of the same major version, **${part.postgres?.major ?? ''}**.`,
+                '',
+                ...block([...lines, ...tree(part, true)]),
+                '',
+            ];
+        case 'dump':
+            return [
+                ...title,
+                `Dumps of PostgreSQL ${part.postgres?.version ?? ''}: the image must be of this major version or a newer one. The server makes an empty`,
+                'cluster, then the roles and databases are loaded. `psql` may say that a role already exists: the image has made it, and that is no trouble.',
+                '',
+                ...block([...lines, ...dump(part, manifest)]),
+                '',
+            ];
+        case 'sqlite':
+            return [
+                ...title,
+                'One SQLite database. What lies beside the old one (`-wal`, `-shm`, `-journal`) belongs to it and would destroy the new one.',
+                '',
+                ...block([...lines, ...sqlite(part)]),
+                '',
+            ];
+        case 'files':
+            return [
+                ...title,
+                ...(part.kind === 'postgres'
+                    ? [
+                        `The data directory of a stopped PostgreSQL ${part.postgres?.version ?? ''} server; the image must be of the same major version.`,
+                    ]
+                    : part.kind === 'file'
+                        ? ['One file.']
+                        : ['A tree of files.']),
+                '',
+                ...block([...lines, ...(part.kind === 'file' ? singleFile(part) : tree(part, false))]),
+                '',
+            ];
+    }
+}
+/** Sets LIVE: by the volume's name, by the place in the project, or by the absolute path. */
+function whereIs(part, manifest) {
+    const { volume, path, relativePath } = part.origin;
+    if (volume !== undefined && manifest.engine !== null) {
+        const inside = inVolume(path, volume);
+        const key = volume.startsWith(`${manifest.project}_`) ? volume.slice(manifest.project.length + 1) : volume;
+        return [
+            `VOLUME=${quote(volume)}`,
+            'if ! "$ENGINE" volume inspect "$VOLUME" >/dev/null 2>&1; then',
+            `  "$ENGINE" volume create --label com.docker.compose.project="$PROJECT_NAME" --label com.docker.compose.volume=${quote(key)} "$VOLUME"`,
+            'fi',
+            `LIVE="$("$ENGINE" volume inspect --format '{{.Mountpoint}}' "$VOLUME")"${inside === '' ? '' : `/${quote(inside)}`}`,
+        ];
+    }
+    if (relativePath !== undefined && relativePath !== '.')
+        return [`LIVE="$PROJECT_DIRECTORY"/${quote(relativePath)}`];
+    if (relativePath === '.')
+        return ['LIVE="$PROJECT_DIRECTORY"'];
+    return [`LIVE=${quote(path)}`];
+}
+function inVolume(path, volume) {
+    const mark = `/${volume}/_data/`;
+    const at = path.indexOf(mark);
+    return at === -1 ? '' : path.slice(at + mark.length);
+}
+const UNTAR = "as_root tar --extract --file - --numeric-owner --same-owner --preserve-permissions --acls --xattrs --xattrs-include='*' --directory";
+/** Unpack beside, then exchange: a disk that is full in the middle leaves the old data where they are. */
+function tree(part, physical) {
+    const carried = (part.origin.exclude ?? []).map((exclude) => exclude.replace(/(?:\/\*\*?)+$/, '').replace(/^\.\//, ''));
+    return [
+        'as_root mkdir "$LIVE.fresh"',
+        ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
+        ...(physical
+            ? [
+                '# The archive has no entry for the directory itself: its owner is that of the directories in it.',
+                'as_root chown --reference="$LIVE.fresh/base" "$LIVE.fresh"',
+                'as_root chmod 700 "$LIVE.fresh"',
+            ]
+            : []),
+        ...(part.kind === 'postgres' ? ['as_root rm -f "$LIVE.fresh/postmaster.pid"'] : []),
+        'if as_root test -e "$LIVE"; then as_root mv "$LIVE" "$LIVE$ASIDE"; fi',
+        'as_root mv "$LIVE.fresh" "$LIVE"',
+        ...carried.flatMap((path) => path === ''
+            ? []
+            : path.includes('*')
+                ? [`# Not in the backup, and left aside: what matches ${comment(path)}`]
+                : [
+                    '# Not in the backup: what is there now stays.',
+                    `if as_root test -e "$LIVE$ASIDE"/${quote(path)}; then`,
+                    `  as_root rm -rf "$LIVE"/${quote(path)}`,
+                    `  as_root mv "$LIVE$ASIDE"/${quote(path)} "$LIVE"/${quote(path)}`,
+                    'fi',
+                ]),
+    ];
+}
+function singleFile(part) {
+    return [
+        'as_root mkdir "$LIVE.fresh"',
+        ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
+        'if as_root test -e "$LIVE"; then as_root mv "$LIVE" "$LIVE$ASIDE"; fi',
+        `as_root mv "$LIVE.fresh"/${quote(part.origin.path.slice(part.origin.path.lastIndexOf('/') + 1))} "$LIVE"`,
+        'as_root rmdir "$LIVE.fresh"',
+    ];
+}
+function sqlite(part) {
+    return [
+        'as_root mkdir "$LIVE.fresh"',
+        ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
+        'for end in "" -wal -shm -journal; do',
+        '  if as_root test -e "$LIVE$end"; then as_root mv "$LIVE$end" "$LIVE$ASIDE$end"; fi',
+        'done',
+        `as_root mv "$LIVE.fresh"/${quote(part.origin.path.slice(part.origin.path.lastIndexOf('/') + 1))} "$LIVE"`,
+        'as_root rmdir "$LIVE.fresh"',
+    ];
+}
+function dump(part, { engine }) {
+    const user = quote(part.postgres?.user ?? 'postgres');
+    const file = (suffix) => part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
+    const service = part.origin.service ?? part.name;
+    const globals = file('globals.sql');
+    const inServer = engine === null ? '' : '"$ENGINE" exec -i "$SERVER" ';
+    return [
+        'if as_root test -e "$LIVE"; then',
+        '  as_root mkdir "$LIVE.fresh"',
+        '  as_root chown --reference="$LIVE" "$LIVE.fresh"',
+        '  as_root chmod --reference="$LIVE" "$LIVE.fresh"',
+        '  as_root mv "$LIVE" "$LIVE$ASIDE"',
+        '  as_root mv "$LIVE.fresh" "$LIVE"',
+        'fi',
+        ...(engine === null
+            ? ['# Start the database server alone now, on an empty cluster.']
+            : [
+                `compose up -d ${quote(service)}`,
+                `SERVER="$("$ENGINE" ps -q --filter label=com.docker.compose.project="$PROJECT_NAME" --filter label=com.docker.compose.service=${quote(service)})"`,
+                '# The server of the first set-up listens on no port: wait for the one that does.',
+                `for _ in $(seq 180); do if "$ENGINE" exec "$SERVER" pg_isready -q -h 127.0.0.1; then break; fi; sleep 1; done`,
+            ]),
+        ...(globals === undefined
+            ? []
+            : [`zstd -dcq ${globals.file} | ${inServer}psql -X -q -U ${user} -d template1 -f -`]),
+        ...(part.postgres?.databases ?? []).flatMap((database) => {
+            const one = file(dumpSuffix(database));
+            return one === undefined
+                ? []
+                : [
+                    `# Database ${comment(database)}`,
+                    `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --clean --if-exists --create -d template1`,
+                ];
+        }),
+    ];
+}
+function projectFiles(part) {
+    return [
+        'The compose files and env files as they were, secrets included. They are unpacked beside the project, not over it: compare, and copy what you need.',
+        '',
+        ...block([
+            'mkdir -p "$PROJECT_DIRECTORY/.restored-configuration"',
+            'chmod 700 "$PROJECT_DIRECTORY/.restored-configuration"',
+            ...part.files.map((file) => `zstd -dcq ${file.file} | tar --extract --file - --no-same-owner --directory "$PROJECT_DIRECTORY/.restored-configuration"`),
+            'ls -lA "$PROJECT_DIRECTORY/.restored-configuration"',
+        ]),
+        '',
+        'Files from outside the project directory lie in `.caretaker-outside/` below it, under their absolute paths.',
+        '',
+    ];
+}
+/** A fence longer than any row of backticks in the text: a path must not end the block. */
+function block(lines) {
+    const longest = Math.max(2, ...[...lines.join('\n').matchAll(/`+/g)].map(([row]) => row.length));
+    const fence = '`'.repeat(longest + 1);
+    return [`${fence}sh`, ...lines, fence];
+}
+/** For bash, whatever the text holds; what needs no quotes has none, for the reader's sake. */
+function quote(text) {
+    return /^[A-Za-z0-9_./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+/** Text within a comment of a shell block: it must not end the line. */
+function comment(text) {
+    return JSON.stringify(text);
+}
+function cell(text) {
+    return `\`${text
+        .replaceAll('`', "'")
+        .replaceAll('|', '\\|')
+        .replaceAll(/[\r\n]/g, ' ')}\``;
+}
+
+;// CONCATENATED MODULE: ./src/archive/manifest.ts
+
+
+/** The backup format, version 1: see docs/backup-format.md and archive/manifest.schema.json. */
+const SCHEMA = 1;
+/** Far above any real manifest (a part costs some 600 bytes); what comes from outside is not read without an end. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const KINDS = ['postgres', 'sqlite', 'volume', 'directory', 'file', 'project-files'];
+const METHODS = {
+    postgres: ['physical', 'dump', 'files'],
+    sqlite: ['sqlite'],
+    volume: ['files'],
+    directory: ['files'],
+    file: ['files'],
+    'project-files': ['files'],
+};
+/** The text of a manifest as it is stored: indented JSON with a line's end. */
+function formatManifest(manifest) {
+    return JSON.stringify(manifest, null, 2) + '\n';
+}
+/**
+ * A manifest out of text (or the value that JSON.parse made of it) that anybody may have written. What this returns is safe to act on: names of files are plain base names that
+ * belong to this backup, paths are absolute (but not trusted: a restore finds out for itself where data lives), numbers are
+ * numbers. Fields that are not known are ignored, so that a later release can add some.
+ *
+ * Throws `manifest-invalid`, naming the field, and `manifest-newer` for a schema that this program does not know.
+ */
+function parseManifest(json) {
+    const root = new Fields(typeof json === 'string' ? parseJson(json) : json, '');
+    const schema = root.count('schema');
+    if (schema > SCHEMA) {
+        throw new errors/* CaretakerError */.xT('manifest-newer', `failed to read the manifest: its schema is ${schema}, this release knows up to ${SCHEMA}`, {
+            hint: 'Use a newer release of Compose Caretaker, or follow the RESTORE.md beside the manifest, which needs no release at all.',
+        });
+    }
+    if (schema !== SCHEMA)
+        throw root.wrong('schema', `must be ${SCHEMA}`);
+    const name = root.text('name');
+    const parsed = parseBackupName(name);
+    if (parsed === null)
+        throw root.wrong('name', 'must be a backup name such as shop-20261121T220000Z');
+    const parts = root.list('parts').map((item, index) => parsePart(new Fields(item, `parts[${index}]`), name));
+    refuseTwice(parts.map((part) => part.name), 'parts', 'names a part twice');
+    refuseTwice(parts.flatMap((part) => part.files.map((file) => file.file)), 'parts', 'names a file twice');
+    const engine = root.object('engine', true);
+    const instructions = root.object('instructions');
+    if (instructions.text('file') !== instructionsFile(name)) {
+        throw instructions.wrong('file', `must be ${instructionsFile(name)}`);
+    }
+    const version = root.object('version');
+    if (root.raw('encryption') !== null)
+        throw root.wrong('encryption', 'must be null in schema 1');
+    return {
+        schema,
+        name,
+        createdAt: root.instant('createdAt'),
+        reason: root.oneOf('reason', ['backup', 'before-update', 'before-restore']),
+        project: root.text('project'),
+        projectDirectory: root.absolutePath('projectDirectory'),
+        host: root.text('host', true),
+        caretaker: root.text('caretaker'),
+        version: {
+            commit: version.textOrNull('commit'),
+            tag: version.textOrNull('tag'),
+            describe: version.textOrNull('describe'),
+        },
+        engine: engine === null
+            ? null
+            : {
+                runtime: engine.text('runtime'),
+                version: engine.text('version', true),
+                dialect: engine.text('dialect'),
+                rootless: engine.flag('rootless'),
+                ...engine.optional('composeFiles', () => engine.texts('composeFiles')),
+            },
+        platform: root.text('platform'),
+        images: root.list('images').map((item, index) => {
+            const image = new Fields(item, `images[${index}]`);
+            return {
+                service: image.text('service'),
+                name: image.text('name', true),
+                id: image.text('id'),
+                digests: image.texts('digests'),
+            };
+        }),
+        ownership: root.oneOf('ownership', ['direct', 'podman-unshare', 'helper-container']),
+        encryption: null,
+        parts,
+        left: root.list('left').map((item, index) => {
+            const left = new Fields(item, `left[${index}]`);
+            return { what: left.text('what'), why: left.text('why') };
+        }),
+        instructions: {
+            file: instructions.text('file'),
+            bytes: instructions.count('bytes'),
+            sha256: instructions.digest('sha256'),
+        },
+    };
+}
+function parseJson(json) {
+    if (json.length > MAX_MANIFEST_BYTES)
+        throw invalid('the manifest', 'is larger than any may be');
+    try {
+        return JSON.parse(json);
+    }
+    catch (error) {
+        throw invalid('the manifest', `is not JSON (${(0,errors/* messageOf */.bD)(error)})`, error);
+    }
+}
+function parsePart(part, backup) {
+    const name = part.text('name');
+    if (!isPartName(name))
+        throw part.wrong('name', 'must be lower-case letters, digits and dashes');
+    const kind = part.oneOf('kind', KINDS);
+    const method = part.oneOf('method', METHODS[kind]);
+    const files = part.list('files').map((item, index) => {
+        const file = new Fields(item, `${part.path}.files[${index}]`);
+        // A name that is anything but a base name of this backup could make a restore read or fetch something else.
+        if (!isPartFileName(file.text('file'), backup, name)) {
+            throw file.wrong('file', `must be a plain file name that begins with ${backup}.${name}. and ends with .zst`);
+        }
+        return {
+            file: file.text('file'),
+            bytes: file.count('bytes'),
+            rawBytes: file.count('rawBytes'),
+            sha256: file.digest('sha256'),
+        };
+    });
+    if (files.length === 0)
+        throw part.wrong('files', 'must not be empty');
+    const origin = part.object('origin');
+    const postgres = part.object('postgres', kind !== 'postgres' || method === 'files');
+    const sqlite = part.object('sqlite', true);
+    return {
+        name,
+        kind,
+        method,
+        files,
+        consistency: part.oneOf('consistency', ['online', 'quiesced', 'stopped']),
+        origin: {
+            ...origin.optional('service', () => origin.text('service')),
+            ...origin.optional('volume', () => origin.text('volume')),
+            path: origin.absolutePath('path'),
+            ...origin.optional('relativePath', () => origin.relativePath('relativePath')),
+            ...origin.optional('containerPath', () => origin.absolutePath('containerPath')),
+            ...origin.optional('exclude', () => origin.texts('exclude')),
+        },
+        seconds: part.number('seconds'),
+        ...(postgres === null
+            ? {}
+            : {
+                postgres: {
+                    version: postgres.text('version'),
+                    major: postgres.count('major'),
+                    databases: postgres.texts('databases'),
+                    user: postgres.text('user'),
+                    ...postgres.optional('locale', () => postgres.text('locale')),
+                },
+            }),
+        ...(sqlite === null ? {} : { sqlite: { pageSize: sqlite.count('pageSize'), pages: sqlite.count('pages') } }),
+    };
+}
+function refuseTwice(names, field, why) {
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined)
+        throw invalid(field, `${why}: ${twice}`);
+}
+/** Reads the fields of one object of JSON, and names the one that is wrong by its path. */
+class Fields {
+    path;
+    fields;
+    constructor(value, path) {
+        this.path = path;
+        if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+            throw invalid(path === '' ? 'the manifest' : path, 'must be an object');
+        }
+        this.fields = value;
+    }
+    wrong(field, why) {
+        return invalid(this.path === '' ? field : `${this.path}.${field}`, why);
+    }
+    /** Undefined for a field that is not there: nothing is inherited, whatever the field is called. */
+    raw(field) {
+        return Object.hasOwn(this.fields, field) ? this.fields[field] : undefined;
+    }
+    optional(field, read) {
+        return this.raw(field) === undefined ? {} : { [field]: read() };
+    }
+    text(field, mayBeEmpty = false) {
+        const value = this.raw(field);
+        if (typeof value !== 'string' || (!mayBeEmpty && value === ''))
+            throw this.wrong(field, 'must be a text');
+        if (value.includes('\0'))
+            throw this.wrong(field, 'must not hold a NUL character');
+        return value;
+    }
+    textOrNull(field) {
+        return this.raw(field) === null ? null : this.text(field);
+    }
+    texts(field) {
+        return this.list(field).map((item, index) => {
+            if (typeof item !== 'string' || item === '' || item.includes('\0'))
+                throw this.wrong(`${field}[${index}]`, 'must be a text');
+            return item;
+        });
+    }
+    flag(field) {
+        const value = this.raw(field);
+        if (typeof value !== 'boolean')
+            throw this.wrong(field, 'must be true or false');
+        return value;
+    }
+    number(field) {
+        const value = this.raw(field);
+        if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+            throw this.wrong(field, 'must be a number, 0 or more');
+        return value;
+    }
+    count(field) {
+        const value = this.raw(field);
+        if (!Number.isSafeInteger(value) || value < 0)
+            throw this.wrong(field, 'must be a whole number, 0 or more');
+        return value;
+    }
+    digest(field) {
+        const value = this.text(field);
+        if (!/^[0-9a-f]{64}$/.test(value))
+            throw this.wrong(field, 'must be 64 hexadecimal digits');
+        return value;
+    }
+    instant(field) {
+        const value = this.text(field);
+        if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) || Number.isNaN(Date.parse(value))) {
+            throw this.wrong(field, 'must be an instant such as 2026-11-21T22:00:00Z');
+        }
+        return value;
+    }
+    absolutePath(field) {
+        const value = this.text(field);
+        if (!value.startsWith('/') || value.split('/').includes('..'))
+            throw this.wrong(field, 'must be an absolute path without ..');
+        return value;
+    }
+    relativePath(field) {
+        const value = this.text(field);
+        if (value.startsWith('/') || value.split('/').includes('..')) {
+            throw this.wrong(field, 'must be a relative path without ..');
+        }
+        return value;
+    }
+    oneOf(field, values) {
+        const value = this.raw(field);
+        if (!values.includes(value))
+            throw this.wrong(field, `must be one of ${values.join(', ')}`);
+        return value;
+    }
+    list(field) {
+        const value = this.raw(field);
+        if (!Array.isArray(value))
+            throw this.wrong(field, 'must be a list');
+        return value;
+    }
+    object(field, mayLack = false) {
+        const value = this.raw(field);
+        if (mayLack && (value === null || value === undefined))
+            return null;
+        return new Fields(value, this.path === '' ? field : `${this.path}.${field}`);
+    }
+}
+function invalid(field, why, cause) {
+    return new errors/* CaretakerError */.xT('manifest-invalid', `failed to read the manifest: ${field} ${why}`, {
+        hint: 'The manifest was not written by this program, or was changed. Choose another backup, or fetch this one again.',
+        cause,
+    });
+}
+
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __webpack_require__(57075);
+;// CONCATENATED MODULE: ./src/archive/tar.ts
+
+const BLOCK = 512;
+/** Names, xattrs and sparse maps fit in far less; a header that asks for more is an attack on memory. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/**
+ * Passes a tar archive through, byte for byte, while it walks over its members: ustar, pax and GNU headers, as GNU tar
+ * and pg_basebackup write them. A chunk is passed on only after all headers in it were found good, so that an unpacking
+ * program behind it never sees a member that is refused.
+ *
+ * Throws `part-damaged` (checksum of a header, sizes, no end-of-archive, data behind it) and `part-hostile` for a member
+ * that could touch anything outside the directory that it is unpacked into: an absolute name, `..`, a device, a hard
+ * link to outside, anything below a symbolic link of the same archive. Links to outside are data as long as nothing goes
+ * through them.
+ */
+async function* checkTar(source, handlers = {}) {
+    const walk = new TarWalk(handlers);
+    for await (const chunk of source) {
+        walk.feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+        yield chunk;
+    }
+    walk.end();
+}
+class TarWalk {
+    handlers;
+    links = new Set();
+    partial = Buffer.alloc(0);
+    /** Bytes of content and padding still to come, and how many of them are content. */
+    skip = 0;
+    content = 0;
+    collecting;
+    sparseMore = false;
+    pendingSkip = 0;
+    pendingContent = 0;
+    pax = new Map();
+    longName;
+    longLink;
+    zeros = 0;
+    finished = false;
+    constructor(handlers) {
+        this.handlers = handlers;
+    }
+    feed(chunk) {
+        let rest = chunk;
+        while (rest.length > 0) {
+            if (this.skip > 0) {
+                const taken = rest.subarray(0, Math.min(this.skip, rest.length));
+                rest = rest.subarray(taken.length);
+                this.take(taken);
+                continue;
+            }
+            const wanted = BLOCK - this.partial.length;
+            if (rest.length < wanted) {
+                this.partial = Buffer.concat([this.partial, rest]);
+                return;
+            }
+            const block = this.partial.length === 0 ? rest.subarray(0, BLOCK) : Buffer.concat([this.partial, rest.subarray(0, wanted)]);
+            this.partial = Buffer.alloc(0);
+            rest = rest.subarray(wanted);
+            this.block(block);
+        }
+    }
+    end() {
+        if (this.skip > 0 || this.partial.length > 0 || this.sparseMore)
+            throw damaged('it ends in the middle of a member');
+        if (!this.finished)
+            throw damaged('its end-of-archive mark is missing');
+    }
+    take(bytes) {
+        this.skip -= bytes.length;
+        const content = bytes.subarray(0, Math.min(this.content, bytes.length));
+        this.content -= content.length;
+        if (this.collecting !== undefined) {
+            this.collecting.pieces.push(Buffer.from(content));
+            if (this.skip === 0)
+                this.collected();
+        }
+        else if (content.length > 0) {
+            this.handlers.onContent?.(content);
+        }
+    }
+    collected() {
+        const { flag, pieces } = this.collecting;
+        this.collecting = undefined;
+        const bytes = Buffer.concat(pieces);
+        if (flag === 'L')
+            this.longName = cString(bytes);
+        else if (flag === 'K')
+            this.longLink = cString(bytes);
+        else if (flag === 'x')
+            this.pax = paxRecords(bytes);
+        else {
+            for (const key of paxRecords(bytes).keys()) {
+                if (['path', 'linkpath', 'size', 'GNU.sparse.name'].includes(key)) {
+                    throw hostile('a header for all members', `sets "${key}"`);
+                }
+            }
+        }
+    }
+    block(block) {
+        if (this.sparseMore) {
+            this.sparseMore = block[504] !== 0;
+            if (!this.sparseMore)
+                [this.skip, this.content] = [this.pendingSkip, this.pendingContent];
+            return;
+        }
+        if (block.every((byte) => byte === 0)) {
+            this.zeros += 1;
+            if (this.zeros >= 2)
+                this.finished = true;
+            return;
+        }
+        if (this.zeros > 0)
+            throw damaged('there is data behind its end-of-archive mark');
+        const header = readHeader(block, this.pax, this.longName, this.longLink);
+        const padded = Math.ceil(header.size / BLOCK) * BLOCK;
+        if (['x', 'g', 'L', 'K'].includes(header.flag)) {
+            if (header.size > MAX_HEADER_BYTES)
+                throw hostile('a header', 'is larger than any needs to be');
+            this.collecting = { flag: header.flag, pieces: [], left: header.size };
+            [this.skip, this.content] = [padded, header.size];
+            if (padded === 0)
+                this.collected();
+            return;
+        }
+        this.refuseHostile(header);
+        this.pax = new Map();
+        this.longName = this.longLink = undefined;
+        this.handlers.onMember?.(header);
+        // A link has no content, whatever its size says.
+        const none = header.type !== 'file';
+        if (header.flag === 'S' && block[482] !== 0) {
+            this.sparseMore = true;
+            [this.pendingSkip, this.pendingContent] = [padded, header.size];
+            return;
+        }
+        [this.skip, this.content] = none ? [0, 0] : [padded, header.size];
+    }
+    refuseHostile(member) {
+        const parts = safeParts(member.name);
+        if (parts === null)
+            throw hostile(member.name, 'leaves the directory that it belongs to');
+        if (member.type === 'other')
+            throw hostile(member.name, 'is a device or of an unknown type');
+        if (parts.length === 0 && member.type !== 'directory')
+            throw hostile(member.name, 'would replace the root by something else');
+        const through = this.throughLink(parts);
+        if (through !== undefined)
+            throw hostile(member.name, `would be written through the symbolic link "${through}"`);
+        if (member.type === 'hardlink') {
+            const target = safeParts(member.link);
+            if (target === null || target.length === 0)
+                throw hostile(member.name, 'is a hard link to something outside');
+            const via = this.throughLink(target);
+            if (via !== undefined)
+                throw hostile(member.name, `is a hard link through the symbolic link "${via}"`);
+        }
+        const path = parts.join('/');
+        if (member.type === 'symlink')
+            this.links.add(path);
+        else if (member.type === 'directory' && this.links.has(path)) {
+            // GNU tar keeps a link to a directory that lies where a directory is to be made.
+            throw hostile(member.name, 'would be written through the symbolic link of the same name');
+        }
+        else
+            this.links.delete(path);
+    }
+    throughLink(parts) {
+        if (this.links.size === 0)
+            return undefined;
+        for (let depth = 1; depth < parts.length; depth += 1) {
+            const above = parts.slice(0, depth).join('/');
+            if (this.links.has(above))
+                return above;
+        }
+        return undefined;
+    }
+}
+function readHeader(block, pax, longName, longLink) {
+    const stored = number(block, 148, 8);
+    let sum = 8 * 0x20;
+    for (let at = 0; at < BLOCK; at += 1)
+        if (at < 148 || at >= 156)
+            sum += block[at];
+    if (sum !== stored)
+        throw damaged("a member's header has the wrong checksum");
+    const flag = block[156] === 0 ? '0' : String.fromCharCode(block[156]);
+    const ustar = block.toString('latin1', 257, 263) === 'ustar\0';
+    const prefix = ustar ? cString(block.subarray(345, 500)) : '';
+    const short = cString(block.subarray(0, 100));
+    const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? (prefix === '' ? short : `${prefix}/${short}`);
+    const sizeText = pax.get('size');
+    const size = sizeText === undefined ? number(block, 124, 12) : Number(sizeText);
+    if (!Number.isSafeInteger(size) || size < 0)
+        throw damaged("a member's size is not a number");
+    const link = pax.get('linkpath') ?? longLink ?? cString(block.subarray(157, 257));
+    return {
+        flag,
+        link,
+        name,
+        path: (safeParts(name) ?? []).join('/'),
+        type: typeOf(flag, name),
+        size,
+        mode: number(block, 100, 8) & 0o7777,
+        uid: Number(pax.get('uid') ?? number(block, 108, 8)),
+        gid: Number(pax.get('gid') ?? number(block, 116, 8)),
+        mtime: Number(pax.get('mtime') ?? number(block, 136, 12)),
+    };
+}
+function typeOf(flag, name) {
+    switch (flag) {
+        case '0':
+            return name.endsWith('/') ? 'directory' : 'file';
+        case '7':
+        case 'S':
+            return 'file';
+        case '1':
+            return 'hardlink';
+        case '2':
+            return 'symlink';
+        case '5':
+            return 'directory';
+        case '6':
+            return 'fifo';
+        default:
+            return 'other';
+    }
+}
+/** The components of a relative path without `.`; null for one that is absolute, climbs, or holds a NUL. */
+function safeParts(name) {
+    if (name === '' || name.startsWith('/') || name.includes('\0'))
+        return null;
+    const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.includes('..') ? null : parts;
+}
+/** Octal text, or GNU's base 256 where the first bit is set. */
+function number(block, at, length) {
+    if ((block[at] & 0x80) !== 0) {
+        let value = block[at] & 0x7f;
+        for (let i = at + 1; i < at + length; i += 1)
+            value = value * 256 + block[i];
+        if (!Number.isSafeInteger(value))
+            throw damaged('a number in a header is out of range');
+        return value;
+    }
+    const text = cString(block.subarray(at, at + length)).trim();
+    if (!/^[0-7]*$/.test(text))
+        throw damaged('a number in a header is not one');
+    return text === '' ? 0 : parseInt(text, 8);
+}
+function cString(bytes) {
+    const end = bytes.indexOf(0);
+    return bytes.toString('utf8', 0, end === -1 ? bytes.length : end);
+}
+/** `LENGTH KEY=VALUE\n`, the length counting itself. */
+function paxRecords(bytes) {
+    const records = new Map();
+    let at = 0;
+    while (at < bytes.length) {
+        const space = bytes.indexOf(0x20, at);
+        const length = space === -1 ? NaN : Number(bytes.toString('latin1', at, space));
+        const end = at + length;
+        if (!Number.isSafeInteger(length) || end > bytes.length || end <= space || bytes[end - 1] !== 0x0a) {
+            throw damaged('a pax header is malformed');
+        }
+        const equals = bytes.indexOf(0x3d, space);
+        if (equals === -1 || equals >= end)
+            throw damaged('a pax header is malformed');
+        records.set(bytes.toString('utf8', space + 1, equals), bytes.toString('utf8', equals + 1, end - 1));
+        at = end;
+    }
+    return records;
+}
+/** A member's header in pax format, with a header of its own before it where the name does not fit. Content must be padded to 512 bytes by the caller. */
+function tarHeader(member) {
+    const name = Buffer.from(member.name);
+    const records = [];
+    if (name.length > 100)
+        records.push(paxRecord('path', member.name));
+    if (member.size > 0o77777777777)
+        records.push(paxRecord('size', String(member.size)));
+    for (const [key, value] of [
+        ['uid', member.uid],
+        ['gid', member.gid],
+    ]) {
+        if (value > 0o7777777)
+            records.push(paxRecord(key, String(value)));
+    }
+    const main = header(name, member, '0');
+    if (records.length === 0)
+        return main;
+    const body = Buffer.from(records.join(''));
+    const extra = { ...member, size: body.length, uid: 0, gid: 0, mode: 0o644 };
+    return Buffer.concat([header(Buffer.from('./PaxHeaders/member'), extra, 'x'), body, tarPadding(body.length), main]);
+}
+/** The zeros that fill a member's last block. */
+function tarPadding(size) {
+    return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+}
+const TAR_END = Buffer.alloc(2 * BLOCK);
+function paxRecord(key, value) {
+    const body = Buffer.byteLength(` ${key}=${value}\n`);
+    let length = body + String(body).length;
+    if (String(length).length !== String(body).length)
+        length = body + String(length).length;
+    return `${length} ${key}=${value}\n`;
+}
+function header(name, member, flag) {
+    const block = Buffer.alloc(BLOCK);
+    const octal = (value, at, length) => {
+        const fits = value < 8 ** (length - 1) ? value : 0; // Where it does not fit a pax record says it.
+        block.write(`${fits.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1');
+    };
+    name.copy(block, 0, 0, 100);
+    octal(member.mode, 100, 8);
+    octal(member.uid, 108, 8);
+    octal(member.gid, 116, 8);
+    octal(member.size, 124, 12);
+    octal(Math.max(0, Math.floor(member.mtime)), 136, 12);
+    block.write('        ', 148, 'latin1');
+    block.write(flag, 156, 'latin1');
+    block.write('ustar\0' + '00', 257, 'latin1');
+    const sum = block.reduce((total, byte) => total + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    return block;
+}
+function damaged(why) {
+    return new errors/* CaretakerError */.xT('part-damaged', `failed to read the tar archive: ${why}`, {
+        hint: 'The file is not what was written. Fetch it again, or take another backup.',
+    });
+}
+function hostile(name, why) {
+    return new errors/* CaretakerError */.xT('part-hostile', `failed to trust the tar archive: its member ${JSON.stringify(name.slice(0, 200))} ${why}`, {
+        hint: 'Nothing was unpacked. No backup of this program holds such a member: find out where the file comes from. A device inside a directory is left out by exclude=….',
+    });
+}
+
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __webpack_require__(78474);
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __webpack_require__(57975);
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __webpack_require__(38522);
+var external_node_zlib_default = /*#__PURE__*/__webpack_require__.n(external_node_zlib_);
+;// CONCATENATED MODULE: ./src/archive/zstd.ts
+
+
+
+
+/**
+ * Zstandard as `.zst` files hold it: frames one after the other (RFC 8878), readable by any `zstd`.
+ *
+ * Written in frames of 2 MiB, because a frame is what one thread of Node's pool can work on alone (frames of 4 MiB take 40 MiB more memory and save no time):
+ * `ZSTD_c_nbWorkers` crashes Node 24's stream, and one stream uses one core.
+ */
+const BLOCK_BYTES = 2 * 1024 * 1024;
+const FRAMES_AT_ONCE = 4;
+/** Above this a frame is decoded as a stream: frames of other programs may be as large as the file. */
+const WHOLE_FRAME_BYTES = 16 * 1024 * 1024;
+const MAX_BLOCK_BYTES = 128 * 1024;
+const FRAME_MAGIC = 0xfd2fb528;
+const SKIPPABLE_MAGIC = 0x184d2a50;
+const zstdCompress = (0,external_node_util_.promisify)((external_node_zlib_default()).zstdCompress);
+const zstdDecompress = (0,external_node_util_.promisify)((external_node_zlib_default()).zstdDecompress);
+/**
+ * Compresses a stream into frames with content size and checksum, in order. Memory: `concurrency + 1` blocks and their
+ * results, however long the stream is; `source` is read only as fast as the consumer takes. An empty stream is one empty frame.
+ */
+async function* compress(source, options = {}) {
+    const blockBytes = options.blockBytes ?? BLOCK_BYTES;
+    const concurrency = options.concurrency ?? FRAMES_AT_ONCE;
+    const settings = {
+        // One call to the pool a block: with the default of 16 KiB every piece of output is a round trip of its own.
+        chunkSize: Math.max(64 * 1024, blockBytes + (blockBytes >> 8) + 1024),
+        params: {
+            [(external_node_zlib_default()).constants.ZSTD_c_compressionLevel]: options.level ?? 1,
+            [(external_node_zlib_default()).constants.ZSTD_c_checksumFlag]: 1,
+            [(external_node_zlib_default()).constants.ZSTD_c_contentSizeFlag]: 1,
+        },
+    };
+    // Blocks are used again: a new buffer for each leaves the garbage of seconds in memory.
+    const free = [];
+    const pending = [];
+    let block = Buffer.allocUnsafeSlow(blockBytes);
+    let filled = 0;
+    let frames = 0;
+    const start = (raw) => {
+        const frame = zstdCompress(raw.subarray(0, filled), settings);
+        frame.catch(() => undefined); // Reported when its turn comes; until then it must not count as unhandled.
+        pending.push({ frame, block: raw });
+        frames += 1;
+    };
+    const next = async () => {
+        const first = pending.shift();
+        const frame = await first.frame;
+        free.push(first.block);
+        return frame;
+    };
+    for await (const chunk of source) {
+        let at = 0;
+        while (at < chunk.length) {
+            const take = Math.min(chunk.length - at, blockBytes - filled);
+            block.set(chunk.subarray(at, at + take), filled);
+            at += take;
+            filled += take;
+            if (filled < blockBytes)
+                continue;
+            start(block);
+            if (pending.length >= concurrency)
+                yield await next();
+            block = free.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
+            filled = 0;
+        }
+    }
+    if (filled > 0 || frames === 0)
+        start(block);
+    while (pending.length > 0)
+        yield await next();
+}
+/**
+ * Decodes a `.zst` stream: any number of frames, skippable frames, frames of unknown size. Checksums are checked.
+ * Throws `part-damaged` for a truncated stream (at whatever byte), for an empty one, and for bytes that are no frame.
+ *
+ * The frames' boundaries are found here, since Node's `createZstdDecompress` stops without any error at the end of the
+ * first frame when a chunk holds more than one: data would be lost in silence.
+ */
+async function* decompress(source) {
+    const input = new ByteReader(source);
+    const ahead = [];
+    try {
+        if (await input.atEnd())
+            throw zstd_damaged('it is empty');
+        while (!(await input.atEnd())) {
+            const magic = (await input.exactly(4)).readUInt32LE();
+            if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC) {
+                await input.skip((await input.exactly(4)).readUInt32LE());
+                continue;
+            }
+            if (magic !== FRAME_MAGIC)
+                throw zstd_damaged(`there is something that is no zstd frame at byte ${input.position - 4}`);
+            const header = await zstd_readHeader(input);
+            const blocks = readBlocks(input, header);
+            const whole = header.contentSize !== undefined && header.contentSize <= WHOLE_FRAME_BYTES;
+            const head = [header.bytes];
+            let complete = false;
+            if (whole) {
+                let size = 0;
+                for (;;) {
+                    const piece = await blocks.next();
+                    if (piece.done === true) {
+                        complete = true;
+                        break;
+                    }
+                    head.push(piece.value);
+                    size += piece.value.length;
+                    if (size > 2 * WHOLE_FRAME_BYTES)
+                        break;
+                }
+            }
+            if (complete) {
+                const frame = decodeFrame(Buffer.concat(head), header.contentSize);
+                frame.catch(() => undefined); // As in compress().
+                ahead.push(frame);
+                if (ahead.length >= FRAMES_AT_ONCE)
+                    yield await ahead.shift();
+            }
+            else {
+                while (ahead.length > 0)
+                    yield await ahead.shift();
+                yield* decodeLongFrame(head, blocks, header.contentSize);
+            }
+        }
+        while (ahead.length > 0)
+            yield await ahead.shift();
+    }
+    finally {
+        await input.close();
+    }
+}
+/** RFC 8878, 3.1.1.1, behind the magic number. */
+async function zstd_readHeader(input) {
+    const descriptor = (await input.exactly(1))[0];
+    const single = (descriptor & 0x20) !== 0;
+    if ((descriptor & 0x08) !== 0)
+        throw zstd_damaged('a frame uses a reserved bit');
+    const dictionaryBytes = [0, 1, 2, 4][descriptor & 3];
+    const sizeBytes = [single ? 1 : 0, 2, 4, 8][descriptor >> 6];
+    const rest = await input.exactly((single ? 0 : 1) + dictionaryBytes + sizeBytes);
+    const size = rest.subarray(rest.length - sizeBytes);
+    const contentSize = sizeBytes === 0
+        ? undefined
+        : sizeBytes === 2
+            ? size.readUInt16LE() + 256
+            : sizeBytes === 8
+                ? Number(size.readBigUInt64LE())
+                : size.readUIntLE(0, sizeBytes);
+    const magic = Buffer.alloc(4);
+    magic.writeUInt32LE(FRAME_MAGIC);
+    return {
+        bytes: Buffer.concat([magic, Buffer.of(descriptor), rest]),
+        checksum: (descriptor & 0x04) !== 0,
+        contentSize,
+    };
+}
+/** The blocks of a frame with their headers, and its checksum, as stored. */
+async function* readBlocks(input, header) {
+    for (;;) {
+        const head = await input.exactly(3);
+        const bits = head.readUIntLE(0, 3);
+        const type = (bits >> 1) & 3;
+        const size = bits >> 3;
+        if (type === 3)
+            throw zstd_damaged('a block has a reserved type');
+        if (type === 2 && size > MAX_BLOCK_BYTES)
+            throw zstd_damaged('a block is larger than any may be');
+        yield head;
+        yield await input.exactly(type === 1 ? 1 : size);
+        if ((bits & 1) === 1)
+            break;
+    }
+    if (header.checksum)
+        yield await input.exactly(4);
+}
+async function decodeFrame(frame, contentSize) {
+    let raw;
+    try {
+        raw = await zstdDecompress(frame, {
+            chunkSize: Math.max(64, contentSize + 64),
+            maxOutputLength: Math.max(1, contentSize),
+        });
+    }
+    catch (error) {
+        throw zstd_damaged('a frame does not decode', error);
+    }
+    if (raw.length !== contentSize)
+        throw zstd_damaged('a frame holds less than it says');
+    return raw;
+}
+async function* decodeLongFrame(head, blocks, contentSize) {
+    const decoder = external_node_zlib_default().createZstdDecompress({ chunkSize: 256 * 1024 });
+    const feed = async () => {
+        const write = async (piece) => {
+            if (!decoder.write(piece))
+                await (0,external_node_events_.once)(decoder, 'drain');
+        };
+        try {
+            for (const piece of head)
+                await write(piece);
+            for await (const piece of blocks)
+                await write(piece);
+            decoder.end();
+        }
+        catch (error) {
+            decoder.destroy(error);
+        }
+    };
+    const fed = feed();
+    let size = 0;
+    try {
+        for await (const piece of decoder) {
+            size += piece.length;
+            yield piece;
+        }
+        await fed;
+    }
+    catch (error) {
+        throw error instanceof errors/* CaretakerError */.xT ? error : zstd_damaged('a frame does not decode', error);
+    }
+    finally {
+        decoder.destroy();
+        await fed;
+    }
+    if (contentSize !== undefined && size !== contentSize)
+        throw zstd_damaged('a frame holds less than it says');
+}
+function zstd_damaged(why, cause) {
+    return new errors/* CaretakerError */.xT('part-damaged', `failed to decompress the data: ${why}`, {
+        hint: 'The file is not what was written. Fetch it again, or take another backup.',
+        cause,
+    });
+}
+/** Exact numbers of bytes out of a stream of chunks of any size. */
+class ByteReader {
+    chunks;
+    current = Buffer.alloc(0);
+    ended = false;
+    position = 0;
+    constructor(source) {
+        this.chunks = source[Symbol.asyncIterator]();
+    }
+    async more() {
+        while (this.current.length === 0 && !this.ended) {
+            const next = await this.chunks.next();
+            if (next.done === true)
+                this.ended = true;
+            else
+                this.current = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+        }
+        return this.current.length > 0;
+    }
+    async atEnd() {
+        return !(await this.more());
+    }
+    /** A view where one chunk holds it all, a copy otherwise. */
+    async exactly(bytes) {
+        this.position += bytes;
+        if (this.current.length >= bytes)
+            return this.take(bytes);
+        const pieces = [];
+        let missing = bytes;
+        while (missing > 0) {
+            if (!(await this.more()))
+                throw zstd_damaged('it ends in the middle of a frame');
+            const piece = this.take(Math.min(missing, this.current.length));
+            pieces.push(piece);
+            missing -= piece.length;
+        }
+        return Buffer.concat(pieces);
+    }
+    async skip(bytes) {
+        this.position += bytes;
+        let missing = bytes;
+        while (missing > 0) {
+            if (!(await this.more()))
+                throw zstd_damaged('it ends in the middle of a frame');
+            missing -= this.take(Math.min(missing, this.current.length)).length;
+        }
+    }
+    /** Lets the source go, also where the consumer stopped early. */
+    async close() {
+        this.ended = true;
+        await this.chunks.return?.();
+    }
+    take(bytes) {
+        const taken = this.current.subarray(0, bytes);
+        this.current = this.current.subarray(bytes);
+        return taken;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/archive/parts.ts
+
+
+
+
+
+
+
+
+/**
+ * Compresses what the program prints into a new file (mode 600), durably: when this is fulfilled, the program has ended well and
+ * both the file and its directory entry are on disk.
+ *
+ * Throws `disk-full`, `part-exists`, the signal's reason, and `part-failed` for everything else that went wrong, the program's
+ * own failure included; the file is gone then and the program has ended.
+ */
+async function writePart(part) {
+    const { stream, signal } = part;
+    // Before anything is awaited: when a child process exits, Node drops the output that nobody has begun to read.
+    const stdout = (0,external_node_stream_.pipeline)(stream.stdout, new external_node_stream_.PassThrough({ highWaterMark: 1024 * 1024 }), () => undefined);
+    const path = (0,external_node_path_.join)(part.directory, part.file);
+    const stop = () => stream.kill();
+    signal?.addEventListener('abort', stop);
+    let file;
+    try {
+        signal?.throwIfAborted();
+        // `x`: a file of that name is somebody's backup.
+        file = await (0,promises_.open)(path, 'wx', 0o600);
+        stream.stdin.on('error', () => undefined); // A program that does not read it may close it first.
+        stream.stdin.end();
+        const hash = (0,external_node_crypto_.createHash)('sha256');
+        let bytes = 0;
+        let rawBytes = 0;
+        const counted = async function* () {
+            for await (const chunk of stdout) {
+                rawBytes += chunk.length;
+                part.onProgress?.(rawBytes);
+                yield chunk;
+            }
+        };
+        for await (const frame of compress(counted(), part.level === undefined ? {} : { level: part.level })) {
+            hash.update(frame);
+            let at = 0;
+            while (at < frame.length)
+                at += (await file.write(frame, at)).bytesWritten;
+            bytes += frame.length;
+        }
+        // A program that failed has printed less than the data, however well its output ended.
+        await stream.done;
+        await file.sync();
+        await file.close();
+        await syncDirectory(part.directory);
+        return { file: part.file, bytes, rawBytes, sha256: hash.digest('hex') };
+    }
+    catch (error) {
+        stream.kill();
+        await stream.done.catch(() => undefined);
+        if (file !== undefined) {
+            await file.close().catch(() => undefined);
+            await (0,promises_.rm)(path, { force: true });
+        }
+        if (signal?.aborted === true)
+            throw signal.reason;
+        throw failure(path, error);
+    }
+    finally {
+        signal?.removeEventListener('abort', stop);
+    }
+}
+/** A small text beside the parts (RESTORE.md, the manifest), as durably. Throws `disk-full`, `part-exists`, `part-failed`. */
+async function writeText(directory, name, text) {
+    const path = (0,external_node_path_.join)(directory, name);
+    const content = Buffer.from(text);
+    let file;
+    try {
+        file = await (0,promises_.open)(path, 'wx', 0o600);
+        await file.writeFile(content);
+        await file.sync();
+        await file.close();
+        await syncDirectory(directory);
+    }
+    catch (error) {
+        if (file !== undefined) {
+            await file.close().catch(() => undefined);
+            await (0,promises_.rm)(path, { force: true });
+        }
+        throw failure(path, error);
+    }
+    return { path, name, bytes: content.length, sha256: (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex') };
+}
+/**
+ * The raw bytes of a part's file. The digest of what is stored, its length and that of the raw bytes are checked on the way:
+ * the last chunk is followed by `part-damaged` where anything differs, so what was read is good only once the loop has ended.
+ */
+async function* readPart(path, file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    let bytes = 0;
+    let rawBytes = 0;
+    const stored = async function* () {
+        for await (const chunk of (0,external_node_fs_.createReadStream)(path, { highWaterMark: 1024 * 1024 })) {
+            hash.update(chunk);
+            bytes += chunk.length;
+            yield chunk;
+        }
+    };
+    try {
+        for await (const chunk of decompress(stored())) {
+            rawBytes += chunk.length;
+            // What decodes to more than it should is stopped at once, not when the disk is full.
+            if (rawBytes > file.rawBytes)
+                throw parts_damaged(path, 'it holds more than the manifest says');
+            yield chunk;
+        }
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code !== 'part-damaged')
+            throw error;
+        if (error.code === 'ENOENT') {
+            throw new errors/* CaretakerError */.xT('part-missing', `failed to find ${path}`, {
+                hint: 'The backup is incomplete: fetch it again, or take another.',
+                cause: error,
+            });
+        }
+        throw parts_damaged(path, (0,errors/* messageOf */.bD)(error), error);
+    }
+    if (bytes !== file.bytes)
+        throw parts_damaged(path, `it has ${bytes} bytes, the manifest says ${file.bytes}`);
+    if (hash.digest('hex') !== file.sha256)
+        throw parts_damaged(path, 'its SHA-256 is not the one in the manifest');
+    if (rawBytes !== file.rawBytes)
+        throw parts_damaged(path, `it holds ${rawBytes} bytes, the manifest says ${file.rawBytes}`);
+}
+/**
+ * Everything that can be known of a part's file without unpacking it: the digest, that all of it decompresses, and for
+ * a tar archive that its members are whole and harmless. Throws `part-missing`, `part-damaged`, `part-hostile`.
+ */
+async function verifyPart(path, file, options = {}) {
+    const raw = readPart(path, file);
+    let rawBytes = 0;
+    try {
+        for await (const chunk of file.file.endsWith('.tar.zst') ? checkTar(raw) : raw) {
+            rawBytes += chunk.length;
+            options.onProgress?.(rawBytes);
+        }
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT))
+            throw parts_damaged(path, (0,errors/* messageOf */.bD)(error), error);
+        if (error.message.includes(path))
+            throw error;
+        throw new errors/* CaretakerError */.xT(error.code, `failed to verify ${path}: ${error.message}`, {
+            ...(error.hint === undefined ? {} : { hint: error.hint }),
+            cause: error,
+        });
+    }
+}
+function failure(path, error) {
+    const code = error.code;
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+        return new errors/* CaretakerError */.xT('disk-full', `failed to write ${path}: no space is left in ${(0,external_node_path_.dirname)(path)}`, {
+            hint: 'Free some space there, or choose another directory for backups, and run again. Nothing of the unfinished file was kept.',
+            cause: error,
+        });
+    }
+    if (code === 'EEXIST') {
+        return new errors/* CaretakerError */.xT('part-exists', `failed to write ${path}: it is there already`, {
+            hint: 'Two backups of one project began in the same second. Run again.',
+            cause: error,
+        });
+    }
+    return new errors/* CaretakerError */.xT('part-failed', `failed to write ${(0,external_node_path_.basename)(path)}: ${(0,errors/* messageOf */.bD)(error)}`, {
+        hint: (error instanceof errors/* CaretakerError */.xT ? error.hint : undefined) ??
+            'Nothing of the unfinished file was kept. Mend what the message names, and run again.',
+        cause: error,
+    });
+}
+function parts_damaged(path, why, cause) {
+    return new errors/* CaretakerError */.xT('part-damaged', `failed to read ${path}: ${why}`, {
+        hint: 'The file is not what was written. Fetch it again, or take another backup.',
+        cause,
+    });
+}
+async function syncDirectory(directory) {
+    const handle = await (0,promises_.open)(directory, 'r');
+    try {
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+
+;// CONCATENATED MODULE: ./src/system/files.ts
+
+
+
+
+/**
+ * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
+ * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ */
+function fileError(what, cause) {
+    if (cause instanceof errors/* CaretakerError */.xT)
+        return cause;
+    const { code } = cause;
+    if (code === 'EACCES' || code === 'EPERM') {
+        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${what}: permission denied`, {
+            hint: 'Run as a user who may read and write these files.',
+            cause,
+        });
+    }
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+        return new errors/* CaretakerError */.xT('disk-full', `failed to ${what}: no space left`, {
+            hint: 'Free some space on that filesystem and run it again.',
+            cause,
+        });
+    }
+    return new errors/* CaretakerError */.xT('file-operation-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`, { cause });
+}
+/** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
+async function writeAtomic(file, content, mode = 0o600) {
+    const beside = external_node_path_default().join(external_node_path_default().dirname(file), `.${external_node_path_default().basename(file)}.${(0,external_node_crypto_.randomUUID)()}.tmp`);
+    try {
+        await writeDurable(beside, content, mode);
+        await (0,promises_.rename)(beside, file);
+        await files_syncDirectory(external_node_path_default().dirname(file));
+    }
+    catch (error) {
+        // What went wrong first is what is told.
+        await (0,promises_.rm)(beside, { force: true }).catch(() => undefined);
+        throw fileError(`write ${file}`, error);
+    }
+}
+/** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
+async function writeDurable(file, content, mode = 0o600) {
+    const handle = await (0,promises_.open)(file, 'wx', mode);
+    try {
+        await handle.chmod(mode); // The umask took its share.
+        await handle.writeFile(content);
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/**
+ * Appends one line; it is on disk when this is fulfilled. Creates the file (mode 0600), durably too. Where it fails (a full disk) the file is as
+ * before: the next line must not continue half of this one.
+ */
+async function appendDurable(file, line) {
+    try {
+        const handle = await (0,promises_.open)(file, 'a', 0o600);
+        let isNew;
+        try {
+            const { size } = await handle.stat();
+            isNew = size === 0;
+            try {
+                await handle.writeFile(`${line}\n`);
+                await handle.sync();
+            }
+            catch (error) {
+                await handle.truncate(size).catch(() => undefined); // What went wrong first is what is told.
+                throw error;
+            }
+        }
+        finally {
+            await handle.close();
+        }
+        if (isNew)
+            await files_syncDirectory(external_node_path_default().dirname(file));
+    }
+    catch (error) {
+        throw fileError(`append to ${file}`, error);
+    }
+}
+/** Forces the entries of a directory to disk: new, renamed and removed names. */
+async function files_syncDirectory(directory) {
+    const handle = await (0,promises_.open)(directory, 'r');
+    try {
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Null when there is no such file. */
+async function readText(file) {
+    try {
+        return await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return null;
+        throw fileError(`read ${file}`, error);
+    }
+}
+/** Makes the directory and its missing parents. */
+async function ensureDirectory(directory, mode = 0o700) {
+    try {
+        await (0,promises_.mkdir)(directory, { recursive: true, mode });
+    }
+    catch (error) {
+        throw fileError(`make the directory ${directory}`, error);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/system/disk.ts
+
+
+
+/** Bytes that this user may still write where `target` is or would be. Throws `disk-unreadable`. */
+async function freeBytes(target) {
+    const place = await nearestExisting(target);
+    try {
+        const { bavail, bsize } = await (0,promises_.statfs)(place);
+        return bavail * bsize;
+    }
+    catch (error) {
+        throw unreadable(place, error);
+    }
+}
+/**
+ * Whether both are, or would be, on one filesystem. Necessary for a rename between them, but not enough: a bind mount of the same
+ * filesystem refuses it (EXDEV) all the same. Throws `disk-unreadable`.
+ */
+async function sameFilesystem(one, other) {
+    const [first, second] = await Promise.all([one, other].map(async (target) => (await stat(await nearestExisting(target))).dev));
+    return first === second;
+}
+async function nearestExisting(target) {
+    for (let place = external_node_path_default().resolve(target);; place = external_node_path_default().dirname(place)) {
+        try {
+            await (0,promises_.stat)(place);
+            return place;
+        }
+        catch (error) {
+            const { code } = error;
+            if ((code !== 'ENOENT' && code !== 'ENOTDIR') || place === '/')
+                throw unreadable(place, error);
+        }
+    }
+}
+function unreadable(place, cause) {
+    return new errors/* CaretakerError */.xT('disk-unreadable', `failed to look at the filesystem of ${place}: ${(0,errors/* messageOf */.bD)(cause)}`, {
+        cause,
+    });
+}
+
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __webpack_require__(48161);
+;// CONCATENATED MODULE: ./src/system/identity.ts
+
+
+function hostName() {
+    return (0,external_node_os_.hostname)();
+}
+/** Changes with every boot. */
+function bootId() {
+    return (0,external_node_fs_.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function ownIdentity() {
+    const stat = processStat(process.pid);
+    if (stat === null)
+        throw new Error('/proc has no entry for this process: is /proc mounted?');
+    return {
+        bootId: bootId(),
+        pid: process.pid,
+        startTime: stat.startTime,
+        host: hostName(),
+        pidNamespace: pidNamespace(),
+    };
+}
+/**
+ * False once that process is known to have ended; a zombie has. A process of another pid namespace of this boot can't be seen
+ * from here, and counts as alive: robbing a living holder is the worse mistake.
+ */
+function isAlive(identity) {
+    if (identity.bootId !== bootId())
+        return false;
+    if (isElsewhere(identity))
+        return true;
+    const stat = processStat(identity.pid);
+    return stat !== null && stat.startTime === identity.startTime && !'ZXx'.includes(stat.state);
+}
+/** True where `isAlive` can only guess. */
+function isElsewhere(identity) {
+    return identity.bootId === bootId() && identity.pidNamespace !== pidNamespace();
+}
+/** Null when there is no such process. */
+function processStat(pid) {
+    let text;
+    try {
+        text = (0,external_node_fs_.readFileSync)(`/proc/${pid}/stat`, 'latin1');
+    }
+    catch (error) {
+        const { code } = error;
+        // ESRCH: it ended between open and read.
+        if (code === 'ENOENT' || code === 'ESRCH')
+            return null;
+        throw error;
+    }
+    // Field 2 is the program's name, in which blanks and parentheses may occur: count from its last one.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', parent: Number(fields[1]), group: Number(fields[2]), startTime: fields[19] ?? '' };
+}
+function pidNamespace() {
+    return (0,external_node_fs_.readlinkSync)('/proc/self/ns/pid');
+}
+
+;// CONCATENATED MODULE: ./src/modes/capture.ts
+
+
+
+
+
+
+
+
+
+
+
+/** Refuses before anything is stopped when the disk can't hold what is about to be written. `disk-full`. */
+async function checkDisk(sources, directory) {
+    const sizes = await Promise.all(sources.map(rawBytes));
+    const needed = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    const free = await freeBytes(directory);
+    if (free < needed) {
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: ${directory} has ${free} bytes free, and the data to be copied holds ${needed} bytes before compression`, { hint: 'Free some space on that filesystem; a folder store keeps its backups until you remove them.' });
+    }
+}
+/** Looked up once, before anything is stopped: a walk over the tree is no work for the time in which users wait. */
+function rawBytes(source) {
+    const known = estimates.get(source) ?? source.estimate();
+    estimates.set(source, known);
+    return known;
+}
+const estimates = new WeakMap();
+/**
+ * Takes one backup of all sources into a local directory: databases first and files after them, so that no row refers to a file
+ * that the backup lacks. Every part is written, fsynced, then read back whole: digest, decompression, the tar's structure.
+ */
+async function captureBackup(tools, request) {
+    const { project, log } = tools;
+    tools.recorder.acted = true;
+    const createdAt = tools.clock.now();
+    const name = backupName(project.name, createdAt);
+    await (0,promises_.mkdir)(request.directory, { recursive: true, mode: 0o700 });
+    const parts = [];
+    for (const source of request.sources) {
+        parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(tools, source, request, name)));
+    }
+    const draft = {
+        schema: SCHEMA,
+        name,
+        createdAt: createdAt.toISOString(),
+        reason: request.reason,
+        project: project.name,
+        projectDirectory: project.directory,
+        host: hostName(),
+        caretaker: tools.caretaker,
+        ...(await deployment(tools, request.head)),
+        ownership: project.files.way,
+        encryption: null,
+        parts,
+        left: request.left,
+    };
+    const instructions = await writeText(request.directory, instructionsFile(name), renderInstructions(draft));
+    const manifest = {
+        ...draft,
+        instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
+    };
+    const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
+    const manifestLocal = await writeText(request.directory, names_manifestFile(name), manifestText);
+    await tools.recorder.step('Verify the backup', async () => {
+        for (const part of parts) {
+            for (const file of part.files) {
+                await verifyPart(external_node_path_default().join(request.directory, file.file), file);
+                log.info(`${file.file}: digest, compression and archive are whole`);
+            }
+        }
+    });
+    const partFiles = parts.flatMap((part) => part.files.map(({ file, bytes, sha256 }) => ({
+        path: external_node_path_default().join(request.directory, file),
+        name: file,
+        bytes,
+        sha256,
+    })));
+    return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
+}
+async function capturePart(tools, source, request, name) {
+    tools.log.info(source.describe());
+    tools.signal.throwIfAborted();
+    const start = tools.clock.monotonic();
+    const total = await rawBytes(source);
+    const capture = await source.capture(request.situation);
+    try {
+        const files = [];
+        for (const stream of capture.streams) {
+            files.push(await writePart({
+                directory: request.directory,
+                file: partFile(name, source.name, stream.suffix),
+                stream: stream.open(),
+                onProgress: (bytes) => tools.log.progress(source.name, bytes, total),
+                signal: tools.signal,
+            }));
+        }
+        return {
+            name: source.name,
+            kind: source.kind,
+            method: source.method,
+            files,
+            consistency: capture.consistency,
+            origin: source.origin,
+            seconds: (tools.clock.monotonic() - start) / 1000,
+            ...capture.facts,
+        };
+    }
+    finally {
+        await capture.finish();
+    }
+}
+/** Inside the project directory relative to it, since a project may be restored elsewhere. */
+function relativeTo(directory, file) {
+    return file.startsWith(`${directory}/`) ? external_node_path_default().relative(directory, file) : file;
+}
+/** What is deployed now: code, engine, images. */
+async function deployment(tools, head) {
+    const { engine } = tools.project;
+    const containers = await tools.project.containers();
+    return {
+        version: { commit: head?.commit ?? null, tag: head?.tag ?? null, describe: head?.describe ?? null },
+        engine: engine && {
+            runtime: engine.runtime.name,
+            version: engine.runtime.version,
+            dialect: `${engine.compose.dialect.name} ${engine.compose.dialect.version}`,
+            rootless: engine.runtime.rootless,
+            composeFiles: engine.compose.files.map((file) => relativeTo(tools.project.directory, file)),
+        },
+        platform: (await engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
+        images: await Promise.all(containers
+            .filter((container) => !container.oneOff)
+            .map(async (container) => ({
+            service: container.service,
+            name: container.imageName,
+            id: container.imageId,
+            digests: (await engine?.runtime.imageDigests(container.imageId)) ?? [],
+        }))),
+    };
+}
+/** Puts a captured backup into one store, the manifest last. */
+async function storeBackup(tools, captured, store) {
+    return tools.recorder.step(`Store in ${store.name}`, async () => {
+        const ids = [];
+        let url;
+        for (const file of captured.files) {
+            tools.signal.throwIfAborted();
+            const stored = await store.put(file);
+            if (stored.id !== undefined)
+                ids.push(stored.id);
+            url = stored.url;
+            tools.log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
+        }
+        return { name: store.name, kind: store.kind, url, ids };
+    });
+}
+/** A backup that a folder on this host holds, as it was captured. Throws `store-missing` where it is not there. */
+async function capturedIn(directory, name) {
+    const file = names_manifestFile(name);
+    const text = await readText(external_node_path_default().join(directory, file));
+    if (text === null)
+        throw new errors/* CaretakerError */.xT('store-missing', `there is no backup ${name} in ${directory}`);
+    const manifest = parseManifest(JSON.parse(text));
+    const local = (entry) => ({
+        path: external_node_path_default().join(directory, entry.file),
+        name: entry.file,
+        bytes: entry.bytes,
+        sha256: entry.sha256,
+    });
+    const own = { file, bytes: Buffer.byteLength(text), sha256: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
+    return {
+        manifest,
+        directory,
+        files: [...manifest.parts.flatMap(({ files }) => files), manifest.instructions, own].map(local),
+    };
+}
+
+;// CONCATENATED MODULE: ./src/project/data-reasons.ts
+/** Trees of the host that no application's data are, with all that is below them. */
+const hostTrees = [
+    '/proc',
+    '/sys',
+    '/dev',
+    '/run',
+    '/var/run',
+    '/etc',
+    '/usr',
+    '/bin',
+    '/sbin',
+    '/lib',
+    '/lib32',
+    '/lib64',
+    '/boot',
+];
+/** Directories of the host that hold other things besides this application's: as a whole they are not its data, what is below them may be. */
+const hostRoots = [
+    '/',
+    '/var',
+    '/var/lib',
+    '/var/lib/docker',
+    '/var/lib/containers',
+    '/var/log',
+    '/home',
+    '/root',
+    '/srv',
+    '/opt',
+    '/mnt',
+    '/media',
+    '/tmp',
+    '/var/tmp',
+];
+/** Why a bind mount of this host path is certainly no data; undefined when it may be. */
+function hostPathReason(path) {
+    if (/\/(docker|podman|containerd)\.sock$/.test(path))
+        return "the container engine's socket";
+    if (hostRoots.includes(path))
+        return 'a directory of the host, not of the application';
+    const tree = hostTrees.find((root) => path === root || path.startsWith(`${root}/`));
+    return tree === undefined ? undefined : `it belongs to the host's own ${tree}`;
+}
+/** Why what the walk found can't be archived; undefined for a file or a directory. */
+function scanReason(scan) {
+    switch (scan.kind) {
+        case 'socket':
+            return 'a socket';
+        case 'missing':
+            return 'there is no such path on this host';
+        case 'other':
+            return 'neither a file nor a directory';
+        case 'directory':
+        case 'file':
+            return undefined;
+    }
+}
+/**
+ * Directories directly below a mount that are certain to be rebuilt by whoever made them. Certain means: the directory says so itself by the
+ * CACHEDIR.TAG of bford.info/cachedir, or it is Python's `__pycache__`. A name like `cache`, `tmp` or `logs` is no proof: applications
+ * keep uploads in `tmp` and the only record of who did what in `logs`.
+ */
+const cacheNames = ['cache', '.cache', 'caches', 'tmp', '__pycache__'];
+
+;// CONCATENATED MODULE: ./src/project/data-mounts.ts
+
+
+
+/** Where containers exist they are believed, for they show what runs; the compose file speaks for services without one. */
+async function readMounts(model, containers, runtime) {
+    const all = [];
+    const missingVolumes = [];
+    for (const container of containers) {
+        for (const mount of container.mounts) {
+            all.push({
+                service: container.service,
+                type: mount.type,
+                source: mount.type === 'bind' ? await realSource(mount.source) : tidy(mount.source),
+                volume: mount.volume,
+                target: tidy(mount.target),
+                writable: mount.writable,
+            });
+        }
+    }
+    const facts = containers.map((container) => ({
+        name: container.service,
+        container,
+        image: container.imageName,
+        env: container.env,
+        command: container.command,
+    }));
+    for (const service of model.services) {
+        if (containers.some((container) => container.service === service.name))
+            continue;
+        facts.push({
+            name: service.name,
+            container: undefined,
+            image: service.image ?? '',
+            env: service.environment,
+            command: [],
+        });
+        const { mounts, missing } = await mountsOfService(service, model, runtime);
+        all.push(...mounts);
+        missingVolumes.push(...missing);
+    }
+    return { all, services: facts, missingVolumes: [...new Set(missingVolumes)] };
+}
+async function mountsOfService(service, model, runtime) {
+    const mounts = [];
+    const missing = [];
+    for (const volume of service.volumes) {
+        const base = { service: service.name, target: tidy(volume.target), writable: !volume.readOnly };
+        if (volume.type !== 'volume') {
+            const source = volume.type === 'bind' ? await realSource(volume.source) : '';
+            mounts.push({ ...base, type: volume.type, source, volume: undefined });
+            continue;
+        }
+        // An anonymous volume of a container that does not exist has no data.
+        if (volume.source === '')
+            continue;
+        const name = model.volumes[volume.source]?.name ?? volume.source;
+        const info = await runtime.volume(name);
+        if (info === null)
+            missing.push(name);
+        else
+            mounts.push({ ...base, type: 'volume', source: tidy(info.mountpoint), volume: name });
+    }
+    return { mounts, missing };
+}
+/** True for the same path, too. */
+function contains(outer, inner) {
+    const path = (0,external_node_path_.relative)(outer, inner);
+    return path === '' || (path !== '..' && !path.startsWith('../') && !(0,external_node_path_.isAbsolute)(path));
+}
+/**
+ * Services that can write into this path: they mount it, something around it or something in it. A mount inside one of `apart` (absolute: what
+ * other parts take, such as a database's directory in a bigger tree) makes no writer.
+ */
+function writersOf(mounts, path, apart = []) {
+    const names = mounts.all
+        .filter((mount) => mount.writable && mount.source !== '')
+        .filter((mount) => contains(mount.source, path) || contains(path, mount.source))
+        .filter((mount) => !apart.some((taken) => contains(taken, mount.source)))
+        .map((mount) => mount.service);
+    return [...new Set(names)];
+}
+/** The closest mount of a service (of any, without a name) that holds this host path; a writable one before a read-only one. */
+function mountOf(mounts, path, service) {
+    return mounts.all
+        .filter((mount) => mount.source !== '' && contains(mount.source, path) && (service === undefined || mount.service === service))
+        .sort((a, b) => b.source.length - a.source.length || Number(b.writable) - Number(a.writable))[0];
+}
+/** The path by which a container sees a host path that this mount holds. */
+function containerPathOf(mount, path) {
+    return tidy((0,external_node_path_.join)(mount.target, (0,external_node_path_.relative)(mount.source, path)));
+}
+/** The host path of a container's path; undefined where it lies in no mount, i.e. in the container itself. */
+function hostPathOf(mounts, service, containerPath) {
+    const path = tidy(containerPath);
+    const mount = mounts.all
+        .filter((candidate) => candidate.service === service && candidate.source !== '' && contains(candidate.target, path))
+        .sort((a, b) => b.target.length - a.target.length)[0];
+    return mount === undefined ? undefined : tidy((0,external_node_path_.join)(mount.source, (0,external_node_path_.relative)(mount.target, path)));
+}
+/**
+ * Links resolved, for what is behind one is exchanged where it really lies, and two links to one place are one place. What this user may not
+ * enter, or what is not there, stays as it is written.
+ */
+async function realSource(path) {
+    const written = tidy(path);
+    // /etc/localtime is a link nearly everywhere; it is known by its name.
+    if (hostPathReason(written) !== undefined)
+        return written;
+    try {
+        return await (0,promises_.realpath)(written);
+    }
+    catch (error) {
+        if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(error.code ?? ''))
+            return written;
+        throw error;
+    }
+}
+function tidy(path) {
+    if (path === '')
+        return '';
+    const normal = (0,external_node_path_.normalize)(path);
+    return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+;// CONCATENATED MODULE: ./src/project/data-names.ts
+
+/** Hands out the names of parts: lower-case letters, digits and dashes, each once. They become file names in every store. */
+class Names {
+    #taken = new Set();
+    /** The first wish that is free, else the first one with a number. */
+    take(wishes) {
+        const names = wishes.map(partName).filter((name) => name !== '');
+        const first = names[0] ?? 'data';
+        let name = names.find((candidate) => !this.#taken.has(candidate));
+        for (let number = 2; name === undefined; number++) {
+            if (!this.#taken.has(`${first}-${number}`))
+                name = `${first}-${number}`;
+        }
+        this.#taken.add(name);
+        return name;
+    }
+    /** A name that the user gave. Throws `data-name-invalid`, `data-name-duplicate`. */
+    claim(name) {
+        if (name !== partName(name)) {
+            throw new errors/* CaretakerError */.xT('data-name-invalid', `failed to name a part "${name}": it is not made of lower-case letters, digits and single dashes`, {
+                hint: `Write name=${partName(name) === '' ? 'data' : partName(name)}.`,
+                input: 'data',
+            });
+        }
+        if (this.#taken.has(name)) {
+            throw new errors/* CaretakerError */.xT('data-name-duplicate', `failed to name two parts "${name}"`, {
+                hint: 'Give each data line a name of its own with name=….',
+                input: 'data',
+            });
+        }
+        this.#taken.add(name);
+    }
+}
+function partName(text) {
+    return text
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, '-')
+        .replace(/^-+|-+$/g, '')
+        .slice(0, 60)
+        .replace(/-+$/, '');
+}
+
+;// CONCATENATED MODULE: ./src/project/data-context.ts
+
+
+
+
+async function contextOf(project, never) {
+    const { engine } = project;
+    const model = engine === null ? { name: project.name, services: [], volumes: {} } : await engine.compose.model();
+    const mounts = engine === null
+        ? { all: [], services: [], missingVolumes: [] }
+        : await readMounts(model, await project.containers(), engine.runtime);
+    return {
+        project,
+        model,
+        mounts,
+        runtime: engine?.runtime ?? null,
+        files: project.files,
+        names: new Names(),
+        never: [project.stateDirectory, ...never],
+        projectDirectory: project.directory,
+    };
+}
+/** Only what is certain: everything else is taken. */
+function staticReason(path, mounts) {
+    const type = mounts[0]?.type;
+    if (type === 'tmpfs')
+        return 'tmpfs: it lives in memory';
+    if (type === 'other')
+        return 'neither a bind mount nor a volume';
+    if (type === 'bind') {
+        const why = hostPathReason(path);
+        if (why !== undefined)
+            return why;
+    }
+    return mounts.some((mount) => mount.writable) ? undefined : 'mounted read-only: the application does not write it';
+}
+function isAnonymous(mount) {
+    return mount.volume !== undefined && /^[0-9a-f]{64}$/.test(mount.volume);
+}
+/** A volume by its key in the compose file, a directory by its path in the project. */
+function namesOf(path, mount, context) {
+    const { project, model } = context;
+    if (mount?.volume !== undefined) {
+        if (isAnonymous(mount))
+            return [`${mount.service}-${(0,external_node_path_.basename)(mount.target)}`];
+        const key = Object.entries(model.volumes).find(([, volume]) => volume.name === mount.volume)?.[0];
+        return [
+            key ?? (mount.volume.startsWith(`${project.name}_`) ? mount.volume.slice(project.name.length + 1) : mount.volume),
+        ];
+    }
+    if (path === project.directory)
+        return ['project-directory'];
+    const inside = contains(project.directory, path);
+    const name = inside ? (0,external_node_path_.relative)(project.directory, path) : (0,external_node_path_.basename)(path);
+    return [name, `${(0,external_node_path_.basename)((0,external_node_path_.relative)(project.directory, `${path}/..`)) || 'other'}-${(0,external_node_path_.basename)(path)}`];
+}
+function describe(path, mounts) {
+    const where = [...new Set(mounts.map((mount) => `${mount.service}:${mount.target}`))].join(', ');
+    const volume = mounts[0]?.volume;
+    return volume === undefined ? `${path} (${where})` : `volume ${volume} (${where})`;
+}
+/** The configuration as a part of its own; what lies outside the project's directory can't be in its tree and is a file by itself. */
+async function data_context_projectFiles(context, claimed) {
+    const { project, names } = context;
+    const all = await project.configurationFiles();
+    const inside = all.filter((path) => contains(project.directory, path));
+    const specs = [];
+    if (inside.length > 0) {
+        specs.push({
+            type: 'project-files',
+            name: claimed ?? names.take(['project-files', 'configuration']),
+            path: project.directory,
+            members: inside,
+            exclude: [],
+            writers: [],
+        });
+    }
+    for (const path of all) {
+        if (inside.includes(path))
+            continue;
+        specs.push({
+            type: 'file',
+            name: names.take([(0,external_node_path_.basename)(path), `file-${(0,external_node_path_.basename)(path)}`]),
+            path,
+            exclude: [],
+            writers: [],
+        });
+    }
+    return specs;
+}
+function leftMounts(context, taken) {
+    const bySource = Map.groupBy(context.mounts.all, (mount) => (mount.source === '' ? mount.target : mount.source));
+    return [...bySource]
+        .filter(([path]) => !taken.some((spec) => spec.type !== 'project-files' && (contains(spec.path, path) || contains(path, spec.path))))
+        .map(([path, own]) => ({ what: describe(path, own), why: staticReason(path, own) ?? 'not named in data' }));
+}
+
+;// CONCATENATED MODULE: ./src/project/data-postgres.ts
+
+
+/**
+ * Which service serves the cluster in `path`: one that mounts it writable, and best the one whose PGDATA it is; then one whose command is
+ * `postgres`; then one whose image is named after PostgreSQL, or in which `pg_isready` answers. POSTGRES_* variables prove nothing: the
+ * application has them as well. Null when nobody mounts it writable.
+ */
+async function clusterOf(path, mounts, runtime) {
+    const candidates = [];
+    for (const service of mounts.services) {
+        const mount = mountOf(mounts, path, service.name);
+        if (mount === undefined || !mount.writable)
+            continue;
+        const containerPath = containerPathOf(mount, path);
+        const evidence = await evidenceOf(service, containerPath, runtime);
+        candidates.push({ path, service, mount, containerPath, evidence });
+    }
+    const running = (candidate) => Number(candidate.service.container?.state === 'running');
+    return candidates.sort((a, b) => b.evidence - a.evidence || running(b) - running(a))[0] ?? null;
+}
+async function evidenceOf(service, containerPath, runtime) {
+    const pgdata = service.env['PGDATA'];
+    if (pgdata?.replace(/\/+$/, '') === containerPath)
+        return 3;
+    // A shell's name and options may stand before it: `docker-entrypoint.sh postgres -c …`.
+    if (service.command.some((word) => /(^|\/)(postgres|postmaster)$/.test(word)))
+        return 2;
+    if (/postg(res|is)|pgvector|timescale/i.test(service.image.replace(/^.*\//, '')))
+        return 1;
+    if (service.container?.state !== 'running')
+        return 0;
+    return (await answers(service.container.id, runtime)) ? 1 : 0;
+}
+async function answers(containerId, runtime) {
+    try {
+        const { exitCode } = await runtime.exec(containerId, ['pg_isready'], {
+            accept: [0, 1, 2, 3, 126, 127],
+            timeoutMs: 15_000,
+        });
+        return exitCode === 0;
+    }
+    catch (error) {
+        // Engines differ in how they say that there is no such program in the container. Not knowing is the answer "no":
+        // the directory is then copied with the service stopped, which is right whatever runs in it.
+        if (error instanceof errors/* CaretakerError */.xT)
+            return false;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/project/data-split.ts
+
+
+
+
+/** More databases than this in one tree are worth a word: each is a part of its own. */
+const manySqliteFiles = 20;
+/**
+ * Takes the databases out of the trees, for a copy of their files while they are written is torn, and leaves the rest of each tree as files.
+ * `already`: databases that have lines of their own.
+ */
+async function splitDatabases(roots, already, deps) {
+    const { names, files } = deps;
+    const leave = [];
+    const notes = [];
+    const found = await findClusters(roots, deps);
+    const clusters = found.filter((cluster) => !already.some((spec) => spec.path === cluster.path));
+    const postgres = clusters.map((cluster) => postgresSpec(cluster, names, clusters.length + already.filter((spec) => spec.type === 'postgres').length === 1));
+    const postgresPaths = [...already.filter((spec) => spec.type === 'postgres'), ...postgres].map((spec) => spec.path);
+    const sqlite = [];
+    const trees = [];
+    for (const root of roots) {
+        const databases = root.scan.sqliteFiles
+            .map((path) => (root.type === 'file' ? root.path : (0,external_node_path_.join)(root.path, path)))
+            .filter((path) => !postgresPaths.some((cluster) => contains(cluster, path)))
+            .filter((path) => !isExcluded((0,external_node_path_.relative)(root.path, path), root.exclude));
+        const own = databases.filter((path) => !already.some((spec) => spec.path === path));
+        for (const path of own)
+            sqlite.push(sqliteSpec(path, own.length === 1 && root.scan.files <= 4 ? root.names : [], deps));
+        if (own.length > manySqliteFiles) {
+            notes.push(`${root.path} holds ${own.length} SQLite files: each is copied consistently, as a part of its own; exclude those that are caches or old copies with a line type=${root.type},…,exclude=…`);
+        }
+        const inside = postgresPaths.filter((path) => contains(root.path, path));
+        if ((await restOf(root, inside, databases, files)) > 0 || (inside.length === 0 && databases.length === 0)) {
+            const caches = root.type === 'file' ? [] : cacheNames.filter((name) => root.scan.caches.includes(name));
+            for (const name of caches)
+                leave.push({ what: (0,external_node_path_.join)(root.path, name), why: 'a cache, by its own mark' });
+            trees.push(filesSpec(root, inside, databases, caches, deps));
+        }
+    }
+    return { take: [...postgres, ...sqlite, ...trees], leave, notes };
+}
+async function findClusters(roots, deps) {
+    const { runtime, mounts } = deps;
+    if (runtime === null)
+        return [];
+    const clusters = [];
+    for (const root of roots) {
+        for (const path of root.scan.postgresDirectories) {
+            if (isExcluded(path, root.exclude))
+                continue;
+            const cluster = await clusterOf(tidyJoin(root.path, path), mounts, runtime);
+            if (cluster !== null)
+                clusters.push(cluster);
+        }
+    }
+    // A server has one directory. What else lies in its mount, an old version's that pg_upgrade left, is files that nobody writes.
+    const result = [];
+    for (const own of Map.groupBy(clusters, (cluster) => cluster.service.name).values()) {
+        const most = Math.max(...own.map(({ evidence }) => evidence));
+        const best = own.filter((cluster) => cluster.evidence === most);
+        if (best.length === 1 || most === 0)
+            result.push(...best);
+        else
+            result.push(...(await served(best, deps.files)));
+    }
+    return result;
+}
+/** Of clusters between which the container does not tell: the one with a running server's pid file; all where that tells nothing either. */
+async function served(clusters, files) {
+    const withPid = [];
+    for (const cluster of clusters)
+        if (await files.exists((0,external_node_path_.join)(cluster.path, 'postmaster.pid')))
+            withPid.push(cluster);
+    return withPid.length > 0 ? withPid : clusters;
+}
+/** `claimed`: a name that the user gave. */
+function postgresSpec(cluster, names, only, claimed) {
+    const { service, mount } = cluster;
+    const runs = service.container?.state === 'running' && cluster.evidence > 0;
+    return {
+        type: 'postgres',
+        name: claimed ?? names.take(only ? ['database', service.name] : [service.name, `${service.name}-database`]),
+        service: service.name,
+        // Without a running server there is nobody to ask, and nobody who writes.
+        method: runs ? 'physical' : 'files',
+        path: cluster.path,
+        containerPath: cluster.containerPath,
+        ...(mount.volume === undefined ? {} : { volume: mount.volume }),
+        user: service.env['POSTGRES_USER'] ?? 'postgres',
+    };
+}
+function sqliteSpec(path, rootNames, deps, claimed) {
+    const writers = writersOf(deps.mounts, path);
+    const mount = mountOf(deps.mounts, path, writers[0]);
+    const base = (0,external_node_path_.basename)(path).replace(/\.[^.]*$/, '');
+    const directory = (0,external_node_path_.basename)((0,external_node_path_.join)(path, '..'));
+    return {
+        type: 'sqlite',
+        name: claimed ?? deps.names.take([base, ...rootNames, `${directory}-${base}`, `${base}-sqlite`]),
+        path,
+        writers,
+        ...(mount === undefined ? {} : { service: mount.service, containerPath: containerPathOf(mount, path) }),
+        ...(mount?.volume === undefined ? {} : { volume: mount.volume }),
+    };
+}
+/** How many files of a root are left when the databases are taken out. */
+async function restOf(root, postgres, databases, files) {
+    if (root.type === 'file')
+        return databases.length > 0 ? 0 : 1;
+    let rest = root.scan.files - databases.length;
+    for (const path of postgres) {
+        if (path === root.path)
+            return 0;
+        rest -= (await files.scan(path)).files;
+    }
+    // Asked only while it can still matter, for each question may be a process of its own.
+    for (const path of databases) {
+        if (rest <= 0 || rest > databases.length * 3)
+            break;
+        for (const companion of companionsOf(path))
+            if (await files.exists(companion))
+                rest--;
+    }
+    return rest;
+}
+function filesSpec(root, postgres, databases, caches, deps) {
+    const inside = (path) => contains(root.path, path) && path !== root.path ? [(0,external_node_path_.relative)(root.path, path)] : [];
+    const mount = mountOf(deps.mounts, root.path);
+    return {
+        type: root.type,
+        name: root.name ?? deps.names.take(root.names),
+        path: root.path,
+        exclude: [
+            ...new Set([
+                ...root.exclude,
+                ...postgres.flatMap(inside),
+                ...databases.flatMap((path) => [path, ...companionsOf(path)]).flatMap(inside),
+                ...caches,
+                ...deps.never.flatMap(inside),
+                // History is git's own: a restore of files must not turn back what an update checked out. Files that are
+                // changed or untracked are taken with the tree.
+                ...inside((0,external_node_path_.join)(deps.projectDirectory, '.git')),
+            ]),
+        ],
+        writers: writersOf(deps.mounts, root.path, [...postgres, ...databases]),
+        ...(mount === undefined ? {} : { service: mount.service, containerPath: containerPathOf(mount, root.path) }),
+        ...(root.volume === undefined ? {} : { volume: root.volume }),
+    };
+}
+/** What belongs to a SQLite file and is worth nothing, or worse, without it. */
+function companionsOf(path) {
+    return ['-wal', '-shm', '-journal'].map((suffix) => `${path}${suffix}`);
+}
+/** Whether a relative path is excluded by literal paths or patterns (`*` within a name, `**` across directories). */
+function isExcluded(path, patterns) {
+    return patterns.some((pattern) => {
+        const text = pattern.replace(/^\.\//, '').replace(/\/+$/, '');
+        if (!text.includes('*'))
+            return path === text || path.startsWith(`${text}/`);
+        const source = text
+            .split(/(\*\*|\*)/)
+            .map((piece) => (piece === '**' ? '.*' : piece === '*' ? '[^/]*' : piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+            .join('');
+        return new RegExp(`^${source}(/.*)?$`).test(path);
+    });
+}
+function tidyJoin(root, path) {
+    return (0,external_node_path_.join)(root, path).replace(/(.)\/$/, '$1');
+}
+
+;// CONCATENATED MODULE: ./src/project/data-lines.ts
+
+
+
+
+
+/**
+ * Resolves the lines against the project. Databases in a tree that a line names are taken out of it even where they have no line: copied as
+ * files they would be torn. See planData for what is thrown.
+ */
+async function dataFromLines(lines, context) {
+    for (const line of lines)
+        if (line['name'] !== undefined)
+            context.names.claim(line['name']);
+    const databases = [];
+    const roots = [];
+    const others = [];
+    for (const line of lines) {
+        const type = line['type'] ?? '';
+        switch (type) {
+            case 'postgres':
+                databases.push(await postgresOf(line, context));
+                break;
+            case 'sqlite':
+                databases.push(await sqliteOf(line, context));
+                break;
+            case 'volume':
+            case 'directory':
+            case 'file':
+                roots.push(await rootOf(line, context));
+                break;
+            case 'project-files':
+                others.push(...(await data_context_projectFiles(context, line['name'])));
+                break;
+            default:
+                throw data_lines_invalid(line, `there is no type "${type}"`);
+        }
+    }
+    const once = withoutNested(roots);
+    const split = await splitDatabases(once, databases, context);
+    const take = [...databases, ...split.take, ...others].sort((a, b) => rank(a) - rank(b));
+    return { take, leave: [...leftMounts(context, take), ...split.leave], notes: split.notes };
+}
+function rank(spec) {
+    return { postgres: 0, sqlite: 1, volume: 2, directory: 2, file: 2, 'project-files': 3 }[spec.type];
+}
+/** A tree in another tree that has a line, too, is left out of the outer one: each path is in one part. */
+function withoutNested(roots) {
+    return roots.map((root) => ({
+        ...root,
+        exclude: [
+            ...root.exclude,
+            ...roots
+                .filter((inner) => inner !== root && inner.path !== root.path && contains(root.path, inner.path))
+                .map((inner) => (0,external_node_path_.relative)(root.path, inner.path)),
+        ],
+    }));
+}
+async function postgresOf(line, context) {
+    const { mounts } = context;
+    const service = line['service'];
+    if (context.runtime === null)
+        throw data_lines_invalid(line, 'a PostgreSQL server is found by its service, and this application is run by commands');
+    if (service !== undefined)
+        requireService(service, line, context);
+    const sources = mounts.all.filter((mount) => mount.writable && mount.source !== '' && (service === undefined || mount.service === service));
+    const roots = [];
+    for (const path of new Set(sources.map((mount) => mount.source))) {
+        // A cluster in a mount is found by the walk of the outermost one.
+        if (sources.some((mount) => mount.source !== path && contains(mount.source, path)))
+            continue;
+        roots.push({ path, exclude: [], scan: await context.files.scan(path) });
+    }
+    const clusters = (await findClusters(roots, context)).filter((cluster) => service === undefined || cluster.service.name === service);
+    const [cluster, second] = clusters;
+    if (cluster === undefined) {
+        throw new errors/* CaretakerError */.xT('postgres-not-found', `failed to find a PostgreSQL data directory ${service === undefined ? 'in the project' : `that the service ${service} mounts writable`}`, {
+            hint: 'Name the service that runs the server. A server elsewhere, or one whose data is in no mount, is not supported.',
+            input: 'data',
+        });
+    }
+    if (second !== undefined) {
+        throw new errors/* CaretakerError */.xT('postgres-ambiguous', `failed to choose a PostgreSQL server: ${clusters.map(({ path }) => path).join(' and ')} are data directories`, {
+            hint: 'Add service=… to the line; old data directories of the same service must be moved away.',
+            input: 'data',
+        });
+    }
+    const method = line['method'];
+    if (method !== undefined && method !== 'physical' && method !== 'dump' && method !== 'files') {
+        throw data_lines_invalid(line, `there is no method ${method}`);
+    }
+    const name = line['name'];
+    const spec = postgresSpec(cluster, context.names, name === undefined, name);
+    return method === undefined ? spec : { ...spec, method };
+}
+async function sqliteOf(line, context) {
+    const path = await pathOf(line, context);
+    const scan = await context.files.scan(path);
+    if (scan.kind !== 'file' || scan.sqliteFiles.length === 0) {
+        throw new errors/* CaretakerError */.xT('data-not-sqlite', `failed to read ${path}: it is not a SQLite database`, {
+            hint: 'Name the database file itself; a directory is taken by type=directory, its databases are found there.',
+            input: 'data',
+        });
+    }
+    return sqliteSpec(scan.root, [], context, line['name']);
+}
+async function rootOf(line, context) {
+    const type = line['type'];
+    const path = await pathOf(line, context);
+    const scan = await context.files.scan(path);
+    if (type === 'file' ? scan.kind !== 'file' : scan.kind !== 'directory') {
+        throw data_lines_invalid(line, `${path} is a ${scan.kind}, not a ${type === 'file' ? 'file' : 'directory'}`);
+    }
+    const volume = type === 'volume' ? await volumeName(line, context) : undefined;
+    // The real place, as the mounts are told: a link would be exchanged instead of what it leads to.
+    const mount = mountOf(context.mounts, scan.root);
+    return {
+        path: scan.root,
+        type,
+        volume,
+        names: type === 'volume'
+            ? [line['volume'] ?? '']
+            : namesOf(path, mount?.source === scan.root ? mount : undefined, context),
+        name: line['name'],
+        exclude: (line['exclude'] ?? '')
+            .split(';')
+            .map((item) => item.trim())
+            .filter((item) => item !== ''),
+        scan,
+    };
+}
+/** The host path that a line means. Throws when it is not there. */
+async function pathOf(line, context) {
+    const path = await wantedPath(line, context);
+    if (await context.files.exists(path))
+        return path;
+    throw new errors/* CaretakerError */.xT('data-path-missing', `failed to find ${path} of the line ${data_lines_text(line)}`, {
+        hint: 'Check the path: relative ones count from the project directory, with service= from the container’s root, with volume= from the volume’s.',
+        input: 'data',
+    });
+}
+async function wantedPath(line, context) {
+    const { project, mounts } = context;
+    const path = line['path'];
+    if (line['volume'] !== undefined) {
+        const info = await context.runtime?.volume((await volumeName(line, context)) ?? '');
+        const mountpoint = info?.mountpoint ?? '';
+        const inside = (0,external_node_path_.join)(mountpoint, path ?? '.').replace(/(.)\/$/, '$1');
+        if (!contains(mountpoint, inside))
+            throw outside(line, `the volume ${line['volume']}`);
+        return inside;
+    }
+    if (path === undefined)
+        throw data_lines_invalid(line, 'it has neither path= nor volume=');
+    if (line['service'] !== undefined) {
+        requireService(line['service'], line, context);
+        if (!(0,external_node_path_.isAbsolute)(path))
+            throw data_lines_invalid(line, 'with service= the path is the container’s and begins with /');
+        const host = hostPathOf(mounts, line['service'], path);
+        if (host !== undefined)
+            return host;
+        throw new errors/* CaretakerError */.xT('data-path-missing', `failed to find ${path} of the service ${line['service']} on the host: it lies in none of its mounts`, {
+            hint: 'Data in a container itself is lost with the container: mount a volume or directory there.',
+            input: 'data',
+        });
+    }
+    const resolved = (0,external_node_path_.resolve)(project.directory, path);
+    // An absolute path is meant as written; a relative one that climbs out is more likely a mistake than a wish.
+    if (!(0,external_node_path_.isAbsolute)(path) && !contains(project.directory, resolved))
+        throw outside(line, 'the project directory');
+    return resolved;
+}
+/** The engine's name of a volume that a line gives by its key in the compose file or by its own name. */
+async function volumeName(line, context) {
+    const wanted = line['volume'];
+    if (wanted === undefined)
+        throw data_lines_invalid(line, 'it names no volume=');
+    const name = context.model.volumes[wanted]?.name ?? wanted;
+    for (const candidate of [name, `${context.project.name}_${wanted}`]) {
+        const info = await context.runtime?.volume(candidate);
+        if (info !== undefined && info !== null)
+            return candidate;
+    }
+    const known = Object.keys(context.model.volumes);
+    throw new errors/* CaretakerError */.xT('data-volume-unknown', `failed to find the volume ${wanted} of the line ${data_lines_text(line)}`, {
+        hint: known.length > 0
+            ? `The compose file names ${known.join(', ')}.`
+            : 'The compose file names no volumes; type=directory takes a bind mount.',
+        input: 'data',
+    });
+}
+function requireService(name, line, context) {
+    const known = context.mounts.services.map((service) => service.name);
+    if (known.includes(name))
+        return;
+    throw new errors/* CaretakerError */.xT('data-service-unknown', `failed to find the service ${name} of the line ${data_lines_text(line)}`, {
+        hint: known.length > 0 ? `The services are ${[...new Set(known)].join(', ')}.` : 'This project has no services.',
+        input: 'data',
+    });
+}
+function outside(line, what) {
+    return new errors/* CaretakerError */.xT('data-path-outside', `failed to use the line ${data_lines_text(line)}: its path leads out of ${what}`, {
+        hint: 'Write an absolute path if a place outside is meant.',
+        input: 'data',
+    });
+}
+function data_lines_invalid(line, why) {
+    return new errors/* CaretakerError */.xT('data-line-invalid', `failed to use the line ${data_lines_text(line)}: ${why}`, {
+        hint: 'See the table of data lines in the README.',
+        input: 'data',
+    });
+}
+function data_lines_text(line) {
+    return Object.entries(line)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(',');
+}
+
+;// CONCATENATED MODULE: ./src/project/data.ts
+
+
+
+
+
+
+/**
+ * What has data: as the lines say (`key=value` records whose keys were validated), or found by looking at the project's mounts. Looks, and has
+ * no effect. Throws for lines `data-service-unknown`, `data-volume-unknown`, `data-path-missing`, `data-path-outside`,
+ * `data-name-invalid`, `data-name-duplicate`, `data-line-invalid`, `data-not-sqlite`, `postgres-not-found`, `postgres-ambiguous`;
+ * `data-required` for `auto` where there is nothing to look at, `data-none` when there is nothing to take.
+ */
+async function planData(project, lines, 
+/** Absolute paths that must not get into a backup wherever they lie: a folder of backups in a mounted tree. */
+never = []) {
+    const context = await contextOf(project, never);
+    if (lines !== 'auto')
+        return dataFromLines(lines, context);
+    if (project.engine === null) {
+        throw new errors/* CaretakerError */.xT('data-required', `failed to find the data of ${project.name}: it is run by commands, so there are no mounts to look at`, {
+            hint: 'Say what to take in data, e.g. type=sqlite,path=./db.sqlite3 and type=directory,path=./media.',
+            input: 'data',
+        });
+    }
+    const { roots, leave } = await mountedRoots(context);
+    const split = await splitDatabases(roots, [], context);
+    const take = [...split.take, ...(await data_context_projectFiles(context))];
+    if (take.length === 0) {
+        throw new errors/* CaretakerError */.xT('data-none', `failed to find any data of ${project.name}: no service mounts something writable`, {
+            hint: 'Say what to take in data.',
+            input: 'data',
+        });
+    }
+    return { take, leave: [...leave, ...split.leave], notes: split.notes };
+}
+/** Every writable mounted tree once, outer ones before inner ones, and why the others are left. */
+async function mountedRoots(context) {
+    const { mounts, runtime } = context;
+    const leave = mounts.missingVolumes.map((name) => ({ what: `volume ${name}`, why: 'it does not exist yet' }));
+    const bySource = Map.groupBy(mounts.all, (mount) => (mount.source === '' ? mount.target : mount.source));
+    const sorted = [...bySource].sort(([a], [b]) => a.length - b.length || a.localeCompare(b));
+    const roots = [];
+    for (const [path, own] of sorted) {
+        const [first] = own;
+        if (first === undefined)
+            continue;
+        const what = describe(path, own);
+        const why = staticReason(path, own);
+        if (why !== undefined) {
+            leave.push({ what, why });
+            continue;
+        }
+        // What lies in a tree that is taken goes with it.
+        if (roots.some((root) => contains(root.path, path)))
+            continue;
+        if (first.volume !== undefined) {
+            const info = await runtime?.volume(first.volume);
+            if (info !== undefined && info !== null && info.driver !== 'local') {
+                leave.push({ what, why: `its driver ${info.driver} keeps it elsewhere` });
+                continue;
+            }
+        }
+        const scan = await context.files.scan(path);
+        const odd = scanReason(scan);
+        if (odd !== undefined) {
+            leave.push({ what, why: odd });
+            continue;
+        }
+        // An anonymous volume is what an image declares as VOLUME; empty, it is nobody's data.
+        if (isAnonymous(first) && scan.files === 0) {
+            leave.push({ what, why: 'an anonymous volume with nothing in it' });
+            continue;
+        }
+        roots.push({
+            path,
+            type: first.volume !== undefined ? 'volume' : scan.kind === 'file' ? 'file' : 'directory',
+            volume: first.volume,
+            names: namesOf(path, first, context),
+            exclude: [],
+            scan,
+        });
+    }
+    return { roots, leave };
+}
+
+;// CONCATENATED MODULE: ./src/sources/places.ts
+
+
+
+/** Beside the live data: for files always, for directories where their parent lets us. */
+function beside(live, run) {
+    return placesIn((0,external_node_path_.dirname)(live), live, run);
+}
+/**
+ * For a directory: beside it, or inside it where it can't be renamed, because something is mounted on it or its parent may not be
+ * written; its contents are exchanged then.
+ */
+async function placesFor(files, live, run) {
+    if (!(await files.exists(live)))
+        return beside(live, run);
+    if (await isMountPoint(live))
+        return placesIn(live, live, run);
+    const probe = `${beside(live, run).fresh}-probe`;
+    try {
+        await files.makeDirectory(probe, (0,external_node_path_.dirname)(live));
+    }
+    catch {
+        // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
+        return placesIn(live, live, run);
+    }
+    await files.remove([probe]);
+    return beside(live, run);
+}
+/** Removes what `placesFor` may have led to; what lies aside stays. */
+async function removeFresh(files, live, run) {
+    const outside = beside(live, run).fresh;
+    await files.remove([outside, `${outside}-probe`, placesIn(live, live, run).fresh]);
+}
+function placesIn(directory, live, run) {
+    const name = (0,external_node_path_.basename)(live);
+    // Names end at 255 bytes.
+    const short = Buffer.byteLength(name) <= 100 ? name : (0,external_node_crypto_.createHash)('sha256').update(name).digest('hex').slice(0, 16);
+    return {
+        fresh: (0,external_node_path_.join)(directory, `.caretaker-fresh-${run}-${short}`),
+        aside: (0,external_node_path_.join)(directory, `.caretaker-aside-${run}-${short}`),
+    };
+}
+async function isMountPoint(path) {
+    const table = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => ''); // Not Linux: the exchange itself will tell.
+    const octal = (text) => text.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
+    return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
+}
+/** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
+function within(root, path) {
+    const rest = (0,external_node_path_.relative)(root, path);
+    return rest === '..' || rest.startsWith('../') || (0,external_node_path_.isAbsolute)(rest) ? undefined : rest;
+}
+/** A source's origin as the manifest keeps it. */
+function originOf(spec, project) {
+    const relativePath = within(project.directory, spec.path);
+    const exclude = 'exclude' in spec ? spec.exclude : [];
+    return {
+        ...(spec.service === undefined ? {} : { service: spec.service }),
+        ...(spec.volume === undefined ? {} : { volume: spec.volume }),
+        path: spec.path,
+        ...(relativePath === undefined ? {} : { relativePath: relativePath === '' ? '.' : relativePath }),
+        ...(spec.containerPath === undefined || spec.containerPath === '' ? {} : { containerPath: spec.containerPath }),
+        ...(exclude.length === 0 ? {} : { exclude }),
+    };
+}
+
+// EXTERNAL MODULE: external "node:stream/promises"
+var external_node_stream_promises_ = __webpack_require__(46466);
+;// CONCATENATED MODULE: ./src/sources/streams.ts
+
+
+
+
+/** The same program with its output passed through a check, whose failure is the stream's. */
+function checked(stream, check) {
+    // Read from now on: when a child process exits, Node drops the output that nobody has begun to read.
+    const held = (0,external_node_stream_.pipeline)(stream.stdout, new external_node_stream_.PassThrough(), () => undefined);
+    const stdout = external_node_stream_.Readable.from(check(held), { objectMode: false });
+    return { stdin: stream.stdin, stdout, done: stream.done, kill: () => stream.kill() };
+}
+/** Bytes made here, in the shape of a program's output. */
+function streamOf(bytes) {
+    const stdout = external_node_stream_.Readable.from(bytes, { objectMode: false });
+    const done = (0,external_node_stream_promises_.finished)(stdout, { cleanup: true });
+    done.catch(() => undefined); // Whoever reads the output sees the same error there.
+    return { stdin: new external_node_stream_.PassThrough().resume(), stdout, done, kill: () => stdout.destroy() };
+}
+/**
+ * Gives bytes to a program's standard input, and waits until it has ended well; its output is dropped. Bytes that turn
+ * out to be bad kill the program, and their error is the one that counts; else the program's own words are.
+ */
+async function feed(stream, bytes) {
+    const { stdin, stdout, done } = stream;
+    stdout.resume();
+    stdin.on('error', () => undefined); // The exit code tells whether it was right to close it.
+    let failed = false;
+    done.catch(() => {
+        failed = true;
+    });
+    try {
+        for await (const chunk of bytes) {
+            if (failed)
+                break;
+            // tar ends at the end-of-archive mark and closes its input; what follows still has to be read, for the digest comes last.
+            if (stdin.destroyed || !stdin.writable)
+                continue;
+            if (!stdin.write(chunk))
+                await drained(stdin);
+        }
+    }
+    catch (error) {
+        // The program would take the end of its input for the end of the data.
+        stream.kill();
+        await done.catch(() => undefined);
+        throw error;
+    }
+    stdin.end();
+    await done;
+}
+function drained(stdin) {
+    if (stdin.destroyed || !stdin.writableNeedDrain)
+        return Promise.resolve();
+    return new Promise((resolve) => {
+        const over = () => {
+            stdin.off('drain', over).off('close', over);
+            resolve();
+        };
+        stdin.on('drain', over).on('close', over);
+    });
+}
+/**
+ * Unpacks a part's tar into the new directory `root`. No header reaches the unpacking program before it was found
+ * harmless: `part-hostile`, `part-damaged`..
+ */
+async function unpack(files, root, bytes, onMember) {
+    await feed(files.untar(root), checkTar(bytes, onMember));
+}
+/** The first bytes of a file that only the containers' root may read. */
+async function readHead(files, path, length) {
+    const stream = files.tar(path, { live: true });
+    stream.stdin.end();
+    const pieces = [];
+    let size = 0;
+    const head = checkTar(stream.stdout, {
+        onContent: (bytes) => {
+            pieces.push(Buffer.from(bytes));
+            size += bytes.length;
+        },
+    });
+    let whole = true;
+    for await (const chunk of head) {
+        void chunk;
+        if (size >= length) {
+            whole = false;
+            break;
+        }
+    }
+    if (whole)
+        await stream.done;
+    else {
+        stream.kill();
+        await stream.done.catch(() => undefined); // Killed on purpose: the rest of a large file is not wanted.
+    }
+    if (size === 0) {
+        throw new errors/* CaretakerError */.xT('file-empty', `failed to read ${path}: it is empty`, {
+            hint: 'Look whether this is the file that the application uses.',
+        });
+    }
+    return Buffer.concat(pieces).subarray(0, length);
+}
+
+;// CONCATENATED MODULE: ./src/sources/files.ts
+
+
+
+
+/** Leftovers of interrupted restores. */
+const OWN = '.caretaker-*';
+/** A volume, a directory or a single file, as plain files. */
+function filesSource(spec, kind, deps) {
+    const { project, log } = deps;
+    const { files } = project;
+    const live = spec.path;
+    // What this program keeps for itself lies in the project directory, which may be the part.
+    const state = within(live, project.stateDirectory);
+    const own = kind === 'file' ? [] : [OWN, ...(state === undefined || state === '' ? [] : [state])];
+    return {
+        name: spec.name,
+        kind,
+        method: 'files',
+        origin: originOf(spec, project),
+        writers: spec.writers,
+        server: undefined,
+        loads: false,
+        describe: () => `${spec.name}: ${kind === 'volume' ? `volume ${spec.volume ?? ''}` : `${kind} ${live}`}`,
+        estimate: async () => (await files.scan(live)).bytes,
+        capture(situation) {
+            return Promise.resolve({
+                streams: [
+                    {
+                        suffix: 'tar',
+                        open: () => files.tar(live, {
+                            exclude: [...spec.exclude, ...own],
+                            live: situation === 'serving',
+                            onWarning: (line) => log.warn(`${spec.name}: ${line}`),
+                        }),
+                    },
+                ],
+                consistency: situation === 'serving' ? 'online' : situation,
+                facts: {},
+                finish: () => Promise.resolve(),
+            });
+        },
+        async stage(part, read, run) {
+            const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
+            try {
+                const members = [];
+                const onMember = kind === 'file' ? (member) => members.push(member.path) : undefined;
+                for (const file of part.files)
+                    await unpack(files, fresh, read(file), { ...(onMember && { onMember }) });
+                if (kind === 'file') {
+                    const [member] = members;
+                    if (members.length !== 1 || member === undefined || member.includes('/')) {
+                        throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: it is not the archive of one file`, {
+                            hint: 'Choose another backup.',
+                        });
+                    }
+                    return [{ kind, live, fresh: (0,external_node_path_.join)(fresh, member), aside, carry: [] }];
+                }
+                const excludes = [...new Set([...spec.exclude, ...(part.origin.exclude ?? []), ...own])];
+                const { carry, patterns } = carried(excludes, run);
+                for (const pattern of patterns) {
+                    log.warn(`${spec.name}: what matches ${pattern} is not in the backup; what of it lies in ${live} now goes aside with the rest`);
+                }
+                // Where the archive has an empty directory in the place of what is carried, there must be none.
+                await files.remove(carry.map((path) => (0,external_node_path_.join)(fresh, path)));
+                return [{ kind: 'directory', live, fresh, aside, carry }];
+            }
+            catch (error) {
+                await files.remove([fresh]);
+                throw error;
+            }
+        },
+        unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
+    };
+}
+/**
+ * What a part leaves out belongs to other parts (a database file in the tree) or was excluded, and must survive an exchange of the
+ * tree if it is there then: now does not matter, a `-wal` comes and goes. With it goes what waits beside it to be exchanged for it.
+ * `dir/**` and `dir/*` stand for `dir`; other patterns can't be told from here.
+ */
+function carried(excludes, run) {
+    const carry = new Set();
+    const patterns = [];
+    for (const exclude of excludes) {
+        const path = exclude
+            .replace(/(?:\/\*\*?)+$/, '')
+            .replace(/^\.\//, '')
+            .replace(/\/+$/, '');
+        if (exclude === OWN)
+            continue;
+        if (path.includes('*'))
+            patterns.push(exclude);
+        else if (path !== '' && within('/', (0,external_node_path_.join)('/', path)) === path)
+            carry.add(path);
+    }
+    // What lies below something that is carried goes with it.
+    const roots = [...carry].filter((path) => ![...carry].some((other) => other !== path && within(other, path) !== undefined));
+    return { carry: roots.flatMap((path) => [path, beside(path, run).fresh]).sort(), patterns };
+}
+
+;// CONCATENATED MODULE: ./src/sources/locate.ts
+
+
+
+/**
+ * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
+ * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
+ *
+ * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to.
+ */
+async function locate(part, deps) {
+    const { project } = deps;
+    const { origin } = part;
+    const mounts = await mountsOf(project);
+    const place = (path, known) => ({
+        path,
+        ...known,
+        writers: locate_writersOf(path, mounts),
+    });
+    if (origin.service !== undefined && origin.containerPath !== undefined) {
+        const { service, containerPath } = origin;
+        const found = mounts
+            .filter((mount) => mount.service === service && within(mount.target, containerPath) !== undefined)
+            .sort((one, other) => other.target.length - one.target.length)[0];
+        if (found !== undefined) {
+            const root = found.source ?? (await createVolume(project, found.volume ?? ''));
+            return place((0,external_node_path_.join)(root, within(found.target, containerPath) ?? ''), {
+                service,
+                containerPath,
+                ...(found.volume === undefined ? {} : { volume: found.volume }),
+            });
+        }
+    }
+    const known = {
+        ...(origin.service === undefined ? {} : { service: origin.service }),
+        ...(origin.containerPath === undefined ? {} : { containerPath: origin.containerPath }),
+    };
+    const { volume } = origin;
+    // Only a volume that the project has: the name comes from outside.
+    if (volume !== undefined && mounts.some((mount) => mount.volume === volume)) {
+        const info = await project.engine?.runtime.volume(volume);
+        if (info !== undefined && info !== null) {
+            return place((0,external_node_path_.join)(info.mountpoint, restInVolume(origin.path, volume)), { ...known, volume });
+        }
+    }
+    if (volume === undefined && origin.relativePath !== undefined)
+        return place((0,external_node_path_.join)(project.directory, origin.relativePath), known);
+    const homes = [
+        project.directory,
+        ...mounts.flatMap(({ source }) => (source === undefined ? [] : [source])),
+        ...(deps.plan?.take ?? []).map(({ path }) => path),
+    ];
+    if (homes.some((home) => within(home, origin.path) !== undefined))
+        return place(origin.path, known);
+    throw new errors/* CaretakerError */.xT('part-homeless', `failed to find where ${part.name} belongs: ${project.name} has no ${origin.containerPath === undefined
+        ? origin.path
+        : `mount at ${origin.containerPath} in ${origin.service ?? 'a service'}`}`, {
+        input: 'data',
+        hint: 'Check that this is the right project and that its compose file mounts the data. For data outside the project, name their path in "data", or restore by hand with the RESTORE.md of the backup.',
+    });
+}
+async function mountsOf(project) {
+    const mounts = [];
+    for (const container of await project.containers()) {
+        if (container.oneOff)
+            continue;
+        for (const { type, source, target, writable, volume } of container.mounts) {
+            if (type === 'bind' || type === 'volume')
+                mounts.push({ service: container.service, target, writable, volume, source });
+        }
+    }
+    const { engine } = project;
+    if (engine === null)
+        return mounts;
+    // Services without a container, as on an empty host, are known by the compose file alone.
+    const seen = new Set(mounts.map(({ service }) => service));
+    const model = await engine.compose.model();
+    for (const service of model.services) {
+        if (seen.has(service.name))
+            continue;
+        for (const { type, source, target, readOnly } of service.volumes) {
+            if (type === 'bind') {
+                mounts.push({ service: service.name, target, writable: !readOnly, volume: undefined, source });
+            }
+            else if (type === 'volume' && source !== '') {
+                const name = model.volumes[source]?.name ?? source;
+                const info = await engine.runtime.volume(name);
+                mounts.push({ service: service.name, target, writable: !readOnly, volume: name, source: info?.mountpoint });
+            }
+        }
+    }
+    return mounts;
+}
+async function createVolume(project, name) {
+    const engine = project.engine;
+    const { volumes } = await engine.compose.model();
+    const key = Object.entries(volumes).find(([, volume]) => volume.name === name)?.[0] ?? name;
+    const created = await engine.runtime.createVolume(name, {
+        // Compose takes a volume for its own by these, and warns without them.
+        'com.docker.compose.project': project.name,
+        'com.docker.compose.volume': key,
+    });
+    return created.mountpoint;
+}
+/** `db/app.sqlite3` of `/var/lib/docker/volumes/shop_api-db/_data/db/app.sqlite3`. */
+function restInVolume(path, volume) {
+    const mark = `/${volume}/_data/`;
+    const at = path.indexOf(mark);
+    return at === -1 ? '' : path.slice(at + mark.length);
+}
+function locate_writersOf(path, mounts) {
+    const touching = mounts.filter(({ source, writable }) => writable && source !== undefined && (within(source, path) !== undefined || within(path, source) !== undefined));
+    return [...new Set(touching.map(({ service }) => service))];
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-server.ts
+
+const FACTS = `select json_build_object(
+  'version', current_setting('server_version'),
+  'number', current_setting('server_version_num')::int,
+  'walLevel', current_setting('wal_level'),
+  'walSenders', current_setting('max_wal_senders')::int,
+  'replication', (select rolsuper or rolreplication from pg_roles where rolname = current_user),
+  'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
+  'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database where datallowconn and not datistemplate),
+  'locale', (select datcollate from pg_database where datname = current_database()))`;
+/** The container of the service, in whatever state; null where there is none. */
+async function serverContainer(project, service) {
+    const containers = (await project.containers()).filter((one) => one.service === service && !one.oneOff);
+    return containers.find(({ state }) => state === 'running') ?? containers[0] ?? null;
+}
+/**
+ * Opens the server by whichever local way it grants: as the image's own user (local trust, or a password from the container's
+ * environment), then as the operating system's `postgres` (peer). Throws `postgres-not-running`, `postgres-denied`.
+ */
+async function openServer(project, log, server) {
+    const runtime = project.engine?.runtime;
+    const container = await serverContainer(project, server.service);
+    if (runtime === undefined || container?.state !== 'running') {
+        throw new errors/* CaretakerError */.xT('postgres-not-running', `failed to reach the database server ${server.service}: it does not run`, {
+            hint: `Start it (its log tells why it stopped), or take its data directory as files while it is down: type=postgres,service=${server.service},method=files.`,
+        });
+    }
+    const password = await passwordOf(runtime, container);
+    if (password !== undefined)
+        log.mask(password);
+    const env = {
+        ...(password === undefined ? {} : { PGPASSWORD: password }),
+        PGCONNECT_TIMEOUT: '30',
+        LC_MESSAGES: 'C',
+    };
+    const refusals = [];
+    for (const osUser of [undefined, 'postgres']) {
+        for (const database of ['postgres', 'template1']) {
+            const options = { env, ...(osUser === undefined ? {} : { user: osUser }) };
+            const result = await runtime.exec(container.id, ['psql', '-X', '-w', '-At', '-v', 'ON_ERROR_STOP=1', '-U', server.user, '-d', database, '-c', FACTS], { ...options, timeoutMs: 60_000, accept: [0, 1, 2, 3, 126, 127] });
+            if (result.exitCode === 0) {
+                return {
+                    container,
+                    facts: parseFacts(result.stdout, server.service),
+                    stream: (argv) => runtime.execStream(container.id, argv, options),
+                    run: (argv, input) => runtime.exec(container.id, argv, {
+                        ...options,
+                        accept: ANY_CODE,
+                        ...(input === undefined ? {} : { input }),
+                    }),
+                };
+            }
+            refusals.push(lastLine(result.stderr) || `psql ended with code ${result.exitCode}`);
+        }
+    }
+    throw new errors/* CaretakerError */.xT('postgres-denied', `failed to log in to the database server ${server.service} as ${server.user}: ${[...new Set(refusals)].join('; ')}`, {
+        hint: `The server must let ${server.user} in over its local socket: by trust or peer in pg_hba.conf, or with the password in the container's POSTGRES_PASSWORD.`,
+    });
+}
+const ANY_CODE = Array.from({ length: 256 }, (_, code) => code);
+/** Of the image's environment; a secret mounted as a file is read where it is. */
+async function passwordOf(runtime, container) {
+    const { env } = container;
+    const plain = env['POSTGRES_PASSWORD'] ?? env['POSTGRESQL_PASSWORD'] ?? env['PGPASSWORD'];
+    if (plain !== undefined && plain !== '')
+        return plain;
+    const file = env['POSTGRES_PASSWORD_FILE'] ?? env['POSTGRESQL_PASSWORD_FILE'];
+    if (file === undefined || file === '')
+        return undefined;
+    const { exitCode, stdout } = await runtime.exec(container.id, ['cat', '--', file], {
+        accept: ANY_CODE,
+        timeoutMs: 30_000,
+    });
+    // Without it the other ways may still work; the server's own refusal is what is reported.
+    return exitCode === 0 && stdout.trim() !== '' ? stdout.replace(/\n$/, '') : undefined;
+}
+function parseFacts(stdout, service) {
+    try {
+        const { number, ...facts } = JSON.parse(stdout);
+        return { ...facts, major: Math.floor(number / 10_000) };
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('postgres-denied', `failed to ask the database server ${service} what it is: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'PostgreSQL 10 or newer is needed.',
+            cause: error,
+        });
+    }
+}
+/**
+ * The major version of the server that a service's container runs or would run; undefined where nothing tells.
+ * Works on a stopped container too as long as its image says it (`PG_MAJOR`, as the official one does).
+ */
+async function serverMajor(project, service) {
+    const container = await serverContainer(project, service);
+    if (container === null)
+        return undefined;
+    if (container.state === 'running' && project.engine !== null) {
+        const { exitCode, stdout } = await project.engine.runtime.exec(container.id, ['postgres', '--version'], {
+            accept: ANY_CODE,
+            timeoutMs: 30_000,
+        });
+        const major = /\b(\d+)(?:\.|devel|beta|rc)/.exec(stdout)?.[1];
+        if (exitCode === 0 && major !== undefined)
+            return Number(major);
+    }
+    const told = /^\d+/.exec(container.env['PG_MAJOR'] ?? '')?.[0];
+    return told === undefined ? undefined : Number(told);
+}
+/** A database's name as libpq takes it whole: a bare name with `=` in it would be read as connection settings. */
+function conninfo(database) {
+    return `dbname='${database.replaceAll(/[\\']/g, String.raw `\$&`)}'`;
+}
+function lastLine(text) {
+    return text.trim().split('\n').at(-1)?.trim() ?? '';
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-load.ts
+
+
+
+
+/** A first start makes the cluster, and runs the image's own scripts. */
+const READY_SECONDS = 180;
+/** Roles and settings; thousands of roles fit. */
+const MAX_GLOBALS_BYTES = 32 * 1024 * 1024;
+const DUPLICATE_OBJECT = '42710';
+/**
+ * Loads a dump into a server that was started alone: roles and settings first, then every database, each dropped where it is there
+ * and created as it was. Throws `postgres-not-ready` and `postgres-load-failed` with the server's words.
+ */
+async function loadDump(part, read, spec, deps) {
+    await waitReady(spec, deps);
+    const server = await openServer(deps.project, deps.log, spec);
+    const globals = await postgres_load_text(read(fileOf(part, 'globals.sql')));
+    const psql = [
+        'psql',
+        '-X',
+        '-q',
+        '-w',
+        '-v',
+        'VERBOSITY=verbose',
+        '-U',
+        spec.user,
+        '-d',
+        'template1',
+        '-f',
+        '-',
+    ];
+    const result = await server.run([...psql], globals);
+    const real = result.stderr.split('\n').filter(isError);
+    if (result.exitCode !== 0 || real.length > 0) {
+        throw failed('roles and settings', spec, real[0] ?? lastLine(result.stderr));
+    }
+    for (const database of part.postgres?.databases ?? []) {
+        deps.log.info(`${spec.name}: loading database ${database}`);
+        // Connected to template1, since what is restored may be "postgres" itself.
+        const restore = server.stream([
+            'pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--clean', '--if-exists', '--create', '-d', 'template1',
+        ]); // prettier-ignore
+        try {
+            await feed(restore, read(fileOf(part, dumpSuffix(database))));
+        }
+        catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
+                throw error;
+            throw failed(`database ${database}`, spec, (0,errors/* messageOf */.bD)(error), error);
+        }
+    }
+}
+/**
+ * psql's line for an error that counts: `psql:<stdin>:14: ERROR:  42710: role "postgres" already exists`. By its code, since
+ * words may be translated. The role that the image made is in the dump as well, so what is there already is no error.
+ */
+function isError(line) {
+    const code = /^psql:.*?:\d+: \S+: +([0-9A-Z]{5}): /.exec(line)?.[1];
+    return code !== undefined && code !== DUPLICATE_OBJECT && !code.startsWith('00') && !code.startsWith('01');
+}
+/** A first start runs a server for the set-up that listens on no port: only a port that answers is the real one. */
+async function waitReady(spec, { project, clock, log }) {
+    const until = clock.monotonic() + READY_SECONDS * 1000;
+    let seen = 'it does not run';
+    for (;;) {
+        const container = await serverContainer(project, spec.service);
+        if (container?.state === 'running' && project.engine !== null) {
+            const { exitCode, stdout, stderr } = await project.engine.runtime.exec(container.id, ['pg_isready', '-h', '127.0.0.1', '-t', '5'], {
+                accept: [0, 1, 2, 3, 126, 127, 137],
+                timeoutMs: 30_000,
+            });
+            if (exitCode === 0)
+                return;
+            seen = lastLine(stdout) || lastLine(stderr);
+        }
+        else if (container !== null) {
+            seen = `its container is ${container.state}`;
+        }
+        if (clock.monotonic() > until)
+            break;
+        log.debug(`${spec.service}: ${seen}`);
+        await clock.sleep(1000);
+    }
+    throw new errors/* CaretakerError */.xT('postgres-not-ready', `failed to reach the new server of ${spec.service} within ${READY_SECONDS} s: ${seen}`, {
+        hint: 'Its log tells what it waits for. It must listen on 127.0.0.1 in its container.',
+    });
+}
+function fileOf(part, suffix) {
+    const file = part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
+    if (file === undefined) {
+        throw new errors/* CaretakerError */.xT('part-missing', `failed to find ${suffix} in part ${part.name}`, {
+            hint: 'The backup is incomplete: choose another.',
+        });
+    }
+    return file;
+}
+async function postgres_load_text(bytes) {
+    const pieces = [];
+    let size = 0;
+    for await (const piece of bytes) {
+        pieces.push(Buffer.from(piece));
+        size += piece.length;
+        if (size > MAX_GLOBALS_BYTES) {
+            throw new errors/* CaretakerError */.xT('part-damaged', 'failed to read the roles and settings: there is more than any server has', {
+                hint: 'Choose another backup.',
+            });
+        }
+    }
+    return Buffer.concat(pieces).toString('utf8');
+}
+function failed(what, spec, why, cause) {
+    return new errors/* CaretakerError */.xT('postgres-load-failed', `failed to load ${what} into ${spec.service}: ${why}`, {
+        hint: 'The data from before are put back. Load the dump by hand into a server of your own to see more: RESTORE.md has the commands.',
+        cause,
+    });
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres.ts
+
+
+
+
+
+
+
+
+/**
+ * A PostgreSQL server of the project. `physical`: a base backup streamed out of the running server, restored by any server of the same major
+ * version. `dump`: globals and every database as archives of pg_dump, restored by any server that is not older. `files`: the data directory of a server that is down.
+ */
+function postgresSource(spec, deps, writers) {
+    const { project, log } = deps;
+    const { files } = project;
+    const live = spec.path;
+    const facts = ({ version, major, databases, locale }) => ({
+        postgres: { version, major, databases, user: spec.user, locale },
+    });
+    const online = async (situation, begin) => {
+        if (situation === 'stopped') {
+            throw new errors/* CaretakerError */.xT('postgres-not-running', `failed to copy the database server ${spec.service}: it is stopped, and ${spec.method} needs it running`, {
+                hint: `Start it, or take its data directory: type=postgres,service=${spec.service},method=files.`,
+            });
+        }
+        const access = await openServer(project, log, spec);
+        return {
+            streams: begin(access),
+            consistency: situation === 'serving' ? 'online' : 'quiesced',
+            facts: facts(access.facts),
+            finish: () => Promise.resolve(),
+        };
+    };
+    const physical = (access) => {
+        refuseUnfit(access.facts, spec);
+        const argv = ['pg_basebackup', '-w', '-U', spec.user, '-D', '-', '-Ft', '-X', 'fetch', '-c', 'fast'];
+        return [{ suffix: 'tar', open: () => checked(access.stream([...argv]), (source) => checkCluster(source, spec)) }];
+    };
+    const dump = (access) => [
+        {
+            suffix: 'globals.sql',
+            open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only']),
+        },
+        ...access.facts.databases.map((database) => ({
+            suffix: dumpSuffix(database),
+            // -Z0: zstd does it better, outside the server's container.
+            open: () => access.stream(['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0', '-d', conninfo(database)]),
+        })),
+    ];
+    const stopped = async (situation) => {
+        const container = await serverContainer(project, spec.service);
+        if (situation !== 'stopped' ||
+            (container !== null && ['running', 'paused', 'restarting'].includes(container.state))) {
+            throw new errors/* CaretakerError */.xT('postgres-running', `failed to copy the data directory of ${spec.service}: its server runs, and a copy of its files would be torn`, {
+                hint: `Use method=physical, which needs no stop, or stop ${spec.service} first.`,
+            });
+        }
+        const version = (await readHead(files, (0,external_node_path_.join)(live, 'PG_VERSION'), 16)).toString('latin1').trim();
+        return {
+            streams: [
+                {
+                    suffix: 'tar',
+                    open: () => checked(files.tar(live, { exclude: ['postmaster.pid'] }), (source) => checkCluster(source, spec)),
+                },
+            ],
+            consistency: 'stopped',
+            facts: { postgres: { version, major: parseInt(version, 10) || 0, databases: [], user: spec.user } },
+            finish: () => Promise.resolve(),
+        };
+    };
+    /** Fulfilled with a fresh data directory beside the live one, of its owner and mode. */
+    const stageCluster = async (part, read, fresh) => {
+        let rooted = false;
+        for (const file of part.files) {
+            const onMember = (member) => {
+                rooted ||= member.path === '';
+            };
+            await unpack(files, fresh, checkCluster(read(file), spec, onMember));
+        }
+        // A base backup has no entry for the directory itself, and a server refuses one of another owner or mode.
+        if (!rooted)
+            await files.likeness(fresh, (await files.exists(live)) ? live : (0,external_node_path_.join)(fresh, 'base'));
+        await files.remove([(0,external_node_path_.join)(fresh, 'postmaster.pid')]);
+    };
+    return {
+        name: spec.name,
+        kind: 'postgres',
+        method: spec.method,
+        origin: originOf(spec, project),
+        writers,
+        server: spec.service,
+        loads: spec.method === 'dump',
+        describe: () => `${spec.name}: PostgreSQL in ${spec.service} (${{ physical: 'base backup', dump: 'dump of every database', files: `files of ${live}` }[spec.method]})`,
+        estimate: async () => (await files.scan(live)).bytes,
+        capture: (situation) => spec.method === 'files' ? stopped(situation) : online(situation, spec.method === 'physical' ? physical : dump),
+        async stage(part, read, run) {
+            await refuseMajor(part, deps, spec);
+            const { fresh, aside } = await placesFor(files, live, run);
+            try {
+                if (part.method === 'dump') {
+                    // The server makes a new cluster in an empty directory; where there is none yet, it makes that too.
+                    if (!(await files.exists(live)))
+                        return [];
+                    if (within(live, fresh) !== undefined) {
+                        throw new errors/* CaretakerError */.xT('postgres-mount-point', `failed to restore ${part.name}: ${live} can't be renamed, and a server makes no new cluster in a directory that is not empty`, {
+                            hint: 'A mount point or a parent directory that may not be written is in the way. Set PGDATA to a directory below the mount, or restore by hand with the RESTORE.md of the backup.',
+                        });
+                    }
+                    await files.makeDirectory(fresh, live);
+                }
+                else {
+                    await stageCluster(part, read, fresh);
+                }
+                return [{ kind: 'directory', live, fresh, aside, carry: [] }];
+            }
+            catch (error) {
+                await files.remove([fresh]);
+                throw error;
+            }
+        },
+        unstage: (run) => removeFresh(files, live, run),
+        load: (part, read) => loadDump(part, read, spec, deps),
+    };
+}
+/** Before a byte is read: what would make pg_basebackup fail, or succeed with less than everything. */
+function refuseUnfit(facts, spec) {
+    const dump = `Use the portable way: type=postgres,service=${spec.service},method=dump.`;
+    if (facts.tablespaces.length > 0)
+        throw tablespaces(spec, facts.tablespaces);
+    if (facts.walLevel === 'minimal' || facts.walSenders < 1) {
+        throw new errors/* CaretakerError */.xT('postgres-wal-level', `failed to copy ${spec.service}: its server has wal_level=${facts.walLevel} and max_wal_senders=${facts.walSenders}, and a base backup needs replica and 1`, { hint: `Set both in its configuration and restart it. ${dump}` });
+    }
+    if (!facts.replication) {
+        throw new errors/* CaretakerError */.xT('postgres-role', `failed to copy ${spec.service}: the role ${spec.user} may not replicate`, {
+            hint: `Grant it: ALTER ROLE … REPLICATION. ${dump}`,
+        });
+    }
+}
+function tablespaces(spec, names) {
+    return new errors/* CaretakerError */.xT('postgres-tablespaces', `failed to copy ${spec.service}: its server has tablespaces outside its data directory (${names.join(', ')})`, { hint: `Use the portable way: type=postgres,service=${spec.service},method=dump.` });
+}
+/** A cluster's archive must hold a cluster, the whole of it. */
+async function* checkCluster(source, spec, onMember) {
+    const needed = new Set(['PG_VERSION', 'global/pg_control']);
+    const check = (member) => {
+        needed.delete(member.path);
+        if (/^pg_tblspc\/[^/]+$/.test(member.path))
+            throw tablespaces(spec, [member.path]);
+        onMember?.(member);
+    };
+    yield* checkTar(source, { onMember: check });
+    if (needed.size > 0) {
+        throw new errors/* CaretakerError */.xT('part-damaged', `failed to find a PostgreSQL cluster in the archive of ${spec.name}: ${[...needed].join(' and ')} missing`, {
+            hint: `Check that ${spec.path} is the server's data directory.`,
+        });
+    }
+}
+/** A server of another major version does not start on a physical copy; it would only tell after the swap. */
+async function refuseMajor(part, { project, log }, spec) {
+    const stored = part.postgres?.major;
+    if (stored === undefined)
+        return;
+    const major = (await serverMajor(project, spec.service)) ?? (await majorOnDisk(project.files, spec.path));
+    if (major === undefined) {
+        log.warn(`${spec.name}: nothing tells which PostgreSQL ${spec.service} runs; the backup needs ${stored}`);
+        return;
+    }
+    const fits = part.method === 'dump' ? major >= stored : major === stored;
+    if (fits)
+        return;
+    throw new errors/* CaretakerError */.xT('postgres-major', `failed to restore ${part.name}: it was taken from PostgreSQL ${stored}, and ${spec.service} runs ${major}`, {
+        hint: part.method === 'dump'
+            ? `Use an image of PostgreSQL ${stored} or newer for ${spec.service}.`
+            : `Use an image of PostgreSQL ${stored} for ${spec.service}, restore, and then upgrade; a backup with method=dump goes into newer ones.`,
+    });
+}
+async function majorOnDisk(files, path) {
+    const file = (0,external_node_path_.join)(path, 'PG_VERSION');
+    if (!(await files.exists(file)))
+        return undefined;
+    const text = (await readHead(files, file, 16)).toString('latin1').trim();
+    const major = parseInt(text, 10);
+    return Number.isNaN(major) ? undefined : major;
+}
+
+;// CONCATENATED MODULE: ./src/sources/project-files.ts
+
+
+
+
+
+/** Below it lie, by their absolute paths, the files from outside the project directory. */
+const OUTSIDE = '.caretaker-outside';
+/** Compose and env files are small; what is larger was listed by mistake, and is not held in memory. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** The project's own files: compose files, env files. The tar's root is the project directory. */
+function projectFilesSource(spec, deps) {
+    const { project, log } = deps;
+    const { files } = project;
+    const root = project.directory;
+    const tree = (0,external_node_path_.join)(root, 'project-files'); // The fresh ones lie in the project directory itself.
+    const members = spec.members ?? [];
+    return {
+        name: spec.name,
+        kind: 'project-files',
+        method: 'files',
+        origin: originOf({ ...spec, path: root }, project),
+        writers: [],
+        server: undefined,
+        loads: false,
+        describe: () => `${spec.name}: ${members.length} configuration files of ${root}`,
+        estimate: async () => {
+            const scans = await Promise.all(members.map((path) => files.scan(path)));
+            return scans.reduce((sum, { bytes }) => sum + bytes, 0);
+        },
+        capture(situation) {
+            return Promise.resolve({
+                streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
+                consistency: situation === 'serving' ? 'online' : situation,
+                facts: {},
+                finish: () => Promise.resolve(),
+            });
+        },
+        async stage(part, read, run) {
+            const wish = deps.projectFiles ?? 'leave';
+            if (wish === 'leave')
+                return [];
+            const { fresh, aside } = beside(tree, run);
+            const found = [];
+            try {
+                for (const file of part.files) {
+                    await unpack(files, fresh, read(file), {
+                        onMember: (member) => {
+                            if (member.type === 'file')
+                                found.push(member.path);
+                        },
+                    });
+                }
+                const missing = await missingFiles(found, (path) => files.exists((0,external_node_path_.join)(root, path)));
+                for (const path of found.filter((one) => one.startsWith(`${OUTSIDE}/`))) {
+                    log.warn(`${spec.name}: /${path.slice(OUTSIDE.length + 1)} lies outside the project directory, and is not restored`);
+                }
+                const swaps = [];
+                for (const [index, path] of missing.entries()) {
+                    await makeParents(files, root, (0,external_node_path_.dirname)(path));
+                    swaps.push({
+                        kind: 'file',
+                        live: (0,external_node_path_.join)(root, path),
+                        fresh: (0,external_node_path_.join)(fresh, path),
+                        aside: `${aside}-${index}`,
+                        carry: [],
+                    });
+                }
+                if (swaps.length === 0)
+                    await files.remove([fresh]);
+                return swaps;
+            }
+            catch (error) {
+                await files.remove([fresh]);
+                throw error;
+            }
+        },
+        unstage: (run) => files.remove([beside(tree, run).fresh]),
+    };
+}
+/**
+ * What a restore writes of the project's own files when it is asked to: those that are not there, and nothing else. The files that are there are the
+ * administrator's newest will, and git's; on an empty host all are missing.
+ */
+async function missingFiles(paths, exists) {
+    const missing = [];
+    for (const path of paths) {
+        // Never git's own files (its hooks are programs) nor this program's, whatever the archive holds.
+        const reserved = path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
+        if (!reserved && !(await exists(path)))
+            missing.push(path);
+    }
+    return missing;
+}
+async function makeParents(files, root, directory) {
+    if (directory === '.' || (await files.exists((0,external_node_path_.join)(root, directory))))
+        return;
+    await makeParents(files, root, (0,external_node_path_.dirname)(directory));
+    await files.makeDirectory((0,external_node_path_.join)(root, directory), root);
+}
+/** One archive of single files, each read as the containers' root may read it, under its path in the project. */
+async function* tarOf(files, root, members) {
+    for (const path of [...new Set(members)].sort()) {
+        const { member, content } = await readFile(files, path);
+        const name = within(root, path) ?? (0,external_node_path_.join)(OUTSIDE, path);
+        yield tarHeader({ ...member, name: `./${name}`, path: name, size: content.length });
+        yield content;
+        yield tarPadding(content.length);
+    }
+    yield TAR_END;
+}
+async function readFile(files, path) {
+    const stream = files.tar(path, {});
+    stream.stdin.end();
+    const pieces = [];
+    let member;
+    const walk = checkTar(stream.stdout, {
+        onMember: (found) => {
+            if (found.size > MAX_FILE_BYTES) {
+                throw new errors/* CaretakerError */.xT('project-file-large', `failed to keep ${path}: it holds ${found.size} bytes, too much for a configuration file`, {
+                    hint: 'Back it up as type=file.',
+                });
+            }
+            member = found;
+        },
+        onContent: (bytes) => pieces.push(Buffer.from(bytes)),
+    });
+    try {
+        for await (const chunk of walk)
+            void chunk;
+    }
+    catch (error) {
+        stream.kill();
+        await stream.done.catch(() => undefined);
+        throw error;
+    }
+    await stream.done;
+    if (member?.type !== 'file') {
+        throw new errors/* CaretakerError */.xT('project-file-unreadable', `failed to keep ${path}: it is no regular file`, {
+            hint: 'A symbolic link’s target can be listed instead of the link.',
+        });
+    }
+    return { member, content: Buffer.concat(pieces) };
+}
+
+;// CONCATENATED MODULE: ./src/sources/sqlite.ts
+
+
+
+
+/**
+ * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
+ * and one of a stopped application may lack the journal that still belongs to it.
+ */
+function sqliteSource(spec, deps) {
+    const { project } = deps;
+    const { files } = project;
+    const live = spec.path;
+    const name = (0,external_node_path_.basename)(live);
+    return {
+        name: spec.name,
+        kind: 'sqlite',
+        method: 'sqlite',
+        origin: originOf(spec, project),
+        writers: spec.writers,
+        server: undefined,
+        loads: false,
+        describe: () => `${spec.name}: SQLite database ${live}`,
+        estimate: async () => (await files.scan(live)).bytes,
+        async capture(situation) {
+            const staging = (0,external_node_path_.join)(project.stateDirectory, 'staging');
+            if (!(await files.exists(staging)))
+                await files.makeDirectory(staging, project.stateDirectory);
+            const directory = (0,external_node_path_.join)(staging, `${deps.run}-sqlite-${spec.name}`);
+            const finish = () => files.remove([directory]);
+            try {
+                await finish();
+                await files.makeDirectory(directory, project.stateDirectory);
+                const copy = (0,external_node_path_.join)(directory, name);
+                await files.copySqlite(live, copy);
+                const facts = readSqliteHeader(await readHead(files, copy, 100), live);
+                return {
+                    streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
+                    consistency: situation === 'serving' ? 'online' : situation,
+                    facts: { sqlite: facts },
+                    finish,
+                };
+            }
+            catch (error) {
+                await finish();
+                throw error;
+            }
+        },
+        async stage(part, read, run) {
+            const { fresh: directory, aside } = beside(live, run);
+            const members = [];
+            try {
+                for (const file of part.files) {
+                    await unpack(files, directory, read(file), { onMember: (member) => members.push(member.path) });
+                }
+                const [member] = members;
+                if (members.length !== 1 || member === undefined || member.includes('/')) {
+                    throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: it is not the archive of one database file`, {
+                        hint: 'Choose another backup.',
+                    });
+                }
+                // Its name where the backup was taken need not be the one here.
+                const fresh = (0,external_node_path_.join)(directory, member);
+                await files.checkSqlite(fresh);
+                // Whoever opens a database in WAL mode to look at it makes these; the copy is one file, and they hold nothing.
+                await files.remove(['-wal', '-shm', '-journal'].map((end) => fresh + end));
+                return [{ kind: 'sqlite', live, fresh, aside }];
+            }
+            catch (error) {
+                await files.remove([directory]);
+                throw error;
+            }
+        },
+        unstage: (run) => files.remove([beside(live, run).fresh]),
+    };
+}
+/** https://www.sqlite.org/fileformat.html, 1.3. */
+function readSqliteHeader(header, path) {
+    if (header.length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
+        throw new errors/* CaretakerError */.xT('sqlite-damaged', `failed to read ${path}: its copy is no SQLite database`, {
+            hint: 'Check the file with the program that writes it; restore an older backup if it is broken.',
+        });
+    }
+    const pageSize = header.readUInt16BE(16);
+    return { pageSize: pageSize === 1 ? 65536 : pageSize, pages: header.readUInt32BE(28) };
+}
+
+;// CONCATENATED MODULE: ./src/sources/sources.ts
+
+
+
+
+
+/** Binds what was found to where it lives. Reads nothing but the project's services. */
+async function createSource(spec, deps) {
+    switch (spec.type) {
+        case 'postgres':
+            // Who writes to a database server can't be seen from outside: any service may be its client.
+            return postgresSource(spec, deps, [...new Set([...(await deps.project.services()), spec.service])]);
+        case 'sqlite':
+            return sqliteSource(spec, deps);
+        case 'volume':
+        case 'directory':
+        case 'file':
+            return filesSource(spec, spec.type, deps);
+        case 'project-files':
+            return projectFilesSource(spec, deps);
+    }
+}
+/**
+ * The source that a part of a backup goes back to, wherever its data live in the project as it is now: a backup may come from
+ * another host or directory. Throws `part-homeless` when the project has no place for it: a manifest alone never says where to write.
+ */
+async function sourceForPart(part, deps) {
+    const place = await locate(part, deps);
+    const { name, origin } = part;
+    const common = {
+        name,
+        path: place.path,
+        ...(place.service === undefined ? {} : { service: place.service }),
+        ...(place.volume === undefined ? {} : { volume: place.volume }),
+        ...(place.containerPath === undefined ? {} : { containerPath: place.containerPath }),
+    };
+    if (part.kind === 'postgres') {
+        return createSource({
+            ...common,
+            type: 'postgres',
+            method: part.method === 'sqlite' ? 'files' : part.method,
+            service: place.service ?? origin.service ?? '',
+            containerPath: place.containerPath ?? '',
+            user: part.postgres?.user ?? 'postgres',
+        }, deps);
+    }
+    if (part.kind === 'sqlite')
+        return createSource({ ...common, type: 'sqlite', writers: place.writers }, deps);
+    return createSource({ ...common, type: part.kind, exclude: origin.exclude ?? [], writers: place.writers }, deps);
+}
+
+;// CONCATENATED MODULE: ./src/modes/data.ts
+
+
+/** Databases first: no row may refer to a file that the backup lacks. */
+const order = {
+    postgres: 0,
+    sqlite: 1,
+    volume: 2,
+    directory: 2,
+    file: 2,
+    'project-files': 3,
+};
+/** Finds what has data, says what is taken and what is left and why, and binds it to where it lives. */
+async function dataSources(tools, lines) {
+    const plan = await planData(tools.project, lines, folders(tools));
+    const sources = await Promise.all(plan.take.map((spec) => createSource(spec, sourceDeps(tools))));
+    sources.sort((one, other) => order[one.kind] - order[other.kind]);
+    for (const source of sources)
+        tools.log.info(`Taken: ${source.describe()}`);
+    for (const note of plan.notes ?? [])
+        tools.log.info(`Note:  ${note}`);
+    for (const { what, why } of plan.leave)
+        tools.log.info(`Left:  ${what}: ${why}`);
+    return { sources, left: plan.leave };
+}
+/** Folders that hold backups: one in a mounted tree must not be backed up into itself. */
+function folders({ stores, local }) {
+    return [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
+}
+function sourceDeps(tools) {
+    const { project, log, clock, run, plan } = tools;
+    // A restore of the configuration writes what is missing: what is there is the administrator's.
+    return { project, log, clock, run, projectFiles: 'missing', ...(plan === undefined ? {} : { plan }) };
+}
+/** The services that have to stand still for the sources not to change. An application run by commands stops as a whole. */
+async function data_writersOf(project, sources) {
+    if (project.engine === null)
+        return project.services();
+    return [...new Set(sources.flatMap((source) => source.writers))];
+}
+function serversOf(sources) {
+    return [...new Set(sources.flatMap((source) => (source.server === undefined ? [] : [source.server])))];
+}
+
+;// CONCATENATED MODULE: ./src/health/wait.ts
+
+/**
+ * Looks at all probes until every one has passed and kept passing for the settling time. The first success is not the end: workers that still
+ * load make an application time out again and again after it. A failure during settling begins it anew; settling that began in time is let
+ * finish. A fatal result ends the wait at once. Throws only the signal's reason.
+ */
+async function waitHealthy(probes, options) {
+    const { timeoutMs, settleMs, intervalMs = 1000, clock, log, signal } = options;
+    const start = clock.monotonic();
+    const elapsed = () => clock.monotonic() - start;
+    let firstHealthySeconds;
+    let passingSince;
+    const said = new Map();
+    for (;;) {
+        signal?.throwIfAborted();
+        const results = await beforeAbort(Promise.all(probes.map(look)), signal);
+        signal?.throwIfAborted();
+        const now = elapsed();
+        for (const { probe, ok, detail } of results) {
+            const line = `${ok ? 'healthy' : 'waiting'}: ${probe}: ${detail}`;
+            if (said.get(probe) !== line)
+                log.info(line);
+            said.set(probe, line);
+        }
+        const report = (healthy) => ({
+            healthy,
+            results: results.map(({ probe, ok, detail }) => ({ probe, ok, detail })),
+            firstHealthySeconds,
+            seconds: now / 1000,
+        });
+        if (results.every(({ ok }) => ok)) {
+            firstHealthySeconds ??= now / 1000;
+            passingSince ??= now;
+            if (now - passingSince >= settleMs)
+                return report(true);
+            await clock.sleep(Math.min(intervalMs, settleMs - (now - passingSince)), signal);
+            continue;
+        }
+        if (passingSince !== undefined)
+            log.info(`It was healthy for ${Math.round((now - passingSince) / 1000)} s only.`);
+        passingSince = undefined;
+        if (results.some(({ fatal }) => fatal) || now >= timeoutMs)
+            return report(false);
+        await clock.sleep(Math.min(intervalMs, timeoutMs - now), signal);
+    }
+}
+async function look(probe) {
+    try {
+        return { probe: probe.name, ...(await probe.check()) };
+    }
+    catch (error) {
+        // A probe that throws against its contract: the next look may pass.
+        return { probe: probe.name, ok: false, detail: (0,errors/* messageOf */.bD)(error) };
+    }
+}
+/** A look at an application that hangs takes its time; a cancelled run has none. */
+async function beforeAbort(looking, signal) {
+    if (signal === undefined)
+        return looking;
+    let onAbort = () => undefined;
+    const aborted = new Promise((_, reject) => {
+        onAbort = () => reject(signal.reason);
+        signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+        return await Promise.race([looking, aborted]);
+    }
+    finally {
+        signal.removeEventListener('abort', onAbort);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/serving.ts
+
+
+/** Waits until every probe passes and stays so. Throws `unhealthy` with what was seen last. */
+async function becomeHealthy(tools, patience) {
+    const { probes, clock, log, signal, recorder } = tools;
+    const report = await recorder.step('Wait until it is healthy', () => waitHealthy(probes, { timeoutMs: patience.healthTimeoutMs, settleMs: patience.settleMs, clock, log, signal }));
+    recorder.health = report;
+    if (!report.healthy) {
+        await noteLastWords(tools);
+        const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
+        throw new errors/* CaretakerError */.xT('unhealthy', `the application is not healthy after ${Math.round(report.seconds)} s: ${seen.join('; ')}`, {
+            hint: 'Read the last log lines of the services below; raise health-timeout if the application only needs longer to start.',
+        });
+    }
+    recorder.serving(report.seconds - (report.firstHealthySeconds ?? report.seconds));
+    return report;
+}
+/** Keeps what the services said last, before an undo takes their containers away. The first failure is the one to explain. */
+async function noteLastWords({ project, recorder }) {
+    if (recorder.lastWords !== undefined)
+        return;
+    try {
+        recorder.lastWords = await project.lastWords(LAST_LINES);
+    }
+    catch (error) {
+        recorder.warn(`The services' last log lines can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
+    }
+}
+const LAST_LINES = 40;
+/** Services of which a container runs now. */
+async function runningServices(project) {
+    if (project.engine === null)
+        return (await project.running()) ? await project.services() : [];
+    const containers = await project.containers();
+    return [
+        ...new Set(containers
+            .filter(({ state, oneOff }) => (state === 'running' || state === 'restarting') && !oneOff)
+            .map(({ service }) => service)),
+    ];
+}
+/** Ids of the containers that run now. */
+async function runningContainers(project) {
+    const containers = await project.containers();
+    return containers.filter(({ state, oneOff }) => state === 'running' && !oneOff).map(({ id }) => id);
+}
+/** Services that have a container, of any state. */
+async function knownServices(project) {
+    return [...new Set((await project.containers()).map(({ service }) => service))];
+}
+function serveAgain(data) {
+    return { action: 'serve-again', data };
+}
+/** Brings back what served before, and waits until it does. Nothing to do is no error. */
+async function bringBack(tools, patience, data) {
+    const { project } = tools;
+    if (data.services.length === 0)
+        return;
+    const { engine } = project;
+    if (engine !== null) {
+        const containers = await project.containers();
+        const strangers = containers.filter(({ service }) => !data.known.includes(service)).map(({ id }) => id);
+        if (strangers.length > 0) {
+            await engine.runtime.stop(strangers);
+            await engine.runtime.remove(strangers);
+        }
+        // podman-compose 1.0.3 makes all containers anew on every `up`: a build that failed would cost the old version an outage.
+        const untouched = data.running !== undefined &&
+            data.running.length > 0 &&
+            data.running.every((id) => containers.some((container) => container.id === id && container.state === 'running'));
+        if (untouched) {
+            await becomeHealthy(tools, patience);
+            return;
+        }
+        const present = new Set(containers.map(({ service }) => service));
+        const complete = data.services.every((service) => present.has(service));
+        await (data.by === 'start' && complete ? project.start(data.services) : project.up(data.services));
+    }
+    else if (!(await project.running())) {
+        await project.start(data.services);
+    }
+    await becomeHealthy(tools, patience);
+}
+/** These services and all that depend on them: a proxy resolves an address once, and a stopped service may come back with another. */
+async function withDependents(project, services) {
+    if (project.engine === null)
+        return [...services];
+    const { services: all } = await project.engine.compose.model();
+    const closed = new Set(services);
+    for (let grown = true; grown;) {
+        grown = false;
+        for (const { name, dependsOn } of all) {
+            if (!closed.has(name) && dependsOn.some((dependency) => closed.has(dependency))) {
+                closed.add(name);
+                grown = true;
+            }
+        }
+    }
+    return [...closed];
+}
+
+;// CONCATENATED MODULE: ./src/modes/backup.ts
+
+
+
+
+
+/**
+ * backup: find the data → copy it while the application serves → verify the copy → store it.
+ * With `consistency=stopped` the services that write stand still while the copy is made, and only then.
+ */
+async function backup(tools, settings) {
+    const { project, recorder, saga } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    await recorder.step('Check the stores and the disk', async () => {
+        for (const store of tools.stores)
+            await store.check('write');
+        await checkDisk(sources, project.stateDirectory);
+    });
+    const head = (await tools.checkout?.head()) ?? null;
+    try {
+        const capture = (situation) => captureBackup(tools, { sources, left, situation, reason: 'backup', head, directory });
+        let captured;
+        if (settings.consistency === 'online' || !(await project.running())) {
+            captured = await capture('serving');
+        }
+        else {
+            const servers = serversOf(sources);
+            const running = await runningServices(project);
+            const resting = (await data_writersOf(project, sources)).filter((service) => running.includes(service) && !servers.includes(service));
+            const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project) });
+            await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo }, async () => {
+                recorder.away();
+                await project.stop(resting);
+            }));
+            captured = await capture('quiesced');
+            await recorder.step('Start them again', () => saga.step('start writers', { undo: null }, () => project.start(resting)));
+            await becomeHealthy(tools, settings);
+        }
+        for (const store of tools.stores)
+            recorder.stored.push(await storeBackup(tools, captured, store));
+        await saga.commit([]);
+        return { captured, stored: recorder.stored };
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/list.ts
+
+
+/** list: every complete backup of the project in every store, newest first. */
+async function list(tools) {
+    const listed = [];
+    for (const store of [...tools.stores, tools.local]) {
+        await store.check('read');
+        for (const backup of await store.list(tools.project.name)) {
+            const row = { ...backup, store: store.name };
+            try {
+                const manifest = parseManifest(await store.readManifest(backup));
+                const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
+                const { tag, describe, commit } = manifest.version;
+                listed.push({
+                    ...row,
+                    bytes,
+                    reason: manifest.reason,
+                    version: tag ?? describe ?? commit,
+                    parts: manifest.parts.map(({ name }) => name),
+                    problem: undefined,
+                });
+            }
+            catch (error) {
+                if (!(error instanceof errors/* CaretakerError */.xT))
+                    throw error;
+                listed.push({
+                    ...row,
+                    reason: 'unknown',
+                    version: null,
+                    parts: [],
+                    problem: `${error.code}: ${error.message}`,
+                });
+            }
+        }
+    }
+    return listed.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
+}
+
+;// CONCATENATED MODULE: ./src/modes/recorder.ts
+/** Times what a mode does and when the application was away, for the report. */
+class Recorder {
+    steps = [];
+    warnings = [];
+    stored = [];
+    safetyBackup;
+    /** What the report tells also when the run fails later. */
+    sections = {};
+    /** True once something was copied or touched: a failure is then no refusal any more. */
+    acted = false;
+    health;
+    /** The last log lines of the services that were not well when the run failed, before anything was undone. */
+    lastWords;
+    #log;
+    #clock;
+    #awaySince;
+    #awayMs = 0;
+    constructor(log, clock) {
+        this.#log = log;
+        this.#clock = clock;
+    }
+    /** Runs one step in a log group of its own and notes how long it took. */
+    async step(name, work) {
+        const start = this.#clock.monotonic();
+        const note = (outcome) => {
+            this.steps.push({ name, seconds: (this.#clock.monotonic() - start) / 1000, outcome });
+        };
+        try {
+            const value = await this.#log.group(name, work);
+            note('done');
+            return value;
+        }
+        catch (error) {
+            note('failed');
+            throw error;
+        }
+    }
+    warn(line) {
+        this.warnings.push(line);
+        this.#log.warn(line);
+    }
+    /** The first service is about to be stopped. A second call changes nothing. */
+    away() {
+        this.#awaySince ??= this.#clock.monotonic();
+    }
+    /** Health passed first so many seconds ago: waiting for it to last is no downtime. */
+    serving(secondsAgo = 0) {
+        if (this.#awaySince === undefined)
+            return;
+        this.#awayMs += Math.max(0, this.#clock.monotonic() - secondsAgo * 1000 - this.#awaySince);
+        this.#awaySince = undefined;
+    }
+    /** Seconds from the first stop to the first passed health, as far as they are over; undefined where nothing was stopped. */
+    get downtimeSeconds() {
+        const open = this.#awaySince === undefined ? 0 : this.#clock.monotonic() - this.#awaySince;
+        return this.#awayMs + open === 0 ? undefined : (this.#awayMs + open) / 1000;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/report.ts
+
+/** The report's sections of one mode. */
+function sectionsOf(outcome, { recorder, project }) {
+    switch (outcome.mode) {
+        case 'backup':
+            return backupSections(outcome.captured.manifest, outcome.stored, project.directory);
+        case 'update': {
+            const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
+            const changedServices = images.map(({ service }) => service);
+            const update = { from: outcome.from, to: outcome.to, changedServices, images };
+            if (outcome.captured === undefined)
+                return { update };
+            return { update, ...backupSections(outcome.captured.manifest, recorder.stored, project.directory) };
+        }
+        case 'restore': {
+            const { chosen, parts } = outcome;
+            return { restore: { backup: chosen.manifest.name, parts, safetyBackup: recorder.safetyBackup } };
+        }
+    }
+}
+function backupSections(manifest, stores, directory) {
+    const parts = manifest.parts.map(({ name, kind, method, files, seconds, consistency }) => ({
+        ...{ name, kind, method, seconds, consistency },
+        bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+        rawBytes: files.reduce((sum, file) => sum + file.rawBytes, 0),
+    }));
+    const total = (key) => parts.reduce((sum, part) => sum + part[key], 0);
+    return {
+        backup: { name: manifest.name, parts, stores, bytes: total('bytes'), rawBytes: total('rawBytes') },
+        left: manifest.left,
+        restoreInstructions: {
+            command: `compose-caretaker restore --project-directory ${quoted(directory)} --backup ${manifest.name} --confirm ${manifest.project}`,
+            file: instructionsFile(manifest.name),
+        },
+    };
+}
+/** For a shell. */
+function quoted(text) {
+    return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+function listSection(listed) {
+    return {
+        backups: listed.map(({ name, createdAt, bytes, store, reason, version, problem }) => ({
+            ...{ name, bytes, store, reason, version, problem },
+            createdAt: createdAt.toISOString(),
+        })),
+    };
+}
+/** The action's outputs, by name; all are texts. Made of the report and nothing else. */
+function outputsOf(report, artifactIds) {
+    const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
+    const name = backup?.name ?? restore?.backup;
+    const serves = ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
+    return {
+        ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
+        ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
+        ...(report.mode === 'update' ? { updated: String(outcome === 'done' || outcome === 'incomplete') } : {}),
+        ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
+        ...(typeof serves === 'string' ? { version: serves } : {}),
+        'rolled-back': String(outcome === 'rolled-back'),
+        'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
+        ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
+        ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
+    };
+}
+
+;// CONCATENATED MODULE: ./src/modes/choose.ts
+
+
+
+/**
+ * Finds the backup that `wanted` means: `latest`, a name, the id of the workflow run that stored it, or a folder (or manifest file) on this host.
+ * Looks in the user's stores first, then among the local safety backups. One that is missing or ambiguous lists the candidates.
+ */
+async function chooseBackup(tools, wanted, openFolder) {
+    const { project } = tools;
+    const isPath = wanted.includes('/');
+    const file = isPath ? external_node_path_default().resolve(project.directory, wanted) : undefined;
+    const isManifest = file?.endsWith('.manifest.json') ?? false;
+    const stores = file === undefined ? [...tools.stores, tools.local] : [openFolder(isManifest ? external_node_path_default().dirname(file) : file)];
+    const name = isManifest && file !== undefined ? external_node_path_default().basename(file, '.manifest.json') : wanted;
+    const candidates = [];
+    for (const store of stores) {
+        await store.check('read');
+        // A folder or name given outright may hold another project's backup: the confirmation and the parts' origins decide then.
+        for (const backup of await store.list(isPath ? undefined : project.name))
+            candidates.push({ store, backup });
+    }
+    candidates.sort((one, other) => other.backup.createdAt.getTime() - one.backup.createdAt.getTime());
+    const fits = candidates.filter(({ store, backup }) => {
+        if (wanted === 'latest')
+            return store !== tools.local || tools.stores.length === 0;
+        if (isPath && !isManifest)
+            return true;
+        return /^[0-9]+$/.test(wanted) ? String(backup.runId) === wanted : backup.name === name;
+    });
+    const chosen = fits[0];
+    if (chosen === undefined)
+        throw missing(wanted, project.name, candidates);
+    const distinct = new Set(fits.map(({ backup }) => backup.name));
+    if (distinct.size > 1 && /^[0-9]+$/.test(wanted)) {
+        throw new errors/* CaretakerError */.xT('backup-ambiguous', `run ${wanted} stored ${distinct.size} backups: ${[...distinct].join(', ')}`, {
+            input: 'backup',
+            hint: 'Give one of these names.',
+        });
+    }
+    const manifest = parseManifest(await chosen.store.readManifest(chosen.backup));
+    return { ...chosen, manifest };
+}
+function missing(wanted, project, candidates) {
+    const lines = candidates.slice(0, 20).map(({ store, backup }) => {
+        const run = backup.runId === undefined ? '' : `, run ${backup.runId}`;
+        return `  ${backup.name} (${store.name}${run})`;
+    });
+    return new errors/* CaretakerError */.xT('backup-not-found', wanted === 'latest'
+        ? `there is no backup of ${project} in the stores`
+        : `there is no backup "${wanted}" of ${project} in the stores`, {
+        input: 'backup',
+        hint: lines.length === 0
+            ? 'Check store, project-name and github-token: nothing was found at all.'
+            : `These are there:\n${lines.join('\n')}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore.ts
+
+
+
+
+
+
+
+
+
+/**
+ * restore: choose → confirm → fetch all and verify → unpack beside the live data → stop → swap by renames → start → health → commit →
+ * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
+ * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
+ */
+async function restore(tools, settings, openFolder) {
+    const { project, recorder, saga } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
+    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
+    const parts = chooseParts(chosen.manifest, settings.only);
+    recorder.sections = { restore: { backup: chosen.manifest.name, parts: parts.map(({ name }) => name) } };
+    restore_confirm(tools, settings, chosen.manifest);
+    const sources = new Map();
+    for (const part of parts)
+        sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+    try {
+        await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
+        const serving = await runningServices(project);
+        const known = await knownServices(project);
+        await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'start', known }) }, () => Promise.resolve());
+        const staged = [];
+        for (const part of parts) {
+            const source = sources.get(part.name);
+            const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run: tools.run } } }, () => source.stage(part, partReader(directory), tools.run)));
+            staged.push({ part, source, swaps });
+        }
+        const resting = await withDependents(project, await data_writersOf(project, [...sources.values()]));
+        await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
+            recorder.away();
+            await project.stop(resting);
+        }));
+        await recorder.step('Swap the data', () => swapAll(tools, staged));
+        await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work)));
+        await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => startProject(tools, serving.length > 0 ? resting : undefined)));
+        await becomeHealthy(tools, settings);
+        await saga.commit([
+            { action: 'keep-aside', data: { parts: staged.map(({ part, swaps }) => ({ part, swaps })), run: tools.run } },
+            { action: 'tidy', data: { keepLocal: settings.keepLocal } },
+        ]);
+        return { chosen, parts: parts.map(({ name }) => name) };
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
+function chooseParts(manifest, only) {
+    if (only.length === 0)
+        return manifest.parts.filter(({ kind }) => kind !== 'project-files');
+    const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
+    if (unknown.length > 0) {
+        throw new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
+            input: 'only',
+            hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
+        });
+    }
+    return manifest.parts.filter(({ name }) => only.includes(name));
+}
+function restore_confirm(tools, settings, manifest) {
+    const { project, recorder } = tools;
+    if (settings.confirm !== project.name) {
+        throw new errors/* CaretakerError */.xT('not-confirmed', `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`, {
+            input: 'confirm',
+            hint: `Set confirm to the project's name: ${project.name}`,
+        });
+    }
+    if (manifest.project !== project.name) {
+        recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
+    }
+}
+async function fetchParts(tools, chosen, parts, directory) {
+    const files = parts.flatMap((part) => part.files);
+    const needed = files.reduce((sum, file) => sum + file.bytes + file.rawBytes, 0);
+    const free = await freeBytes(tools.project.stateDirectory);
+    if (free < needed) {
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: fetching and unpacking ${chosen.manifest.name} takes ${needed} bytes, and ${free} are free`, {
+            hint: 'Free some space, or restore part by part with "only".',
+        });
+    }
+    await (0,promises_.mkdir)(directory, { recursive: true, mode: 0o700 });
+    for (const file of files) {
+        tools.signal.throwIfAborted();
+        const target = external_node_path_default().join(directory, file.file);
+        await chosen.store.fetch(chosen.backup, file, target);
+        await verifyPart(target, file);
+        tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
+    }
+}
+function partReader(directory) {
+    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
+}
+/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
+function inSwapOrder(staged) {
+    const swaps = staged.flatMap(({ swaps }) => swaps);
+    return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
+}
+async function swapAll(tools, staged) {
+    for (const swap of inSwapOrder(staged)) {
+        tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
+        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
+    }
+}
+/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
+async function loadAll(tools, staged, directory, around) {
+    for (const { part, source } of staged) {
+        const { server } = source;
+        if (!source.loads || server === undefined)
+            continue;
+        await around(part, async () => {
+            await startProject(tools, [server]);
+            await source.load?.(part, partReader(directory));
+        });
+    }
+}
+/** Starts the containers that are there; brings the project up where it has none. */
+async function startProject(tools, services) {
+    const { project } = tools;
+    const present = new Set((await project.containers()).map(({ service }) => service));
+    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+    await (services !== undefined && complete ? project.start(services) : project.up(services));
+}
+
+;// CONCATENATED MODULE: ./src/modes/aside.ts
+
+
+
+
+
+/**
+ * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
+ * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
+ */
+async function keepAside(tools, { parts, run }) {
+    const { project, recorder } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
+    await (0,promises_.rm)(directory, { recursive: true, force: true });
+    const sources = [];
+    for (const { part, swaps } of parts) {
+        for (const swap of swaps) {
+            // Where nothing was before, a mark lies aside and no data.
+            const { kind } = await project.files.scan(swap.aside);
+            if (kind === 'directory' || kind === 'file')
+                sources.push(await asideSource(tools, part, swap));
+        }
+    }
+    if (sources.length > 0) {
+        try {
+            const captured = await captureBackup(tools, {
+                sources,
+                left: [],
+                situation: 'stopped',
+                reason: 'before-restore',
+                head: (await tools.checkout?.head()) ?? null,
+                directory,
+            });
+            await storeBackup(tools, captured, tools.local);
+            recorder.safetyBackup = captured.manifest.name;
+        }
+        finally {
+            await (0,promises_.rm)(directory, { recursive: true, force: true });
+        }
+    }
+    await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
+    for (const { part } of parts)
+        await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
+}
+/** The source that reads from aside, and whose part goes back to where the live data are. */
+async function asideSource(tools, part, swap) {
+    const deps = sourceDeps(tools);
+    const { name, writers, origin } = await sourceForPart(part, deps);
+    if (part.kind === 'sqlite') {
+        const file = external_node_path_default().join(swap.aside, external_node_path_default().basename(swap.live));
+        return { ...(await createSource({ type: 'sqlite', name, path: file, writers }, deps)), origin };
+    }
+    if (part.kind === 'postgres') {
+        // No service: nothing serves from aside. A cluster that was shut down is whole, and goes back into a server of the same major version.
+        const user = part.postgres?.user ?? 'postgres';
+        const spec = {
+            type: 'postgres',
+            name,
+            service: '',
+            method: 'files',
+            path: swap.aside,
+            containerPath: '',
+            user,
+        };
+        return { ...(await createSource(spec, deps)), origin, writers };
+    }
+    const type = swap.kind === 'file' ? 'file' : 'directory';
+    const files = await createSource({ type, name, path: swap.aside, exclude: [], writers }, deps);
+    return { ...files, kind: part.kind, origin };
+}
+
+;// CONCATENATED MODULE: ./src/modes/images.ts
+// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
+const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
+/**
+ * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
+ * can't take away the way back. Answers with the names to put back on failure.
+ */
+async function protectImages(project, run) {
+    if (project.engine === null)
+        return [];
+    const { runtime } = project.engine;
+    const names = [];
+    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
+        if (oneOff || names.some(({ name }) => name === imageName))
+            continue;
+        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
+        // A name by digest can't be moved, and an image without a name has none to go back to.
+        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
+            names.push({ name: imageName, id: imageId });
+    }
+    return names;
+}
+/** Puts the old names back where a build or a pull moved them. */
+async function imagesBack(project, names) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    for (const { name, id } of names) {
+        if ((await runtime.imageId(name)) !== id)
+            await runtime.tag(id, name);
+    }
+}
+/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
+async function dropProtections(project, keep) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const names = await runtime.imageNames(protection(project.name));
+    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
+    const runs = [...new Set(names.map(runOf))].sort();
+    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
+    for (const name of names)
+        if (old.has(runOf(name)))
+            await runtime.untag(name);
+}
+/** Services whose running image is not the one that their name in the compose file stands for now. */
+async function changedImages(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime, compose } = project.engine;
+    const containers = await project.containers();
+    const changes = [];
+    for (const { name: service, image } of (await compose.model()).services) {
+        const running = containers.find((container) => container.service === service && !container.oneOff);
+        if (running === undefined)
+            continue;
+        const name = image ?? running.imageName;
+        const to = await runtime.imageId(name);
+        if (to !== null && to !== running.imageId)
+            changes.push({ service, name, from: running.imageId, to });
+    }
+    return changes;
+}
+
+;// CONCATENATED MODULE: ./src/modes/undo.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
+function undoActions(tools, patience) {
+    return {
+        'serve-again': (data) => bringBack(tools(), patience, data),
+        'code-back': async (data) => {
+            await tools().checkout?.restoreSnapshot(data);
+        },
+        'images-back': (data) => imagesBack(tools().project, data),
+        'data-back': (data) => dataBack(tools(), data),
+        'clean-up': (data) => cleanUp(tools(), data),
+        unswap: (data) => tools().project.files.unswap(data),
+        unstage: async (data) => {
+            const { part, run } = data;
+            await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
+        },
+        stop: async (data) => {
+            await tools().project.stop(data.services);
+        },
+    };
+}
+/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
+function forwardActions(tools) {
+    return {
+        'store-backup': async (data) => {
+            const { stores, recorder, project } = tools();
+            const captured = await capturedIn(localDirectory(project.stateDirectory), data.backup);
+            for (const store of stores)
+                recorder.stored.push(await storeBackup(tools(), captured, store));
+        },
+        'keep-aside': (data) => keepAside(tools(), data),
+        tidy: async (data) => {
+            const { keepLocal, keepVersions } = data;
+            const { local, project } = tools();
+            for (const backup of (await local.list(project.name)).slice(keepLocal)) {
+                tools().log.info(`${backup.name}: removed from ${local.name}, which keeps ${keepLocal}`);
+                await local.delete(backup, undefined);
+            }
+            if (keepVersions !== undefined)
+                await dropProtections(project, keepVersions);
+        },
+    };
+}
+/** Where safety backups stay. */
+function localDirectory(stateDirectory) {
+    return external_node_path_default().join(stateDirectory, 'safety');
+}
+const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
+async function readRecord(tools, run) {
+    const text = await readText(recordFile(tools, run));
+    return text === null ? { attempts: [], parts: [], swaps: null } : JSON.parse(text);
+}
+/**
+ * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
+ * killed while it exchanges, it completes the same exchanges: the record tells which.
+ */
+async function dataBack(tools, { backup, run }) {
+    const { project, log } = tools;
+    await project.stop();
+    const directory = localDirectory(project.stateDirectory);
+    const file = recordFile(tools, run);
+    let record = await readRecord(tools, run);
+    if (record.swaps === null) {
+        const text = await readText(external_node_path_default().join(directory, names_manifestFile(backup)));
+        if (text === null) {
+            throw new errors/* CaretakerError */.xT('safety-backup-missing', `the backup ${backup} taken before the update is not in ${directory}`, {
+                hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
+            });
+        }
+        const { parts } = parseManifest(JSON.parse(text));
+        const attempt = `${run}-back${record.attempts.length + 1}`;
+        record = { attempts: [...record.attempts, attempt], parts, swaps: null };
+        await writeAtomic(file, JSON.stringify(record));
+        const swaps = [];
+        for (const part of dataParts(parts)) {
+            log.info(`${part.name}: unpacking the data from before the update`);
+            const source = await sourceForPart(part, sourceDeps(tools));
+            swaps.push(await source.stage(part, partReader(directory), attempt));
+        }
+        record = { ...record, swaps };
+        await writeAtomic(file, JSON.stringify(record));
+    }
+    const staged = await stagedOf(tools, record);
+    for (const swap of inSwapOrder(staged))
+        await project.files.swap(swap);
+    await loadAll(tools, staged, directory, (_name, work) => work());
+}
+/** The project's own files go back with the code, not with the data. */
+function dataParts(parts) {
+    return parts.filter(({ kind }) => kind !== 'project-files');
+}
+async function stagedOf(tools, record) {
+    const staged = [];
+    for (const [index, part] of dataParts(record.parts).entries()) {
+        staged.push({ part, source: await sourceForPart(part, sourceDeps(tools)), swaps: record.swaps?.[index] ?? [] });
+    }
+    return staged;
+}
+/** Undone last, when the old version serves again: what the failed version wrote goes. */
+async function cleanUp(tools, { run }) {
+    const record = await readRecord(tools, run);
+    for (const { source, swaps } of await stagedOf(tools, record)) {
+        await tools.project.files.remove(swaps.map(({ aside }) => aside));
+        for (const attempt of record.attempts)
+            await source.unstage(attempt);
+    }
+    await (0,promises_.rm)(recordFile(tools, run), { force: true });
+}
+
+;// CONCATENATED MODULE: ./src/modes/build.ts
+
+/**
+ * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
+ * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all).
+ */
+async function prepareImages(tools, settings) {
+    const { build } = settings;
+    const { engine } = tools.project;
+    if (build.kind === 'command')
+        return buildByCommand(tools, settings, build.command);
+    if (engine === null || build.kind === 'none')
+        return;
+    const { compose, runtime } = engine;
+    const { services } = await compose.model();
+    if (build.kind === 'pull')
+        return compose.pull();
+    const built = services.filter((service) => service.build).map(({ name }) => name);
+    if (built.length > 0)
+        await compose.build(built);
+    if (build.kind === 'compose')
+        return;
+    const absent = [];
+    for (const { name, image, build: builds } of services) {
+        if (!builds && image !== null && (await runtime.imageId(image)) === null)
+            absent.push(name);
+    }
+    if (absent.length > 0)
+        await compose.pull(absent);
+}
+async function buildByCommand(tools, settings, command) {
+    const { exitCode, tail } = await tools.runAuthorCommand(command, {
+        cwd: settings.sourceDirectory ?? tools.project.directory,
+        onLine: (line) => tools.log.info(line),
+        timeoutMs: settings.buildTimeoutMs,
+        signal: tools.signal,
+    });
+    if (exitCode !== 0) {
+        throw new errors/* CaretakerError */.xT('build-failed', `the build command ended with code ${exitCode}: ${command}`, {
+            input: 'build',
+            hint: `Its last lines were:\n${tail}`,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/target.ts
+
+/**
+ * What to update to. `nothing-new`: the code that is deployed is the newest that is asked for. `as-it-is`: no git clone here, or nothing to ask it;
+ * only images can be newer. Fetching changes nothing but the clone's knowledge of its remote.
+ */
+async function chooseTarget(tools, settings) {
+    const { checkout, log } = tools;
+    if (checkout === null) {
+        if (settings.ref !== undefined || settings.track !== undefined) {
+            throw new errors/* CaretakerError */.xT('not-a-clone', `there is no git clone in ${settings.sourceDirectory ?? tools.project.directory} to update by ref or track`, {
+                input: 'source-directory',
+                hint: 'Set source-directory to the clone that the images are built from, or leave ref and track empty to update images only.',
+            });
+        }
+        return 'as-it-is';
+    }
+    await checkout.fetch();
+    const target = await checkout.resolveTarget(settings);
+    const head = await checkout.head();
+    if (target === null || target.commit === head.commit) {
+        // Tags of images may move without the code: that is what `build: pull` asks for.
+        if (settings.build.kind === 'pull')
+            return 'as-it-is';
+        log.info(`${head.tag ?? head.describe ?? head.commit} is deployed, and there is nothing newer`);
+        return 'nothing-new';
+    }
+    await checkout.gate(target, settings.allow);
+    log.info(`${head.tag ?? head.describe ?? head.commit} → ${target.label}`);
+    return target;
+}
+
+;// CONCATENATED MODULE: ./src/modes/update.ts
+
+
+
+
+
+
+
+
+
+
+
+/** Versions whose images stay protected: the one before this update, and one more. */
+const PROTECTED_VERSIONS = 2;
+/**
+ * update: choose the version and refuse what must not be → code → images, while the old version serves → stop what writes →
+ * verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * table in undo.ts: data back, images back, code back, the old version up and healthy.
+ */
+async function update(tools, settings) {
+    const { project, checkout, recorder, saga } = tools;
+    const head = (await checkout?.head()) ?? null;
+    const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
+    const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
+    const unchanged = { updated: false, from, to: from, changed: [], captured: undefined, stored: [] };
+    if (target === 'nothing-new')
+        return unchanged;
+    recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    await recorder.step('Check health, stores and disk before anything is touched', async () => {
+        await refuseUnhealthy(tools, settings);
+        for (const store of tools.stores)
+            await store.check('write');
+        await tools.local.check('write');
+        await checkDisk(sources, project.stateDirectory);
+    });
+    const serving = await runningServices(project);
+    const known = await knownServices(project);
+    const running = await runningContainers(project);
+    const modelBefore = JSON.stringify(await project.engine?.compose.model());
+    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
+    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
+    if (checkout !== null && target !== 'as-it-is') {
+        const snapshot = await checkout.snapshot(target);
+        await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: snapshot } }, () => checkout.checkout(target, settings.allow)));
+    }
+    const names = await protectImages(project, tools.run);
+    await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
+    const changed = await changedImages(project);
+    const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
+    if (project.engine !== null && changed.length === 0 && !modelChanged) {
+        if (target === 'as-it-is') {
+            await dropProtections(project, PROTECTED_VERSIONS);
+            await saga.commit([]);
+            return unchanged;
+        }
+        recorder.warn(`${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`);
+    }
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+    try {
+        const servers = serversOf(sources);
+        const resting = (await withDependents(project, (await data_writersOf(project, sources)).filter((service) => !servers.includes(service)))).filter((service) => !servers.includes(service));
+        await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo: null }, async () => {
+            recorder.away();
+            await project.stop(resting);
+        }));
+        const situation = serving.length === 0 ? 'stopped' : 'quiesced';
+        const captured = await captureBackup(tools, { sources, left, situation, reason: 'before-update', head, directory });
+        await storeBackup(tools, captured, tools.local);
+        await recorder.step('Switch to the new version', () => saga.step('switch', { undo: { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } } }, () => bringUp(tools)));
+        await becomeHealthy(tools, settings);
+        const outcome = {
+            updated: true,
+            from,
+            to: labelOf(target),
+            changed,
+            captured,
+            stored: recorder.stored,
+        };
+        recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
+        await saga.commit([
+            { action: 'store-backup', data: { backup: captured.manifest.name } },
+            { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+        ]);
+        return outcome;
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
+async function bringUp(tools) {
+    try {
+        await tools.project.up();
+    }
+    catch (error) {
+        await noteLastWords(tools);
+        throw error;
+    }
+}
+function labelOf(target) {
+    return target === 'as-it-is' ? 'the images’ newest versions' : target.label;
+}
+/** An update of an application that is ill already can't tell its own failure from the old one. */
+async function refuseUnhealthy(tools, settings) {
+    if (settings.allow.includes('unhealthy') || !(await tools.project.running()))
+        return;
+    const report = await waitHealthy(tools.probes, {
+        ...tools,
+        timeoutMs: Math.min(settings.healthTimeoutMs, 60_000),
+        settleMs: 0,
+    });
+    if (report.healthy)
+        return;
+    const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
+    throw new errors/* CaretakerError */.xT('unhealthy-before', `the application is not healthy before the update: ${seen.join('; ')}`, {
+        input: 'allow',
+        hint: 'Mend it first, or add "unhealthy" to allow if the update is the mending.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/code/git-command.ts
+
+/** Every code that git itself ends with: judged here, so that its own words can be shown. */
+const git_command_ANY_CODE = [...Array(256).keys()];
+/**
+ * Git in one directory. Everything that it needs to be told goes through the environment (GIT_CONFIG_COUNT), so that nothing is written
+ * into anybody's configuration and no token into argv.
+ */
+class Git {
+    directory;
+    /** Directories that git may trust although others own them: only the clone that the user named. */
+    #trusted;
+    #deps;
+    constructor(directory, trusted, deps) {
+        this.directory = directory;
+        this.#trusted = trusted;
+        this.#deps = deps;
+    }
+    /** Standard output without its last line end. Throws `code-failed`. */
+    async text(args, options = {}) {
+        return (await this.run(args, options)).stdout.replace(/\n$/, '');
+    }
+    /** The NUL-separated fields of a command with `-z`. */
+    async fields(args, options = {}) {
+        return (await this.run(args, options)).stdout.split('\0').filter((field) => field !== '');
+    }
+    /** True for exit code 0, false for 1. */
+    async holds(args) {
+        return (await this.run(args, { accept: [1] })).exitCode === 0;
+    }
+    async run(args, options = {}) {
+        const { log, processes, signal } = this.#deps;
+        const result = await processes.run({ argv: ['git', ...args], cwd: this.directory, env: this.#environment(options) }, {
+            accept: git_command_ANY_CODE,
+            ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+            ...(signal === undefined ? {} : { signal }),
+            ...(options.show ? { onLine: (line) => log.info(line) } : {}),
+        });
+        if (result.exitCode === 0 || options.accept?.includes(result.exitCode))
+            return result;
+        throw new errors/* CaretakerError */.xT('code-failed', `failed to ${options.what ?? `run git ${args[0]}`} in ${this.directory}: ${lastWords(result)}`, { hint: 'Run the same git command there by hand, as the user that the runner works as, to see more.' });
+    }
+    #environment({ config = [], env }) {
+        const pairs = [
+            ...this.#trusted.map((directory) => ['safe.directory', directory]),
+            // A clone may be another user's: nothing in it is executed in our name, nor does its hook decide over an exit code.
+            ['core.hooksPath', '/dev/null'],
+            ['core.fsmonitor', 'false'],
+            ['gc.auto', '0'],
+            ['advice.detachedHead', 'false'],
+            ...config,
+        ];
+        const before = Number(process.env['GIT_CONFIG_COUNT'] ?? 0) || 0;
+        return {
+            LC_ALL: 'C',
+            GIT_TERMINAL_PROMPT: '0',
+            // `stash create` makes commits; nobody else sees them.
+            GIT_AUTHOR_NAME: 'Compose Caretaker',
+            GIT_AUTHOR_EMAIL: 'caretaker@localhost',
+            GIT_COMMITTER_NAME: 'Compose Caretaker',
+            GIT_COMMITTER_EMAIL: 'caretaker@localhost',
+            GIT_CONFIG_COUNT: String(before + pairs.length),
+            ...Object.fromEntries(pairs.flatMap(([key, value], at) => [
+                [`GIT_CONFIG_KEY_${before + at}`, key],
+                [`GIT_CONFIG_VALUE_${before + at}`, value],
+            ])),
+            ...env,
+        };
+    }
+}
+/** Configuration that sends the token to its server, and a header that a checkout action may have left in the clone not as well: two are an error there. */
+function tokenConfig({ value, serverUrl }) {
+    const key = `http.${new URL(serverUrl).origin}/.extraheader`;
+    return [
+        [key, ''],
+        [key, `AUTHORIZATION: basic ${Buffer.from(`x-access-token:${value}`).toString('base64')}`],
+    ];
+}
+function lastWords({ stdout, stderr, exitCode }) {
+    const lines = (stderr.trim() || stdout.trim()).split('\n').slice(-8).join('\n');
+    return lines === '' ? `git ended with code ${exitCode}` : lines;
+}
+
+;// CONCATENATED MODULE: ./src/code/versions.ts
+
+/** Null where the tag is no version. */
+function parseVersion(tag) {
+    const date = /^v?(\d{4})-(\d{2})(?:-(\d{2}))?$/.exec(tag);
+    if (date !== null) {
+        const numbers = date
+            .slice(1)
+            .filter((number) => number !== undefined)
+            .map(Number);
+        return { prefix: '', numbers, preRelease: undefined, calendar: true };
+    }
+    const match = /^((?:[A-Za-z][A-Za-z0-9_.]*[-/@_])*)v?(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.-]+)|\.?((?:a|b|rc|dev|alpha|beta|pre)[0-9A-Za-z.-]*))?(?:\+[0-9A-Za-z.-]+)?$/.exec(tag);
+    if (match === null)
+        return null;
+    const [, prefix = '', text = '', dashed, glued] = match;
+    const parts = text.split('.');
+    const numbers = parts.map(Number);
+    if (!numbers.every(Number.isSafeInteger))
+        return null;
+    const [year = 0, month] = numbers;
+    // Two-digit years only where the month is written as months are (25.09, 25.10): Node's 24.1.0 is no calendar version.
+    const ofMonth = month !== undefined && month >= 1 && month <= 12;
+    const shortYear = year >= 20 && year <= 99 && ofMonth && parts[1]?.length === 2 && (parts.length === 2 || parts[1].startsWith('0'));
+    return {
+        prefix: prefix.toLowerCase(),
+        numbers,
+        preRelease: dashed ?? glued,
+        calendar: (year >= 2000 && year <= 2099 && numbers.length > 1) || shortYear,
+    };
+}
+/** Negative where `one` is older; by SemVer's precedence. A missing number counts as 0. */
+function compareVersions(one, other) {
+    for (let at = 0; at < Math.max(one.numbers.length, other.numbers.length); at++) {
+        const difference = (one.numbers[at] ?? 0) - (other.numbers[at] ?? 0);
+        if (difference !== 0)
+            return difference;
+    }
+    return comparePreReleases(one.preRelease, other.preRelease);
+}
+function comparePreReleases(one, other) {
+    if (one === other)
+        return 0;
+    if (one === undefined)
+        return 1;
+    if (other === undefined)
+        return -1;
+    // `rc2` and `rc10` are compared as `rc.2` and `rc.10`.
+    const words = (text) => text.match(/\d+|[A-Za-z]+/g) ?? [];
+    const [left, right] = [words(one), words(other)];
+    for (let at = 0; at < Math.max(left.length, right.length); at++) {
+        const [a, b] = [left[at], right[at]];
+        if (a === undefined)
+            return -1;
+        if (b === undefined)
+            return 1;
+        if (a === b)
+            continue;
+        const [aNumber, bNumber] = [/^\d/.test(a), /^\d/.test(b)];
+        if (aNumber && bNumber) {
+            if (Number(a) !== Number(b))
+                return Number(a) - Number(b);
+            continue;
+        }
+        if (aNumber !== bNumber)
+            return aNumber ? -1 : 1;
+        return a < b ? -1 : 1;
+    }
+    return 0;
+}
+function isMajorStep(from, to) {
+    const [before = 0, after = 0] = [from.numbers[0], to.numbers[0]];
+    if (after <= before)
+        return false;
+    // v25.12.1 → v26.01.0: only the second is written so that it shows as a calendar version.
+    if (from.calendar || to.calendar)
+        return from.calendar !== to.calendar && after - before > 1;
+    return true;
+}
+/**
+ * Refuses a lower version (`version-downgrade`) and a major step (`version-major`) unless `allow` holds `downgrade` or `major`. Tags that are
+ * no versions, null, or of different products can't be compared and pass.
+ */
+function gateVersions(current, target, allow) {
+    const [from, to] = [current, target].map((tag) => (tag === null ? null : parseVersion(tag)));
+    if (from === null || to === null || from.prefix !== to.prefix)
+        return;
+    if (compareVersions(to, from) < 0 && !allow.includes('downgrade')) {
+        throw new errors/* CaretakerError */.xT('version-downgrade', `${target} is lower than ${current}, which is deployed`, {
+            input: 'allow',
+            hint: 'A database seldom survives a way back: restore a backup of that version instead, or add "downgrade" to allow.',
+        });
+    }
+    if (isMajorStep(from, to) && !allow.includes('major')) {
+        throw new errors/* CaretakerError */.xT('version-major', `${current} → ${target} is a major version step`, {
+            input: 'allow',
+            hint: 'Read its release notes, then add "major" to allow.',
+        });
+    }
+}
+/**
+ * The newest tag above `current` that the gates let through, null where there is none: a major step only when `allow` holds `major`, pre-releases
+ * only when it holds `prerelease`. Only tags of the same product count; floating ones (`v1` beside `v1.2`) do not.
+ */
+function newestAllowed(tags, current, allow) {
+    const from = current === null ? null : parseVersion(current);
+    let best = null;
+    for (const { tag, version } of releases(tags, from?.prefix ?? '')) {
+        if (version.preRelease !== undefined && !allow.includes('prerelease'))
+            continue;
+        if (from !== null && compareVersions(version, from) <= 0)
+            continue;
+        if (from !== null && isMajorStep(from, version) && !allow.includes('major'))
+            continue;
+        if (best === null || compareVersions(version, best.version) > 0)
+            best = { tag, version };
+    }
+    return best?.tag ?? null;
+}
+/** The tags of a product that are versions, floating ones left out. */
+function releases(tags, prefix) {
+    const versions = tags.flatMap((tag) => {
+        const version = parseVersion(tag);
+        return version === null || version.prefix !== prefix ? [] : [{ tag, version }];
+    });
+    return versions.filter(({ version: { numbers } }) => !versions.some(({ version: other }) => other.numbers.length > numbers.length && numbers.every((number, at) => number === other.numbers[at])));
+}
+/** The highest version among tags, null where none is one. Of tags of several products only those without a prefix count. */
+function highestVersion(tags) {
+    const versions = tags.flatMap((tag) => {
+        const version = parseVersion(tag);
+        return version === null ? [] : [{ tag, version }];
+    });
+    const prefixes = new Set(versions.map(({ version }) => version.prefix));
+    const prefix = prefixes.size === 1 ? [...prefixes][0] : '';
+    const candidates = versions.filter(({ version }) => version.prefix === prefix);
+    candidates.sort((one, other) => compareVersions(other.version, one.version));
+    return candidates[0]?.tag ?? null;
+}
+
+;// CONCATENATED MODULE: ./src/code/git.ts
+
+
+
+
+
+/**
+ * The clone that the directory belongs to; null where it belongs to none. A directory below a clone of which git tracks nothing (an instance directory
+ * that is ignored there, a home directory under version control) does not belong to it, unless `named`: the user said that it does.
+ */
+async function openCheckout(directory, deps, { named = false } = {}) {
+    const real = await (0,promises_.realpath)(directory);
+    const trusted = [];
+    for (;;) {
+        const git = new Git(real, trusted, deps);
+        let result;
+        try {
+            result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128] });
+        }
+        catch (error) {
+            const none = error instanceof errors/* CaretakerError */.xT && error.code === 'command-missing' && !(await isClone(real));
+            if (none)
+                return null;
+            throw error;
+        }
+        if (result.exitCode === 0) {
+            const top = result.stdout.replace(/\n$/, '');
+            const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
+            return ours ? new GitCheckout(new Git(top, trusted, deps), deps) : null;
+        }
+        // The message names the directory to trust: the top one, or its .git. Only one that holds what the user named is.
+        const dubious = /dubious ownership in repository at '(.+)'/.exec(result.stderr)?.[1];
+        if (dubious === undefined) {
+            if (/not a git repository/.test(result.stderr))
+                return null;
+            throw new errors/* CaretakerError */.xT('code-failed', `failed to open the git clone ${directory}: ${lastWords(result)}`);
+        }
+        const top = dubious.replace(/\/\.git\/?$/, '');
+        if (trusted.includes(dubious) || (top !== real && !real.startsWith(`${top}/`))) {
+            throw new errors/* CaretakerError */.xT('code-untrusted', `git does not trust the clone ${dubious}, which another user owns`, {
+                hint: `Run: git config --global --add safe.directory ${dubious}`,
+            });
+        }
+        trusted.push(...new Set([dubious, top]));
+    }
+}
+async function isClone(directory) {
+    return (await (0,promises_.stat)(external_node_path_default().join(directory, '.git')).catch(() => null)) !== null;
+}
+class GitCheckout {
+    directory;
+    #git;
+    #deps;
+    constructor(git, deps) {
+        this.directory = git.directory;
+        this.#git = git;
+        this.#deps = deps;
+    }
+    async head() {
+        const commit = await this.#commit('HEAD');
+        if (commit === null) {
+            throw new errors/* CaretakerError */.xT('code-failed', `the git clone ${this.directory} has no commit yet`, {
+                hint: 'Clone the application’s repository there.',
+            });
+        }
+        const branch = await this.#git.text(['symbolic-ref', '--quiet', '--short', 'HEAD'], { accept: [1] });
+        const tags = (await this.#git.text(['tag', '--points-at', 'HEAD'])).split('\n').filter((tag) => tag !== '');
+        const describe = await this.#git.text(['describe', '--tags', '--always'], { accept: [128] });
+        return {
+            commit,
+            branch: branch === '' ? null : branch,
+            tag: highestVersion(tags) ?? tags[0] ?? null,
+            describe: describe === '' ? null : describe,
+        };
+    }
+    async fetch() {
+        const { log, token } = this.#deps;
+        const remote = await this.#remote();
+        if (remote === null) {
+            log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
+            return;
+        }
+        const shallow = (await this.#git.text(['rev-parse', '--is-shallow-repository'])) === 'true';
+        // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
+        const args = ['fetch', '--tags', '--force', ...(shallow ? ['--unshallow'] : []), remote];
+        const options = { show: true, accept: git_command_ANY_CODE, timeoutMs: 600_000 };
+        let result = await this.#git.run(args, options);
+        // Without the token first: the administrator's own credentials may reach what a workflow's token can't.
+        if (result.exitCode !== 0 && token !== undefined) {
+            const config = tokenConfig(token);
+            for (const [, value] of config)
+                if (value !== '')
+                    log.mask(value.slice(value.lastIndexOf(' ') + 1));
+            result = await this.#git.run(args, { ...options, config });
+        }
+        if (result.exitCode === 0)
+            return;
+        throw new errors/* CaretakerError */.xT('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
+            hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
+        });
+    }
+    async resolveTarget({ ref, track, eventTag, allow = [] }) {
+        if (ref !== undefined)
+            return this.#resolveRef(ref);
+        if (track === 'releases')
+            return this.#resolveRelease(allow);
+        if (track === undefined && eventTag !== undefined) {
+            const commit = await this.#commit(`refs/tags/${eventTag}`);
+            if (commit !== null)
+                return this.#target(commit, eventTag, { tag: eventTag });
+            throw this.#unknown(eventTag, 'the tag of the event that started this workflow');
+        }
+        return this.#newer(await this.#resolveUpstream());
+    }
+    async gate(target, allow) {
+        const head = await this.head();
+        // A tag that is no version (`stable`) says nothing: the version of its commit does.
+        const asked = target.tag !== null && parseVersion(target.tag) !== null ? target.tag : target.version;
+        gateVersions(await this.#versionOf(head.commit), asked, allow);
+        const back = head.commit !== target.commit && (await this.isAncestor(target.commit, head.commit));
+        if (back && !allow.includes('downgrade')) {
+            throw new errors/* CaretakerError */.xT('version-downgrade', `${target.label} is contained in what is deployed already`, {
+                input: 'allow',
+                hint: 'Going there is a step back; add "downgrade" to allow if that is meant.',
+            });
+        }
+        await this.#refuseDiverged(head, target);
+        await this.#refuseOverwriting(target, allow);
+    }
+    isAncestor(ancestor, descendant) {
+        return this.#git.holds(['merge-base', '--is-ancestor', ancestor, descendant]);
+    }
+    async dirtyFiles() {
+        const fields = await this.#git.fields(['status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames'], {
+            env: { GIT_OPTIONAL_LOCKS: '0' },
+        });
+        return fields.map((field) => field.slice(3));
+    }
+    async collisions(commit) {
+        const dirty = new Set(await this.dirtyFiles());
+        const differing = await this.#git.fields(['diff', '--name-only', '-z', '--no-renames', 'HEAD', commit]);
+        const changed = differing.filter((file) => dirty.has(file));
+        const untracked = [];
+        for (const { file } of await this.#added('HEAD', commit)) {
+            // Git itself would overwrite an ignored file without a word: an .env that the new version brings with it.
+            if (!dirty.has(file) && (await exists(external_node_path_default().join(this.directory, file))))
+                untracked.push(file);
+        }
+        return { changed, untracked };
+    }
+    async snapshot(target) {
+        const { commit, branch } = await this.head();
+        return { commit, branch, local: await this.#localChanges(), target: target?.commit ?? null };
+    }
+    async checkout(target, allow = []) {
+        const { log } = this.#deps;
+        const head = await this.head();
+        if (head.commit === target.commit)
+            return;
+        await this.#refuseDiverged(head, target);
+        const { changed } = await this.#refuseOverwriting(target, allow);
+        if (changed.length > 0)
+            return this.#checkoutMerging(target);
+        await this.#move(head, target);
+        const carried = await this.dirtyFiles();
+        if (carried.length > 0)
+            log.info(`Local changes kept in ${carried.join(', ')}`);
+        if (await exists(external_node_path_default().join(this.directory, '.gitmodules'))) {
+            log.warn(`${this.directory} has submodules, which an update leaves as they are: let the build command update them.`);
+        }
+    }
+    async restoreSnapshot(snapshot) {
+        await this.#freeIndex();
+        try {
+            await this.#putBack(snapshot);
+        }
+        catch (error) {
+            throw new errors/* CaretakerError */.xT('code-undo-failed', `failed to put ${this.directory} back to ${snapshot.commit}`, {
+                cause: error,
+                hint: `By hand, in that directory: git checkout --force ${snapshot.branch === null ? '--detach' : `-B ${snapshot.branch}`} ${snapshot.commit}${snapshot.local === null ? '' : ` && git stash apply --index ${snapshot.local}`}`,
+            });
+        }
+    }
+    // --- Targets ---
+    async #resolveRef(ref) {
+        const name = ref.replace(/^refs\/(tags|heads)\//, '');
+        const tag = ref.startsWith('refs/heads/') ? null : await this.#commit(`refs/tags/${name}`);
+        if (tag !== null)
+            return this.#target(tag, name, { tag: name });
+        const remote = await this.#remote();
+        const branch = remote === null ? null : await this.#commit(`refs/remotes/${remote}/${name}`);
+        if (branch !== null)
+            return this.#newer(await this.#target(branch, `${remote}/${name}`, { follows: await this.#isUpstream(`${remote}/${name}`) }));
+        const commit = /^[0-9a-f]{7,64}$/.test(ref) ? await this.#commit(ref) : null;
+        if (commit !== null)
+            return this.#target(commit, commit.slice(0, 12), {});
+        throw this.#unknown(ref, 'what the input ref names');
+    }
+    async #resolveRelease(allow) {
+        const head = await this.head();
+        const current = await this.#versionOf(head.commit);
+        const tags = (await this.#git.text(['for-each-ref', '--format=%(refname:strip=2)', 'refs/tags'])).split('\n');
+        const version = current === null ? null : parseVersion(current);
+        if (releases(tags, version?.prefix ?? '').length === 0) {
+            throw new errors/* CaretakerError */.xT('no-release', `the clone ${this.directory} has no version tag to follow`, {
+                input: 'track',
+                hint: 'Releases are tags such as v1.2.3 or 2026.11; use track: branch where there are none.',
+            });
+        }
+        const newest = newestAllowed(tags, current, allow);
+        if (newest === null)
+            return null;
+        const commit = await this.#commit(`refs/tags/${newest}`);
+        return commit === null ? null : this.#target(commit, newest, { tag: newest });
+    }
+    async #resolveUpstream() {
+        const head = await this.head();
+        const remote = await this.#remote();
+        const names = head.branch === null
+            ? [`refs/remotes/${remote}/HEAD`, `refs/remotes/${remote}/main`, `refs/remotes/${remote}/master`]
+            : [`${head.branch}@{upstream}`, `refs/remotes/${remote}/${head.branch}`];
+        for (const name of remote === null ? [] : names) {
+            const commit = await this.#commit(name);
+            if (commit === null)
+                continue;
+            const label = await this.#git.text(['rev-parse', '--abbrev-ref', name]);
+            return this.#target(commit, label, { follows: head.branch !== null });
+        }
+        throw new errors/* CaretakerError */.xT('upstream-missing', head.branch === null
+            ? `the clone ${this.directory} has no branch checked out, and its remote names no default branch`
+            : `the branch ${head.branch} of ${this.directory} follows no branch of a remote`, {
+            input: 'ref',
+            hint: 'Set ref to a tag or branch, or track to releases; or let the branch follow one: git branch --set-upstream-to.',
+        });
+    }
+    /** A branch that is contained already brings nothing new: git pull says "Already up to date" too. */
+    async #newer(target) {
+        return (await this.isAncestor(target.commit, 'HEAD')) ? null : target;
+    }
+    async #target(commit, name, { tag = null, follows = false }) {
+        const label = tag ?? (name.includes('/') ? `${name} (${commit.slice(0, 12)})` : name);
+        return { commit, label, tag, version: await this.#versionOf(commit), follows };
+    }
+    /** Its own version tag, otherwise the highest of those that it contains. */
+    async #versionOf(commit) {
+        const own = await this.#git.text(['tag', '--points-at', commit]);
+        return (highestVersion(own.split('\n')) ?? highestVersion((await this.#git.text(['tag', '--merged', commit])).split('\n')));
+    }
+    /** Null where there is no such commit. */
+    async #commit(name) {
+        const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+        const { exitCode, stdout } = await this.#git.run(args, { accept: [1, 128] });
+        return exitCode === 0 ? stdout.trim() : null;
+    }
+    /** The remote of the branch that is checked out, otherwise `origin` or the only one; null where there is none. */
+    async #remote() {
+        const remotes = (await this.#git.text(['remote'])).split('\n').filter((name) => name !== '');
+        const branch = await this.#git.text(['symbolic-ref', '--quiet', '--short', 'HEAD'], { accept: [1] });
+        const own = branch === '' ? '' : await this.#git.text(['config', '--get', `branch.${branch}.remote`], { accept: [1] });
+        return ([own, 'origin', remotes.length === 1 ? remotes[0] : undefined].find((name) => remotes.includes(name ?? '')) ??
+            null);
+    }
+    async #isUpstream(name) {
+        const upstream = await this.#git.text(['rev-parse', '--abbrev-ref', '@{upstream}'], { accept: [128] });
+        return upstream === name;
+    }
+    #unknown(name, what) {
+        return new errors/* CaretakerError */.xT('ref-unknown', `the clone ${this.directory} has no tag, branch or commit "${name}", ${what}`, {
+            input: 'ref',
+            hint: 'Is it pushed to the repository that this clone follows? If that is another repository than the workflow’s, set track or ref.',
+        });
+    }
+    // --- Moving ---
+    async #refuseDiverged(head, target) {
+        if (!target.follows || (await this.isAncestor(head.commit, target.commit)))
+            return;
+        throw new errors/* CaretakerError */.xT('code-diverged', `${head.branch ?? 'HEAD'} in ${this.directory} has commits that ${target.label} lacks`, {
+            input: 'ref',
+            hint: 'Rebase or drop the local commits by hand, or set ref to a tag or commit to leave the branch.',
+        });
+    }
+    async #refuseOverwriting(target, allow) {
+        const { changed, untracked } = await this.collisions(target.commit);
+        const refused = [...(allow.includes('dirty') ? [] : changed), ...untracked];
+        if (refused.length === 0)
+            return { changed };
+        throw new errors/* CaretakerError */.xT('dirty-tree', `${target.label} would overwrite local changes in ${this.directory}: ${refused.join(', ')}`, {
+            input: 'allow',
+            hint: untracked.length > 0
+                ? 'Move these files away, or commit them.'
+                : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
+        });
+    }
+    async #move(head, target) {
+        const options = { show: true, what: `check out ${target.label}` };
+        if (head.branch !== null && (await this.isAncestor(head.commit, target.commit))) {
+            await this.#git.run(['merge', '--ff-only', target.commit], options);
+        }
+        else {
+            await this.#git.run(['checkout', '--detach', target.commit], options);
+        }
+    }
+    /** Local changes go aside, the tree moves, and they are merged back in: what `git pull --autostash` does, and undone as a whole on a conflict. */
+    async #checkoutMerging(target) {
+        const snapshot = await this.snapshot(target);
+        if (snapshot.local === null)
+            throw new Error('changed files without changes');
+        await this.#git.run(['reset', '--hard', '--quiet']);
+        await this.#move(await this.head(), target);
+        const merged = await this.#git.run(['stash', 'apply', '--quiet', snapshot.local], { accept: git_command_ANY_CODE });
+        if (merged.exitCode === 0) {
+            this.#deps.log.info(`Local changes merged into ${(await this.dirtyFiles()).join(', ')}`);
+            return;
+        }
+        await this.restoreSnapshot(snapshot);
+        throw new errors/* CaretakerError */.xT('dirty-conflict', `local changes in ${this.directory} conflict with ${target.label}: ${lastWords(merged)}`, {
+            input: 'allow',
+            hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
+        });
+    }
+    async #localChanges() {
+        const local = await this.#git.text(['stash', 'create'], { what: 'note the local changes' });
+        return local === '' ? null : local;
+    }
+    async #putBack(snapshot) {
+        const { commit, branch, local } = snapshot;
+        const destination = branch === null ? ['--detach', commit] : ['-B', branch, commit];
+        // The gentle way leaves files alone that do not differ: a bind mount of a single file hangs on its inode.
+        const head = await this.head();
+        let there = head.commit === commit && head.branch === branch;
+        if (!there) {
+            const gentle = await this.#git.run(['checkout', '--quiet', ...destination], { accept: git_command_ANY_CODE });
+            there = gentle.exitCode === 0;
+        }
+        if (!there || !(await this.#holdsOnly(local ?? commit))) {
+            const meanwhile = await this.#git.text(['stash', 'create'], { accept: git_command_ANY_CODE });
+            await this.#git.run(['checkout', '--force', '--quiet', ...destination]);
+            if (local !== null)
+                await this.#git.run(['stash', 'apply', '--index', '--quiet', local]);
+            if (/^[0-9a-f]{40,}$/.test(meanwhile)) {
+                this.#deps.log.info(`What the files of ${this.directory} held before going back is in git commit ${meanwhile}`);
+            }
+        }
+        await this.#removeLeftovers(snapshot);
+    }
+    /** True where all tracked files are as in this commit. */
+    #holdsOnly(commit) {
+        return this.#git.holds(['diff', '--quiet', '--no-ext-diff', commit]);
+    }
+    /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
+    async #removeLeftovers({ commit, target }) {
+        if (target === null)
+            return;
+        for (const { file, blob } of await this.#added(commit, target)) {
+            const there = await (0,promises_.lstat)(external_node_path_default().join(this.directory, file)).catch(() => null);
+            if (there?.isFile() !== true)
+                continue;
+            const tracked = await this.#git.holds(['ls-files', '--error-unmatch', '--', `:(literal)${file}`]);
+            if (!tracked && (await this.#git.text(['hash-object', '--', file])) === blob) {
+                await (0,promises_.rm)(external_node_path_default().join(this.directory, file));
+            }
+        }
+    }
+    async #added(from, to) {
+        const fields = await this.#git.fields([
+            'diff',
+            '--raw',
+            '-z',
+            '--no-renames',
+            '--no-abbrev',
+            '--diff-filter=A',
+            from,
+            to,
+        ]);
+        const added = [];
+        for (let at = 0; at + 1 < fields.length; at += 2) {
+            added.push({ blob: fields[at]?.split(' ')[3] ?? '', file: fields[at + 1] ?? '' });
+        }
+        return added;
+    }
+    /** A git that was killed leaves its lock, and every later one refuses. Another that is at work gets ten seconds. */
+    async #freeIndex() {
+        const lock = external_node_path_default().resolve(this.directory, await this.#git.text(['rev-parse', '--git-path', 'index.lock']));
+        for (let tries = 0; tries < 20 && (await exists(lock)); tries++)
+            await this.#deps.clock.sleep(500);
+        if (!(await exists(lock)))
+            return;
+        this.#deps.log.warn(`Removed ${lock}, which a git that was killed had left.`);
+        await (0,promises_.unlink)(lock);
+    }
+}
+async function exists(file) {
+    return (await (0,promises_.lstat)(file).catch(() => null)) !== null;
+}
+
+;// CONCATENATED MODULE: ./src/health/command.ts
+
+/** Passes when the command ends with 0. */
+function commandProbe({ run, cwd, runAuthorCommand, timeoutMs = 60_000, signal }) {
+    return {
+        name: run,
+        async check() {
+            try {
+                const { exitCode, tail } = await runAuthorCommand(run, {
+                    cwd,
+                    timeoutMs,
+                    ...(signal === undefined ? {} : { signal }),
+                });
+                const said = tail.trim().split('\n').at(-1) ?? '';
+                return exitCode === 0
+                    ? { ok: true, detail: 'ended with code 0' }
+                    : { ok: false, detail: `ended with code ${exitCode}${said === '' ? '' : `: ${said}`}` };
+            }
+            catch (error) {
+                return { ok: false, detail: (0,errors/* messageOf */.bD)(error) };
+            }
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./src/health/http.ts
+const BODY_READ = 1024 * 1024;
+/** Asks an address as a browser would, following redirects. */
+function httpProbe(options) {
+    const { url, status = 200, contains, timeoutMs = 10_000, signal } = options;
+    return { name: url, check };
+    async function check() {
+        const timeout = AbortSignal.timeout(timeoutMs);
+        try {
+            const response = await fetch(url, {
+                redirect: status >= 300 && status < 400 ? 'manual' : 'follow',
+                signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+                headers: { 'user-agent': 'compose-caretaker' },
+            });
+            const text = await bodyOf(response);
+            const where = response.redirected ? ` (at ${response.url})` : '';
+            if (response.status !== status)
+                return { ok: false, detail: `${response.status} instead of ${status}${where}` };
+            if (contains !== undefined && !text.includes(contains)) {
+                return { ok: false, detail: `${response.status}, but without the text "${contains}"${where}` };
+            }
+            return { ok: true, detail: `${response.status}${where}` };
+        }
+        catch (error) {
+            return { ok: false, detail: timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error) };
+        }
+    }
+}
+async function bodyOf(response) {
+    const decoder = new TextDecoder();
+    let text = '';
+    let read = 0;
+    // Leaving the loop cancels the rest.
+    for await (const chunk of response.body ?? []) {
+        text += decoder.decode(chunk, { stream: true });
+        read += chunk.length;
+        if (read >= BODY_READ)
+            break;
+    }
+    return text;
+}
+/** Fetch itself says "fetch failed"; what happened (ECONNREFUSED, a certificate) is in the causes. */
+function reasonOf(error) {
+    let reason = String(error);
+    for (let at = error; at !== undefined && at !== null; at = at.cause) {
+        const { code, message } = at.errors?.[0] ?? at;
+        if (message === undefined || message === '')
+            continue;
+        reason = code === undefined || message.includes(code) ? message : `${message} (${code})`;
+    }
+    return reason;
+}
+
+;// CONCATENATED MODULE: ./src/health/published-ports.ts
+/** Long enough for a page, short enough to be asked again. */
+const TIMEOUT_MS = 5_000;
+/**
+ * Probes for the published ports at which a web server answers now, for a user who named no address: a version under which one of them falls silent or
+ * answers with a server's error is not healthy, whatever its container says. A port that does not speak HTTP makes no probe.
+ */
+async function publishedPortProbes(containers) {
+    const urls = new Set(containers
+        .filter(({ state, oneOff }) => state === 'running' && !oneOff)
+        .flatMap(({ ports }) => ports.filter(({ protocol }) => protocol === 'tcp').map(urlOf)));
+    const probes = [...urls].map(portProbe);
+    const answering = await Promise.all(probes.map(async (probe) => (await probe.check()).ok));
+    return probes.filter((_, index) => answering[index]);
+}
+function urlOf({ hostIp, hostPort }) {
+    const everywhere = hostIp === '' || hostIp === '0.0.0.0' || hostIp === '::';
+    const host = everywhere ? '127.0.0.1' : hostIp.includes(':') ? `[${hostIp}]` : hostIp;
+    return `http://${host}:${hostPort}/`;
+}
+function portProbe(url) {
+    return {
+        name: url,
+        async check() {
+            try {
+                const { status, body } = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
+                await body?.cancel();
+                return { ok: status < 500, detail: `answers ${status}` };
+            }
+            catch (error) {
+                const { cause, message } = error;
+                return { ok: false, detail: `does not answer: ${cause instanceof Error ? cause.message : message}` };
+            }
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./src/project/command-project.ts
+
+
+const service = 'application';
+const statusTimeoutMs = 60_000;
+/** An application run by systemd or by hand: three commands stand in for Compose, and there is one service, `application`. */
+function createCommandProject(options, deps) {
+    const cwd = options.directory;
+    async function status() {
+        if (options.statusCommand === undefined)
+            return { running: true, detail: 'no status-command', tail: '' };
+        const { exitCode, tail } = await deps.run(options.statusCommand, { cwd, timeoutMs: statusTimeoutMs });
+        // The shell's own codes: the command could not be run, so it has not answered the question.
+        if (exitCode === 126 || exitCode === 127)
+            throw commandFailed('status-command', options.statusCommand, exitCode, tail);
+        return { running: exitCode === 0, detail: `status-command: exit code ${exitCode}`, tail };
+    }
+    async function act(input, text) {
+        await deps.log.group(input, async () => {
+            const { exitCode, tail } = await deps.run(text, {
+                cwd,
+                // What it starts must live on when the job ends.
+                outlivesJob: input === 'start-command',
+                onLine: (line) => deps.log.info(line),
+            });
+            if (exitCode !== 0)
+                throw commandFailed(input, text, exitCode, tail);
+        });
+    }
+    const concerned = (services) => services === undefined || services.includes(service);
+    const start = async (services) => {
+        if (concerned(services))
+            await act('start-command', options.startCommand);
+    };
+    return {
+        name: options.name ?? (0,external_node_path_.basename)(options.directory),
+        directory: options.directory,
+        stateDirectory: (0,external_node_path_.join)(options.directory, '.caretaker'),
+        files: deps.files,
+        engine: null,
+        services: () => Promise.resolve([service]),
+        containers: () => Promise.resolve([]),
+        running: async () => (await status()).running,
+        async stop(services) {
+            if (!concerned(services) || !(await status()).running)
+                return [];
+            await act('stop-command', options.stopCommand);
+            return [service];
+        },
+        start,
+        up: start,
+        async look() {
+            const { running, detail } = await status();
+            return { ok: running, detail };
+        },
+        async lastWords() {
+            const { running, tail } = await status();
+            return [{ service, state: running ? 'running' : 'stopped', text: tail }];
+        },
+        configurationFiles: () => Promise.resolve([]),
+    };
+}
+function commandFailed(input, text, exitCode, tail) {
+    const words = tail.trim() === '' ? '' : `: ${tail.trim()}`;
+    return new errors/* CaretakerError */.xT('author-command-failed', `failed to run ${input} "${text}": exit code ${exitCode}${words}`, {
+        hint: `Run the command by hand in the project directory; ${input} must end with exit code 0 when it did its work.`,
+        input,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __webpack_require__(38815);
+;// CONCATENATED MODULE: ./src/compose/interpolate.ts
+/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add. */
+class InterpolationError extends Error {
+}
+/**
+ * Fills in variables by Compose's rules: `$NAME`, `${NAME}`, `:-` `-` (default), `:?` `?` (error), `:+` `+` (alternative), `$$` for a
+ * dollar. Defaults may nest. An unset variable is the empty string.
+ */
+function interpolate(text, lookup) {
+    const [result, end] = expand(text, 0, lookup, false);
+    if (end !== text.length)
+        throw new InterpolationError(`invalid template: ${text}`);
+    return result;
+}
+const interpolate_name = /[A-Za-z_][A-Za-z0-9_]*/y;
+/** Expands from `position` to the end, or to the `}` that closes the braces we are in; answers with the text and where it stopped. */
+function expand(text, position, lookup, inBraces) {
+    let result = '';
+    let at = position;
+    while (at < text.length) {
+        const char = text[at];
+        if (inBraces && char === '}')
+            return [result, at];
+        if (char !== '$') {
+            result += char;
+            at++;
+        }
+        else if (text[at + 1] === '$') {
+            result += '$';
+            at += 2;
+        }
+        else if (text[at + 1] === '{') {
+            const [value, end] = braced(text, at + 2, lookup);
+            result += value;
+            at = end;
+        }
+        else {
+            const variable = nameAt(text, at + 1);
+            if (variable === undefined) {
+                throw new InterpolationError(`invalid template: a single $ in "${text}" (write $$ for a dollar)`);
+            }
+            result += lookup(variable) ?? '';
+            at += 1 + variable.length;
+        }
+    }
+    return [result, at];
+}
+function braced(text, position, lookup) {
+    const variable = nameAt(text, position);
+    if (variable === undefined)
+        throw new InterpolationError(`invalid template: no name after \${ in "${text}"`);
+    let at = position + variable.length;
+    const operator = /:?[-?+]/y;
+    operator.lastIndex = at;
+    const sign = operator.exec(text)?.[0];
+    const [argument, end] = expandLazily(text, at + (sign?.length ?? 0), lookup);
+    if (text[end] !== '}' || (sign === undefined && end !== at)) {
+        throw new InterpolationError(`invalid template: \${${variable} in "${text}" is not closed or has an unknown operator`);
+    }
+    at = end + 1;
+    const value = lookup(variable);
+    if (sign === undefined)
+        return [value ?? '', at];
+    const present = value !== undefined && (!sign.startsWith(':') || value !== '');
+    if (sign.endsWith('+'))
+        return [present ? argument() : '', at];
+    if (present)
+        return [value, at];
+    if (sign.endsWith('-'))
+        return [argument(), at];
+    throw new InterpolationError(`required variable ${variable} is missing a value: ${argument()}`);
+}
+/** Like expand inside braces, but a required variable in a default that is not used does not fail. */
+function expandLazily(text, position, lookup) {
+    const [, end] = expand(text, position, () => 'x', true);
+    return [() => expand(text, position, lookup, true)[0], end];
+}
+function nameAt(text, position) {
+    interpolate_name.lastIndex = position;
+    return interpolate_name.exec(text)?.[0];
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-file.ts
+
+
+
+function isMapping(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+/**
+ * One compose file as plain data: anchors and merge keys resolved, variables filled in when `lookup` is given (without one they stay as
+ * written). Throws `compose-file-invalid` with line and column.
+ */
+function parseComposeFile(path, text, lookup) {
+    const lines = new dist/* LineCounter */.HN();
+    // Keys written twice: Compose refuses them itself, podman-compose takes the last.
+    const document = (0,dist/* parseDocument */.Tp)(text, { merge: true, uniqueKeys: false, lineCounter: lines, prettyErrors: false });
+    const fail = (offset, why, cause) => {
+        const position = offset === undefined ? undefined : lines.linePos(offset);
+        const where = position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
+        throw invalidComposeFile(`failed to read ${path}${where}: ${why}`, cause);
+    };
+    const error = document.errors[0];
+    if (error !== undefined)
+        fail(error.pos[0], error.message, error);
+    const tag = document.warnings.find((warning) => warning.code === 'TAG_RESOLVE_FAILED');
+    if (lookup !== null && tag !== undefined)
+        fail(tag.pos[0], `this Compose implementation does not know the tag (${tag.message})`);
+    if (lookup !== null)
+        fillIn(document, lookup, (offset, cause) => fail(offset, cause.message, cause));
+    const content = document.toJS();
+    if (!isMapping(content))
+        return fail(0, 'it is not a mapping with services in it');
+    for (const key of ['services', 'volumes']) {
+        const value = content[key];
+        const node = document.get(key, true);
+        const offset = node?.range?.[0];
+        if (value !== undefined && value !== null && !isMapping(value))
+            fail(offset, `${key} is not a mapping`);
+        if (key === 'services' && isMapping(value)) {
+            for (const [name, service] of Object.entries(value)) {
+                if (!isMapping(service)) {
+                    const at = document.getIn(['services', name], true);
+                    fail(at?.range?.[0] ?? offset, `the service ${name} is not a mapping`);
+                }
+            }
+        }
+    }
+    return content;
+}
+/** Values only: Compose leaves keys as they are. */
+function fillIn(document, lookup, fail) {
+    (0,dist/* visit */.YR)(document, {
+        Scalar(key, node) {
+            if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$'))
+                return;
+            try {
+                node.value = interpolate(node.value, lookup);
+            }
+            catch (error) {
+                if (error instanceof InterpolationError)
+                    fail(node.range?.[0], error);
+                throw error;
+            }
+        },
+    });
+}
+function invalidComposeFile(message, cause) {
+    return new errors/* CaretakerError */.xT('compose-file-invalid', message, {
+        hint: 'Mend the compose file or the variables it needs (.env, env-files); the compose program says the same with its verb config.',
+        input: 'compose-files',
+        cause,
+    });
+}
+/** Compose's rules for several files: mappings merge, lists of the fields named here append, everything else is replaced. */
+function mergeComposeFiles(files) {
+    return files.reduce((merged, file) => mergeMapping(merged, file, []), {});
+}
+function mergeMapping(base, over, path) {
+    const result = { ...base };
+    for (const [key, value] of Object.entries(over)) {
+        const inService = path[0] === 'services' && path.length === 2;
+        result[key] =
+            inService && base[key] !== undefined && base[key] !== null
+                ? mergeServiceField(key, base[key], value, [...path, key])
+                : mergeValue(base[key], value, [...path, key]);
+    }
+    return result;
+}
+function mergeValue(base, over, path) {
+    if (isMapping(base) && isMapping(over))
+        return mergeMapping(base, over, path);
+    // `api-db:` with nothing after it, in the second file, does not take back what the first one said.
+    return over === null && isMapping(base) ? base : over;
+}
+function mergeServiceField(key, base, over, path) {
+    if (key === 'environment')
+        return { ...asEnvironment(base), ...asEnvironment(over) };
+    if (key === 'depends_on' && (Array.isArray(base) || Array.isArray(over))) {
+        return [...new Set([...dependencyNames(base), ...dependencyNames(over)])];
+    }
+    if (key === 'volumes') {
+        const targets = new Map();
+        for (const volume of [...asList(base), ...asList(over)])
+            targets.set(volumeTarget(volume), volume);
+        return [...targets.values()];
+    }
+    if (['env_file', 'profiles', 'ports', 'expose', 'tmpfs'].includes(key))
+        return [...asList(base), ...asList(over)];
+    // A build context may be a bare path in one file and a mapping in the other.
+    return mergeValue(base, over, path);
+}
+/**
+ * Services that extend others of the same file, or of another by `load`, as Compose merges them. Throws `compose-file-invalid` for what
+ * is not there or goes in a circle.
+ */
+async function resolveExtends(content, load, trail = []) {
+    const services = asMapping(content['services']);
+    const resolved = {};
+    for (const name of Object.keys(services))
+        resolved[name] = await extended(services, name, load, trail);
+    return { ...content, services: resolved };
+}
+async function extended(services, name, load, trail) {
+    const service = asMapping(services[name]);
+    const reference = service['extends'];
+    if (reference === undefined || reference === null)
+        return service;
+    const file = isMapping(reference) ? textOf(reference['file']) : undefined;
+    const other = typeof reference === 'string' ? reference : textOf(asMapping(reference)['service']);
+    const step = `${file ?? ''}#${other ?? ''}`;
+    if (other === undefined || trail.includes(step)) {
+        throw invalidComposeFile(`failed to resolve extends of the service ${name}: it names no service or goes in a circle`);
+    }
+    const from = file === undefined ? services : asMapping((await load(file))['services']);
+    if (!isMapping(from[other])) {
+        throw invalidComposeFile(`failed to resolve extends of the service ${name}: there is no service ${other}${file === undefined ? '' : ` in ${file}`}`);
+    }
+    const base = await extended(from, other, load, [...trail, step]);
+    const { extends: _extends, ...own } = service;
+    const merged = mergeMapping({ services: { [name]: base } }, { services: { [name]: own } }, []);
+    return asMapping(asMapping(merged['services'])[name]);
+}
+/** The forms in which a compose file may write the same thing. */
+function asMapping(value) {
+    return isMapping(value) ? value : {};
+}
+function asList(value) {
+    if (value === undefined || value === null)
+        return [];
+    return Array.isArray(value) ? value : [value];
+}
+function textOf(value) {
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+        ? String(value)
+        : undefined;
+}
+/** `{A: b}` or `[A=b, C]` as a mapping; null for a value that comes from the process environment. */
+function asEnvironment(value) {
+    if (isMapping(value)) {
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textOf(item) ?? null]));
+    }
+    return Object.fromEntries(asList(value).map((item) => {
+        const text = textOf(item) ?? '';
+        const equals = text.indexOf('=');
+        return equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];
+    }));
+}
+function dependencyNames(value) {
+    if (isMapping(value))
+        return Object.keys(value);
+    return asList(value)
+        .map(textOf)
+        .filter((name) => name !== undefined);
+}
+function volumeTarget(volume) {
+    if (isMapping(volume))
+        return textOf(volume['target']) ?? '';
+    const parts = (textOf(volume) ?? '').split(':');
+    return parts[1] !== undefined && parts[1].startsWith('/') ? parts[1] : (parts[0] ?? '');
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-files.ts
+
+
+
+
+/** Docker Compose takes the first of these, and the first override of the same family. */
+const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
+const composeOverrides = {
+    compose: ['compose.override.yml', 'compose.override.yaml'],
+    'docker-compose': ['docker-compose.override.yml', 'docker-compose.override.yaml'],
+};
+/** podman-compose takes every one of these that is there, in this order (COMPOSE_DEFAULT_LS of 1.0.3 and 1.6.0). */
+const podmanComposeNames = [
+    'compose.yaml',
+    'compose.yml',
+    'compose.override.yaml',
+    'compose.override.yml',
+    'podman-compose.yaml',
+    'podman-compose.yml',
+    'docker-compose.yml',
+    'docker-compose.yaml',
+    'docker-compose.override.yml',
+    'docker-compose.override.yaml',
+    'container-compose.yml',
+    'container-compose.yaml',
+    'container-compose.override.yml',
+    'container-compose.override.yaml',
+];
+/**
+ * The files that this dialect takes by itself in a directory: those of COMPOSE_FILE (`envFile`: the variables of `.env`, which counts for
+ * Docker Compose only), else the default names. Empty when there are none. Throws `compose-file-missing` for one that COMPOSE_FILE names.
+ */
+async function defaultComposeFiles(dialect, directory, environment, envFile) {
+    const docker = dialect.runtime === 'docker';
+    const named = environment['COMPOSE_FILE'] ?? (docker ? envFile['COMPOSE_FILE'] : undefined);
+    if (named !== undefined && named !== '') {
+        const separator = environment['COMPOSE_PATH_SEPARATOR'] ?? envFile['COMPOSE_PATH_SEPARATOR'] ?? ':';
+        const files = named.split(separator).filter((file) => file !== '');
+        return existingComposeFiles(files, directory);
+    }
+    const there = async (names) => {
+        const paths = names.map((name) => (0,external_node_path_.join)(directory, name));
+        const found = await Promise.all(paths.map(compose_files_exists));
+        return paths.filter((_path, index) => found[index]);
+    };
+    if (!docker)
+        return there(podmanComposeNames);
+    const first = (await there(composeNames))[0];
+    if (first === undefined)
+        return [];
+    const family = (0,external_node_path_.basename)(first).replace(/\.ya?ml$/, '');
+    return [first, ...(await there(composeOverrides[family] ?? [])).slice(0, 1)];
+}
+/** The paths made absolute. Throws `compose-file-missing` when one of them is not there. */
+async function existingComposeFiles(files, directory) {
+    const paths = files.map((file) => (0,external_node_path_.resolve)(directory, file));
+    for (const path of paths) {
+        if (!(await compose_files_exists(path)))
+            throw composeFileMissing(`failed to find the compose file ${path}`);
+    }
+    return paths;
+}
+function composeFileMissing(message) {
+    return new errors/* CaretakerError */.xT('compose-file-missing', message, {
+        hint: 'Set project-directory to the directory of the compose file, or name the files in compose-files.',
+        input: 'compose-files',
+    });
+}
+/**
+ * The name that a project gets with this dialect: as given, else COMPOSE_PROJECT_NAME, else `name:` of the files, else the directory's base
+ * name; in lower case and with nothing but a–z, 0–9, `_` and `-`. podman-compose 1.0.3 knows but the last and keeps leading dashes.
+ * Containers that exist have the last word: the caller asks them first.
+ */
+async function projectNameOf(dialect, files, directory, environment, envFile) {
+    const old = dialect.runtime === 'podman' && dialect.capabilities.config === 'none';
+    const named = old
+        ? undefined
+        : (environment['COMPOSE_PROJECT_NAME'] ?? envFile['COMPOSE_PROJECT_NAME'] ?? (await nameInFiles(files, dialect)));
+    const wish = named === undefined || named === '' ? (0,external_node_path_.basename)(directory).toLowerCase() : named;
+    const name = normaliseProjectName(wish, dialect);
+    if (name === '') {
+        throw new errors/* CaretakerError */.xT('project-name-invalid', `failed to make a project name of "${wish}"`, {
+            hint: 'Set project-name: lower-case letters, digits, dashes and underscores.',
+            input: 'project-name',
+        });
+    }
+    return name;
+}
+function normaliseProjectName(name, dialect) {
+    if (dialect.runtime === 'podman')
+        return name.replace(/[^-_a-z0-9]/g, '');
+    return name
+        .toLowerCase()
+        .replace(/[^-_a-z0-9]/g, '')
+        .replace(/^[_-]+/, '');
+}
+/** Docker Compose takes the last file's `name:`, podman-compose the first file's only. */
+async function nameInFiles(files, dialect) {
+    const names = [];
+    for (const file of files)
+        names.push(textOf(parseComposeFile(file, await (0,promises_.readFile)(file, 'utf8'), null)['name']));
+    return dialect.runtime === 'docker' ? names.filter((name) => name !== undefined).at(-1) : names[0];
+}
+async function compose_files_exists(path) {
+    try {
+        await (0,promises_.access)(path);
+        return true;
+    }
+    catch (error) {
+        if (['ENOENT', 'ENOTDIR'].includes(error.code ?? ''))
+            return false;
+        throw new errors/* CaretakerError */.xT('path-denied', `failed to look at ${path}: permission denied`, {
+            hint: 'Run as a user who may enter the directory.',
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/compose/command-line.ts
+/**
+ * The argv up to the verb. Files and project name are always said: what Compose would choose by itself depends on
+ * COMPOSE_* variables and on the folder's name, which differ between a job and the administrator's shell.
+ */
+function composeArgv(dialect, project, ...verb) {
+    return [
+        ...dialect.argv,
+        // Cursor movements and colours have no place in a job's log.
+        ...(dialect.runtime === 'docker' ? ['--ansi', 'never'] : []),
+        '-p',
+        project.projectName,
+        ...project.files.flatMap((file) => ['-f', file]),
+        ...project.profiles.flatMap((profile) => ['--profile', profile]),
+        ...project.envFiles.flatMap((file) => ['--env-file', file]),
+        ...verb,
+    ];
+}
+/**
+ * Podman leaves processes of its own behind, whatever was asked (the keeper of a rootless user's namespace); with the job's tracking id in their
+ * environment the runner would end them, and with them the containers' network.
+ */
+function composeEnv(dialect) {
+    return dialect.runtime === 'podman' ? { RUNNER_TRACKING_ID: '' } : {};
+}
+function configArgv(dialect, project) {
+    return composeArgv(dialect, project, 'config', ...(dialect.capabilities.config === 'json' ? ['--format', 'json'] : []));
+}
+/** Never with `--yes` or `-V`: Compose would renew a volume whose definition changed, and the data with it. */
+function upArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'up', '-d', ...services);
+}
+function startArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'start', ...services);
+}
+function stopArgv(dialect, project, graceSeconds, services) {
+    return composeArgv(dialect, project, 'stop', '-t', String(Math.ceil(graceSeconds)), ...services);
+}
+/** Volumes stay: there is no `-v` here, whatever happens. */
+function downArgv(dialect, project) {
+    return composeArgv(dialect, project, 'down');
+}
+function buildArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'build', ...services);
+}
+function pullArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'pull', ...services);
+}
+
+;// CONCATENATED MODULE: ./src/compose/env-file.ts
+
+
+/**
+ * Reads an env file by Compose's rules: `KEY=VALUE`, `export KEY=…`, comments, single quotes taken literally, double quotes with
+ * escapes, values over several lines inside quotes, `${OTHER}` from `lookup` or from earlier lines. A key without `=` takes its value
+ * from `lookup`. Throws `env-file-invalid` with the line.
+ */
+function parseEnvFile(path, text, lookup, style = 'compose') {
+    const values = {};
+    const fill = (raw) => interpolate(style === 'compose' ? raw : raw.replace(/\$(?!\{)/g, '$$$$'), known);
+    const known = (name) => lookup(name) ?? values[name];
+    const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+    let at = 0;
+    const fail = (why) => {
+        const line = source.slice(0, at).split('\n').length;
+        throw new errors/* CaretakerError */.xT('env-file-invalid', `failed to read ${path}: line ${line}: ${why}`, {
+            hint: 'Write one KEY=VALUE a line; quote values that hold spaces, # or $.',
+        });
+    };
+    while (at < source.length) {
+        const blank = /[ \t]*(?:#[^\n]*)?(?:\n|$)/y;
+        blank.lastIndex = at;
+        const skipped = blank.exec(source);
+        if (skipped !== null && skipped[0] !== '') {
+            at += skipped[0].length;
+            continue;
+        }
+        const key = /[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(=|:|(?=\n|$))/y;
+        key.lastIndex = at;
+        const match = key.exec(source);
+        if (match === null)
+            return fail('it is not KEY=VALUE');
+        const name = match[1] ?? '';
+        at += match[0].length;
+        if (match[2] === '') {
+            const inherited = lookup(name);
+            if (inherited !== undefined)
+                values[name] = inherited;
+            continue;
+        }
+        const space = /[ \t]*/y;
+        space.lastIndex = at;
+        at += space.exec(source)?.[0].length ?? 0;
+        const quote = source[at];
+        try {
+            if (quote === "'" || quote === '"') {
+                const quoted = quote === "'" ? /'((?:[^'\\]|\\.)*)'/sy : /"((?:[^"\\]|\\.)*)"/sy;
+                quoted.lastIndex = at;
+                const found = quoted.exec(source);
+                if (found === null)
+                    return fail(`the quotes of ${name} are not closed`);
+                at += found[0].length;
+                const raw = found[1] ?? '';
+                values[name] = quote === "'" ? raw.replace(/\\'/g, "'") : fill(env_file_unescape(raw));
+                const rest = /[^\n]*/y;
+                rest.lastIndex = at;
+                const tail = rest.exec(source)?.[0] ?? '';
+                if (!/^\s*(#.*)?$/.test(tail))
+                    return fail(`there is text after the quotes of ${name}`);
+                at += tail.length;
+            }
+            else {
+                const line = /[^\n]*/y;
+                line.lastIndex = at;
+                const raw = line.exec(source)?.[0] ?? '';
+                // A # begins a comment only after a space: `a#b` is a value.
+                values[name] = fill(raw.replace(/(^|\s)#.*$/, '').trim());
+                at += raw.length;
+            }
+        }
+        catch (error) {
+            if (error instanceof InterpolationError)
+                return fail(`the value of ${name} is an ${env_file_describe(error)}`);
+            throw error;
+        }
+    }
+    return values;
+}
+/** The value itself stays out of the message: env files hold secrets. */
+function env_file_describe(error) {
+    return error.message.startsWith('required') ? `error: ${error.message}` : 'invalid template';
+}
+function env_file_unescape(raw) {
+    return raw.replace(/\\(.)/gs, (whole, char) => {
+        if (char === 'n')
+            return '\n';
+        if (char === 'r')
+            return '\r';
+        if (char === 't')
+            return '\t';
+        // \$ means a dollar that is no variable.
+        if (char === '$')
+            return '$$';
+        return char === '"' || char === '\\' ? char : whole;
+    });
+}
+
+;// CONCATENATED MODULE: ./src/compose/order.ts
+/**
+ * The names in an order in which they can start: what a service depends on comes before it, otherwise as given. A cycle, which Compose
+ * refuses anyway, is broken where it closes.
+ */
+function startOrder(services) {
+    const byName = new Map(services.map((service) => [service.name, service]));
+    const order = [];
+    const seen = new Set();
+    const visit = (service) => {
+        if (seen.has(service.name))
+            return;
+        seen.add(service.name);
+        for (const dependency of service.dependsOn) {
+            const found = byName.get(dependency);
+            if (found !== undefined)
+                visit(found);
+        }
+        order.push(service.name);
+    };
+    services.forEach(visit);
+    return order;
+}
+/** These services and everything that depends on them, directly or not. */
+function order_withDependents(services, names) {
+    const result = new Set(names);
+    for (let grown = true; grown;) {
+        grown = false;
+        for (const service of services) {
+            if (!result.has(service.name) && service.dependsOn.some((name) => result.has(name))) {
+                result.add(service.name);
+                grown = true;
+            }
+        }
+    }
+    return result;
+}
+
+;// CONCATENATED MODULE: ./src/compose/model.ts
+
+
+
+/**
+ * The model out of one merged and interpolated document: what `docker compose config --format json` prints, what podman-compose's `config`
+ * prints, or what our own reading made. Relative paths are relative to `directory`, that of the first compose file. Throws
+ * `compose-file-invalid`.
+ */
+function modelOf(content, name, directory) {
+    const volumes = Object.fromEntries(Object.entries(asMapping(content['volumes'])).map(([key, value]) => [
+        key,
+        topLevelVolume(key, asMapping(value), name),
+    ]));
+    const services = Object.entries(asMapping(content['services'])).map(([service, fields]) => serviceOf(service, asMapping(fields), directory));
+    if (services.length === 0)
+        throw invalidComposeFile(`failed to find a service in the compose files of ${directory}`);
+    return { name, services, volumes };
+}
+function topLevelVolume(key, fields, project) {
+    const external = fields['external'];
+    // The form of version 2 of the format: `external: {name: …}`.
+    const externalName = isMapping(external) ? textOf(external['name']) : undefined;
+    const isExternal = isMapping(external) || external === true || external === 'true';
+    return {
+        name: textOf(fields['name']) ?? externalName ?? (isExternal ? key : `${project}_${key}`),
+        external: isExternal,
+    };
+}
+function serviceOf(name, fields, directory) {
+    const environment = Object.entries(asEnvironment(fields['environment'])).filter((entry) => entry[1] !== null);
+    const healthcheck = asMapping(fields['healthcheck']);
+    const test = asList(healthcheck['test']);
+    return {
+        name,
+        image: textOf(fields['image']) ?? null,
+        build: fields['build'] !== undefined && fields['build'] !== null,
+        containerName: textOf(fields['container_name']),
+        dependsOn: [...new Set([...dependencyNames(fields['depends_on']), ...linkNames(fields['links'])])],
+        // Unquoted, `no` is false for a YAML 1.1 reader.
+        restart: fields['restart'] === false ? 'no' : textOf(fields['restart']),
+        volumes: [
+            ...asList(fields['volumes']).map((volume) => volumeOf(volume, name, directory)),
+            ...asList(fields['tmpfs']).map((path) => ({
+                type: 'tmpfs',
+                source: '',
+                target: (textOf(path) ?? '').split(':')[0] ?? '',
+                readOnly: false,
+            })),
+        ],
+        envFiles: envFilesOf(fields).map((path) => absolute(path, directory)),
+        environment: Object.fromEntries(environment),
+        hasHealthCheck: test.length > 0 && test[0] !== 'NONE' && healthcheck['disable'] !== true,
+        profiles: asList(fields['profiles'])
+            .map(textOf)
+            .filter((profile) => profile !== undefined),
+        replicas: replicasOf(fields),
+        stopGraceSeconds: secondsOf(fields['stop_grace_period']),
+    };
+}
+/** A service's `env_file` as written, in any of its forms: one path, a list, a list of `{path, required}`. */
+function envFilesOf(service) {
+    return asList(service['env_file'])
+        .map((entry) => textOf(isMapping(entry) ? entry['path'] : entry) ?? '')
+        .filter((path) => path !== '');
+}
+function linkNames(links) {
+    return asList(links).map((link) => (textOf(link) ?? '').split(':')[0] ?? '');
+}
+function replicasOf(fields) {
+    const value = fields['scale'] ?? asMapping(fields['deploy'])['replicas'];
+    const count = value === undefined || value === null ? 1 : Number(value);
+    return Number.isInteger(count) && count >= 0 ? count : 1;
+}
+/** `90`, `90s`, `1m30s`, `1h`. */
+function secondsOf(value) {
+    if (typeof value === 'number')
+        return value;
+    if (typeof value !== 'string' || value === '')
+        return undefined;
+    if (/^\d+$/.test(value))
+        return Number(value);
+    const units = { h: 3600, m: 60, s: 1, ms: 0.001, us: 0.000001 };
+    let seconds = 0;
+    for (const [, count, unit] of value.matchAll(/([\d.]+)(ms|us|h|m|s)/g))
+        seconds += Number(count) * (units[unit ?? ''] ?? 0);
+    return seconds;
+}
+function volumeOf(volume, service, directory) {
+    if (isMapping(volume)) {
+        const type = textOf(volume['type']) ?? 'volume';
+        const source = textOf(volume['source']) ?? textOf(volume['src']) ?? '';
+        return {
+            type: type === 'bind' || type === 'volume' || type === 'tmpfs' ? type : 'other',
+            source: type === 'bind' ? absolute(source, directory) : source,
+            target: textOf(volume['target']) ?? textOf(volume['destination']) ?? textOf(volume['dst']) ?? '',
+            readOnly: [volume['read_only'], volume['readonly']].some((value) => value === true || value === 'true'),
+        };
+    }
+    const parts = (textOf(volume) ?? '').split(':');
+    const [first = '', second, third, fourth] = parts;
+    if (first === '' && second === undefined)
+        throw invalidComposeFile(`failed to read a volume of the service ${service}: it is empty`);
+    if (fourth !== undefined)
+        throw invalidComposeFile(`failed to read the volume ${parts.join(':')} of the service ${service}: too many colons`);
+    // `/var/lib/mysql` and `/var/lib/mysql:ro`: an anonymous volume.
+    if (second === undefined || !second.startsWith('/')) {
+        return { type: 'volume', source: '', target: first, readOnly: hasReadOnly(second) };
+    }
+    const bind = /^[./~]/.test(first);
+    return {
+        type: bind ? 'bind' : 'volume',
+        source: bind ? absolute(first, directory) : first,
+        target: second,
+        readOnly: hasReadOnly(third),
+    };
+}
+function hasReadOnly(options) {
+    return (options ?? '').split(',').includes('ro');
+}
+function absolute(path, directory) {
+    if (path === '~' || path.startsWith('~/'))
+        return (0,external_node_path_.join)((0,external_node_os_.homedir)(), path.slice(1));
+    return (0,external_node_path_.isAbsolute)(path) ? path : (0,external_node_path_.resolve)(directory, path);
+}
+
+;// CONCATENATED MODULE: ./src/compose/read-model.ts
+
+
+
+
+
+
+
+
+/**
+ * The model of a project in the words of its own dialect: by `config` where there is one (Compose knows best what it is going to do), else
+ * by our own reading. Throws `compose-file-missing`, `compose-file-invalid` (with line and column for what is no YAML),
+ * `env-file-invalid`.
+ */
+async function readModel(dialect, project, processes, environment) {
+    const directory = read_model_projectDirectoryOf(project.files);
+    // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
+    const raw = [];
+    for (const file of project.files)
+        raw.push(parseComposeFile(file, await read(file), null));
+    const lookup = variablesOf(dialect, await readEnvFiles(dialect, project, environment), environment, project.projectName);
+    if (dialect.capabilities.config === 'none') {
+        return modelOf(await readByOurselves(project.files, lookup), project.projectName, directory);
+    }
+    const output = await config(dialect, project, processes, directory);
+    if (dialect.capabilities.config === 'yaml') {
+        const content = parseComposeFile('the output of podman-compose config', output, null);
+        const resolved = await resolveExtends(content, async (file) => parseComposeFile(file, await read((0,external_node_path_.resolve)(directory, file)), lookup));
+        return modelOf(resolved, project.projectName, directory);
+    }
+    const model = modelOf(unescapeDollars(JSON.parse(output)), project.projectName, directory);
+    // Its output holds the env files' values in the place of their names.
+    return {
+        ...model,
+        services: model.services.map((service) => ({
+            ...service,
+            envFiles: raw
+                .flatMap((content) => envFilesOf(asMapping(asMapping(content['services'])[service.name])))
+                .map((path) => (0,external_node_path_.resolve)(directory, lenient(path, lookup))),
+        })),
+    };
+}
+async function config(dialect, project, processes, cwd) {
+    try {
+        return (await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })).stdout;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed') {
+            throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${read_model_lastLine(error.message)}`, error);
+        }
+        throw error;
+    }
+}
+/** A Python traceback and Compose's own message have this in common: the last line says what is wrong. */
+function read_model_lastLine(message) {
+    return message.trim().split('\n').at(-1)?.trim() ?? message;
+}
+async function readByOurselves(files, lookup) {
+    const contents = [];
+    for (const file of files) {
+        const content = parseComposeFile(file, await read(file), lookup);
+        if (content['include'] !== undefined) {
+            throw invalidComposeFile(`failed to read ${file}: this podman-compose does not know include and would leave those services out`);
+        }
+        contents.push(content);
+    }
+    const directory = read_model_projectDirectoryOf(files);
+    return resolveExtends(mergeComposeFiles(contents), async (file) => {
+        const path = (0,external_node_path_.resolve)(directory, file);
+        return parseComposeFile(path, await read(path), lookup);
+    });
+}
+/** Compose prints a dollar as `$$`, so that its output is a compose file again. */
+function unescapeDollars(value) {
+    if (typeof value === 'string')
+        return value.replaceAll('$$', '$');
+    if (Array.isArray(value))
+        return value.map(unescapeDollars);
+    if (isMapping(value))
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unescapeDollars(item)]));
+    return value;
+}
+/** Relative paths in compose files, and `.env`, are those of the first file's directory, also in a second file elsewhere. */
+function read_model_projectDirectoryOf(files) {
+    return (0,external_node_path_.dirname)(files[0] ?? '.');
+}
+/**
+ * The variables of `.env` beside the first compose file, or of the env files given in its place. Throws `env-file-missing` for a file that
+ * was asked for, `env-file-invalid`.
+ */
+async function readEnvFiles(dialect, project, environment) {
+    const style = dialect.runtime === 'podman' ? 'python-dotenv' : 'compose';
+    const values = {};
+    const given = project.envFiles.length > 0;
+    for (const file of given ? project.envFiles : [(0,external_node_path_.join)(read_model_projectDirectoryOf(project.files), '.env')]) {
+        let text;
+        try {
+            text = await (0,promises_.readFile)(file, 'utf8');
+        }
+        catch (error) {
+            if (!given && error.code === 'ENOENT')
+                continue;
+            throw new errors/* CaretakerError */.xT('env-file-missing', `failed to read the env file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+                hint: 'Check the path and that the user who runs this may read the file.',
+                input: 'env-files',
+                cause: error,
+            });
+        }
+        Object.assign(values, parseEnvFile(file, text, (name) => environment[name] ?? values[name], style));
+    }
+    return values;
+}
+/** What a `${NAME}` is worth: the process environment before `.env`, but the other way round in podman-compose 1.0.3. */
+function variablesOf(dialect, envFile, environment, projectName) {
+    return (name) => {
+        if (name === 'COMPOSE_PROJECT_NAME')
+            return projectName;
+        return dialect.capabilities.envFiles === 'none'
+            ? (envFile[name] ?? environment[name])
+            : (environment[name] ?? envFile[name]);
+    };
+}
+/**
+ * Profiles that each service asks for, from the files as they are written. For choosing profiles before a dialect is asked for its model,
+ * which shows the services of active profiles only.
+ */
+async function readProfiles(files) {
+    const result = new Map();
+    for (const file of files) {
+        for (const [name, service] of Object.entries(asMapping(parseComposeFile(file, await read(file), null)['services']))) {
+            const profiles = asList(asMapping(service)['profiles']).map(textOf);
+            result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
+        }
+    }
+    return result;
+}
+/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
+async function filesOfModel(files, lookup) {
+    const directory = read_model_projectDirectoryOf(files);
+    const all = new Set();
+    const visit = async (file, base) => {
+        if (all.has(file))
+            return;
+        all.add(file);
+        const content = parseComposeFile(file, await read(file), null);
+        const fill = (path) => lenient(path, lookup);
+        for (const entry of asList(content['include'])) {
+            const parts = isMapping(entry) ? entry : { path: entry };
+            const paths = asList(parts['path']).map(textOf);
+            for (const path of paths) {
+                const included = (0,external_node_path_.resolve)(base, fill(path ?? ''));
+                await visit(included, (0,external_node_path_.dirname)(included));
+            }
+            for (const path of asList(parts['env_file']).map(textOf))
+                all.add((0,external_node_path_.resolve)(base, fill(path ?? '')));
+        }
+        for (const kind of ['secrets', 'configs']) {
+            for (const entry of Object.values(asMapping(content[kind]))) {
+                const path = textOf(asMapping(entry)['file']);
+                if (path !== undefined)
+                    all.add((0,external_node_path_.resolve)(base, fill(path)));
+            }
+        }
+        for (const service of Object.values(asMapping(content['services']))) {
+            const fields = asMapping(service);
+            const other = textOf(asMapping(fields['extends'])['file']);
+            if (other !== undefined) {
+                const path = (0,external_node_path_.resolve)(base, fill(other));
+                await visit(path, (0,external_node_path_.dirname)(path));
+            }
+            for (const path of envFilesOf(fields))
+                all.add((0,external_node_path_.resolve)(base, fill(path)));
+        }
+    };
+    for (const file of files)
+        await visit(file, directory);
+    return [...all];
+}
+/** A list of files must not fail for a variable that only matters elsewhere. */
+function lenient(path, lookup) {
+    try {
+        return interpolate(path, lookup);
+    }
+    catch (error) {
+        if (error instanceof InterpolationError)
+            return path;
+        throw error;
+    }
+}
+async function read(file) {
+    try {
+        return await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('compose-file-missing', `failed to read the compose file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
+            input: 'compose-files',
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-program.ts
+
+
+
+
+
+
+
+const projectLabel = 'com.docker.compose.project';
+/** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
+const startTries = 5;
+const startPauseMs = 3_000;
+/** Compose for every dialect: what they do differently is asked of their capabilities. */
+function createCompose(dialect, project, deps) {
+    const { processes, runtime, log, clock } = deps;
+    const { capabilities } = dialect;
+    const directory = read_model_projectDirectoryOf(project.files);
+    const model = () => readModel(dialect, project, processes, deps.environment);
+    const containers = async (services) => {
+        const all = await runtime.containers({ [projectLabel]: project.projectName });
+        return all.filter((container) => !container.oneOff && (services.length === 0 || services.includes(container.service)));
+    };
+    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones. */
+    async function run(title, argv, options = {}) {
+        await log.group(title, async () => {
+            const tail = [];
+            let failed = false;
+            const onLine = (line) => {
+                if (line.trim() === '')
+                    return;
+                log.info(line);
+                tail.push(line);
+                if (tail.length > 15)
+                    tail.shift();
+                if (options.isFailure?.(line) === true)
+                    failed = true;
+            };
+            try {
+                await processes.run({ argv, cwd: directory, env: composeEnv(dialect) }, { onLine, outlivesJob: options.outlivesJob ?? false });
+            }
+            catch (error) {
+                if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed')
+                    throw composeFailed(title, tail, error);
+                throw error;
+            }
+            if (failed)
+                throw composeFailed(title, tail);
+        });
+    }
+    function composeFailed(title, tail, cause) {
+        const words = tail.length === 0 ? '' : `: ${tail.join('\n')}`;
+        return new errors/* CaretakerError */.xT('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
+            hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
+            cause,
+        });
+    }
+    async function up(services = []) {
+        if (!capabilities.upRecreatesChanged)
+            await removeChanged(services);
+        await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
+        if (dialect.runtime === 'podman')
+            await startCreated(services);
+    }
+    /**
+     * podman-compose leaves a container whose image was rebuilt under the same tag, and before 1.3 every container that exists. So those that
+     * changed go first, with all that depend on them: Podman ties a container to the very one that it requires.
+     */
+    async function removeChanged(services) {
+        const { services: defined } = await model();
+        const existing = await containers([]);
+        const wanted = services.length === 0 ? new Set(defined.map((service) => service.name)) : closure(defined, services);
+        const changed = new Set();
+        for (const container of existing) {
+            const service = defined.find((candidate) => candidate.name === container.service);
+            if (service === undefined || !wanted.has(service.name))
+                continue;
+            // Without a hash nothing tells that the configuration is the same, and the wrong one that goes on running is worse than a restart.
+            if (!capabilities.comparesConfiguration ||
+                (await imageChanged(service, container)) ||
+                (await envFilesChanged(service, container))) {
+                changed.add(service.name);
+            }
+        }
+        if (changed.size === 0)
+            return;
+        const affected = order_withDependents(defined, changed);
+        log.info(`Recreating ${[...affected].join(', ')}: the image or the configuration is another one`);
+        const doomed = inStopOrder(existing.filter((container) => affected.has(container.service)), defined);
+        for (const { service, mounts } of doomed) {
+            for (const { volume, target } of mounts) {
+                // Docker Compose hands them on; under Podman a new container begins with an empty one, and the old one stays behind.
+                if (/^[0-9a-f]{64}$/.test(volume ?? ''))
+                    log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
+            }
+        }
+        await stopContainers(doomed, defined);
+        await runtime.remove(doomed.map((container) => container.id));
+        // Dependents that were not asked for were taken away above: they come back as well.
+        const others = [...affected].filter((name) => !wanted.has(name));
+        if (others.length > 0) {
+            await run('Bring up the dependent containers', upArgv(dialect, project, [...wanted, ...others]), {
+                outlivesJob: true,
+            });
+        }
+    }
+    async function imageChanged(service, container) {
+        const now = await runtime.imageId(service.image ?? container.imageName);
+        // No such image here: `up` is going to build or pull it, and a container of another image is then another one.
+        return now !== container.imageId;
+    }
+    /** podman-compose's hash covers the names of env files, not what is in them. A variable that was taken out is not noticed. */
+    async function envFilesChanged(service, container) {
+        const wanted = {};
+        for (const file of service.envFiles) {
+            if (!(await compose_files_exists(file)))
+                continue;
+            const text = await (0,promises_.readFile)(file, 'utf8');
+            Object.assign(wanted, parseEnvFile(file, text, (name) => wanted[name] ?? deps.environment[name], 'python-dotenv'));
+        }
+        return Object.entries({ ...wanted, ...service.environment }).some(([name, value]) => container.env[name] !== value);
+    }
+    /**
+     * What podman-compose left created but not started. Podman 4.3 refuses to start a container while one that it requires is restarting, and
+     * 1.0.3 answers 0 whatever happened. Whether what runs is healthy is not asked here.
+     */
+    async function startCreated(services) {
+        const { services: defined } = await model();
+        const expected = defined.filter((service) => service.replicas > 0 && (services.length === 0 || services.includes(service.name)));
+        for (let attempt = 1;; attempt++) {
+            const existing = await containers([]);
+            const missing = expected.filter((service) => !existing.some((container) => container.service === service.name));
+            if (missing.length > 0) {
+                throw composeFailed('bring up the containers', [
+                    `no container was created for ${missing.map((service) => service.name).join(', ')}`,
+                ]);
+            }
+            const waiting = inStopOrder(existing.filter((container) => container.state === 'created' && expected.some((service) => service.name === container.service)), defined).reverse();
+            if (waiting.length === 0)
+                return;
+            try {
+                await runtime.start(waiting.map((container) => container.id));
+            }
+            catch (error) {
+                if (attempt >= startTries)
+                    throw error;
+                log.debug(`not started yet: ${error instanceof Error ? error.message : String(error)}`);
+                await clock.sleep(startPauseMs);
+            }
+        }
+    }
+    async function stopContainers(ordered, defined) {
+        for (const container of ordered) {
+            // A frozen process can't shut down: it would be killed when the grace is over.
+            if (container.state === 'paused')
+                await runtime.unpause([container.id]);
+            const grace = defined.find((service) => service.name === container.service)?.stopGraceSeconds;
+            if (dialect.runtime === 'podman' && grace !== undefined && ['running', 'paused'].includes(container.state)) {
+                // podman-compose does not hand the grace period to the container, so podman alone would kill after 10 s.
+                await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]));
+            }
+            await runtime.stop([container.id]);
+        }
+    }
+    /** By the model where it can be read; the order must not keep an application from being stopped while a compose file is broken. */
+    async function definedServices() {
+        try {
+            return (await model()).services;
+        }
+        catch (error) {
+            log.warn(`The compose file can't be read, so the containers' own order is used: ${error instanceof Error ? error.message : String(error)}`);
+            return [];
+        }
+    }
+    return {
+        dialect,
+        files: project.files,
+        model,
+        up,
+        async start(services = []) {
+            const still = (await containers(services)).filter((container) => container.state !== 'running');
+            const paused = still.filter((container) => container.state === 'paused');
+            if (paused.length > 0)
+                await runtime.unpause(paused.map((container) => container.id));
+            const existing = still.filter((container) => container.state !== 'paused');
+            if (existing.length === 0)
+                return;
+            if (dialect.runtime === 'docker') {
+                try {
+                    // By name, so that services of profiles which are not active start as well.
+                    const names = [...new Set(existing.map((container) => container.service))];
+                    await run('Start the containers', startArgv(dialect, project, names), { outlivesJob: true });
+                    return;
+                }
+                catch (error) {
+                    if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'compose-failed'))
+                        throw error;
+                    // The containers are there whatever became of the compose file: starting them is what keeps users served.
+                    log.warn(`Compose could not start the containers, so they are started one by one: ${error.message}`);
+                }
+            }
+            const ordered = inStopOrder(existing, await definedServices()).reverse();
+            await startInOrder(ordered);
+        },
+        async stop(services = []) {
+            const defined = await definedServices();
+            const running = (await containers(services)).filter((container) => ['running', 'restarting', 'paused'].includes(container.state));
+            await stopContainers(inStopOrder(running, defined), defined);
+        },
+        async down() {
+            const defined = await definedServices();
+            const existing = inStopOrder(await containers([]), defined);
+            // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
+            await stopContainers(existing, defined);
+            await run('Remove the containers', downArgv(dialect, project));
+            const left = (await containers([])).map((container) => container.id);
+            if (left.length > 0)
+                await runtime.remove(left);
+        },
+        async build(services = []) {
+            // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
+            const isFailure = (line) => /^exit code: [1-9]/.test(line);
+            await run('Build the images', buildArgv(dialect, project, services), capabilities.reliableExitCodes ? {} : { isFailure });
+        },
+        async pull(services = []) {
+            const wanted = (await model()).services.filter((service) => service.image !== null && (services.length === 0 ? !service.build : services.includes(service.name)));
+            if (wanted.length === 0)
+                return;
+            if (dialect.runtime === 'docker') {
+                await run('Pull the images', pullArgv(dialect, project, wanted.map((service) => service.name)));
+                return;
+            }
+            // podman-compose answers 0 when one of several pulls failed (1.0.3 and 1.6.0), so Podman itself is asked, image by image.
+            for (const image of new Set(wanted.map((service) => service.image ?? ''))) {
+                if (!image.startsWith('localhost/'))
+                    await run(`Pull the image ${image}`, ['podman', 'pull', image]);
+            }
+        },
+    };
+    async function startInOrder(ordered) {
+        for (let attempt = 1;; attempt++) {
+            try {
+                await runtime.start(ordered.map((container) => container.id));
+                return;
+            }
+            catch (error) {
+                // A dependency that restarts just now keeps Podman from starting what requires it.
+                if (attempt >= startTries || dialect.runtime !== 'podman')
+                    throw error;
+                await clock.sleep(startPauseMs);
+            }
+        }
+    }
+}
+/** These services and what they depend on, as `up SERVICE` brings them up. */
+function closure(defined, names) {
+    const result = new Set();
+    const visit = (name) => {
+        if (result.has(name))
+            return;
+        result.add(name);
+        defined.find((service) => service.name === name)?.dependsOn.forEach(visit);
+    };
+    names.forEach(visit);
+    return result;
+}
+/**
+ * Dependents first. What each depends on is said by the model, for services that it does not know by the label of Docker Compose; where neither
+ * says anything, what was started last stops first.
+ */
+function inStopOrder(containers, defined) {
+    const byStart = [...containers].sort((a, b) => (a.startedAt ?? '').localeCompare(b.startedAt ?? ''));
+    const services = [...new Set(byStart.map((container) => container.service))].map((name) => ({
+        name,
+        dependsOn: defined.find((service) => service.name === name)?.dependsOn ??
+            labelled(byStart.find((container) => container.service === name)),
+    }));
+    const order = startOrder(services);
+    return byStart
+        .map((container, index) => ({ container, index }))
+        .sort((a, b) => order.indexOf(b.container.service) - order.indexOf(a.container.service) || b.index - a.index)
+        .map(({ container }) => container);
+}
+/** `database:service_healthy:false,cache:service_started:true` */
+function labelled(container) {
+    const label = container?.labels['com.docker.compose.depends_on'] ?? '';
+    return label
+        .split(',')
+        .map((entry) => entry.split(':')[0] ?? '')
+        .filter((name) => name !== '');
+}
+
+;// CONCATENATED MODULE: ./src/compose/dialects.ts
+
+
+/** In the order of preference where a project tells nothing. */
+const table = [
+    {
+        name: 'docker-compose-v2',
+        runtime: 'docker',
+        argv: ['docker', 'compose'],
+        versionArgv: ['docker', 'compose', 'version', '--short'],
+        // v1 has no such subcommand of docker; whatever counts on from 2 keeps its command line.
+        version: (output) => /^v?((?:[2-9]|\d{2,})\.\d+\.\d+\S*)/m.exec(output)?.[1],
+        capabilities: () => ({
+            config: 'json',
+            upRecreatesChanged: true,
+            pull: true,
+            build: true,
+            profiles: true,
+            envFiles: 'many',
+            comparesConfiguration: true,
+            reliableExitCodes: true,
+        }),
+    },
+    {
+        name: 'podman-compose',
+        runtime: 'podman',
+        argv: ['podman-compose'],
+        versionArgv: ['podman-compose', 'version'],
+        // 1.0.3 calls itself "podman-composer version".
+        version: (output) => /podman-composer? version\s+v?(\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
+        // Read in the sources of 1.0.3, 1.0.6, 1.1.0 and later up to 1.6.0. The hash is the whole project's before 1.6, so that `up` makes
+        // everything anew; before 1.0.6 it is the constant 123. No version puts the contents of an env_file into it.
+        capabilities: (version) => {
+            const since106 = atLeast(version, [1, 0, 6]);
+            const since110 = atLeast(version, [1, 1, 0]);
+            return {
+                config: since106 ? 'yaml' : 'none',
+                upRecreatesChanged: false,
+                pull: true,
+                build: true,
+                profiles: since110,
+                envFiles: since106 ? 'one' : 'none',
+                comparesConfiguration: since106,
+                reliableExitCodes: since110,
+            };
+        },
+    },
+];
+const dialectNames = table.map((row) => row.name);
+/**
+ * The dialects whose program answers on this machine, in the order of preference. Asks programs for their version and
+ * nothing else; whether the engine below answers is the runtimes' affair.
+ */
+async function detectDialects(processes) {
+    const found = await Promise.all(table.map((row) => detect(row, processes)));
+    return found.filter((dialect) => dialect !== undefined);
+}
+async function detect(row, processes) {
+    let output;
+    try {
+        output = (await processes.run({ argv: row.versionArgv, env: composeEnv(row) }, { timeoutMs: 30_000 })).stdout;
+    }
+    catch (error) {
+        // No such program, or docker without the plugin: that is the answer "not here".
+        if (error instanceof errors/* CaretakerError */.xT && ['command-missing', 'command-failed'].includes(error.code))
+            return undefined;
+        throw error;
+    }
+    const version = row.version(output);
+    if (version === undefined)
+        return undefined;
+    return {
+        name: row.name,
+        runtime: row.runtime,
+        argv: row.argv,
+        version,
+        capabilities: row.capabilities(version),
+    };
+}
+function atLeast(version, wanted) {
+    const parts = version.split(/[^\d]+/).map(Number);
+    for (const [index, part] of wanted.entries()) {
+        const have = parts[index] ?? 0;
+        if (have !== part)
+            return have > part;
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./src/project/compose-project.ts
+
+
+
+
+
+
+/** A project of Docker Compose or podman-compose. Reads containers and model anew at every call: updates change both. */
+function createComposeProject(parts) {
+    const { runtime, compose } = parts;
+    const containers = async () => (await runtime.containers({ [projectLabel]: parts.name })).filter((container) => !container.oneOff);
+    const chosen = async (services) => (await containers()).filter((container) => services === undefined || services.includes(container.service));
+    // A health check looks every second; the model costs a process each time and changes only by what this project does.
+    let expected;
+    const expectedServices = () => {
+        expected ??= compose.model().then((model) => model.services);
+        expected.catch(() => (expected = undefined));
+        return expected;
+    };
+    async function views() {
+        const [existing, services] = await Promise.all([containers(), expectedServices()]);
+        const result = [];
+        for (const service of services) {
+            const own = existing.filter((container) => container.service === service.name);
+            if (own.length === 0 && service.replicas > 0) {
+                result.push({
+                    service: service.name,
+                    container: undefined,
+                    ok: false,
+                    detail: `${service.name}: no container`,
+                    fatal: false,
+                });
+            }
+            for (const container of own)
+                result.push(viewOf(container, service, await healthOf(container)));
+        }
+        return result;
+    }
+    /** Podman's own timer may not be there (no systemd, no login session): its state is then the one of the last check by hand, or none. */
+    async function healthOf(container) {
+        if (runtime.name !== 'podman' || container.health === null || container.state !== 'running')
+            return container.health;
+        let now;
+        try {
+            now = await runtime.runHealthCheck(container.id);
+        }
+        catch (error) {
+            // It went down between two questions: the next look sees it.
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'engine-failed')
+                return 'unhealthy';
+            throw error;
+        }
+        return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
+    }
+    return {
+        name: parts.name,
+        directory: parts.directory,
+        stateDirectory: (0,external_node_path_.join)(parts.directory, '.caretaker'),
+        files: parts.files,
+        engine: { runtime, compose },
+        async services() {
+            return startOrder((await compose.model()).services);
+        },
+        containers,
+        async running() {
+            return (await containers()).some(isUp);
+        },
+        async stop(services) {
+            const up = (await chosen(services)).filter(isUp);
+            const names = [...new Set(up.map((container) => container.service))];
+            if (names.length > 0)
+                await compose.stop(names);
+            return names;
+        },
+        async start(services) {
+            expected = undefined;
+            await compose.start(services);
+        },
+        async up(services) {
+            expected = undefined;
+            await compose.up(services);
+        },
+        async look() {
+            const seen = await views();
+            if (seen.length === 0)
+                return { ok: false, detail: 'no service is defined' };
+            const bad = seen.filter((view) => !view.ok);
+            const detail = (bad.length > 0 ? bad : seen).map((view) => view.detail).join('; ');
+            const result = { ok: bad.length === 0, detail };
+            return bad.some((view) => view.fatal) ? { ...result, fatal: true } : result;
+        },
+        async lastWords(lines) {
+            const seen = await views();
+            const bad = seen.filter((view) => !view.ok);
+            // When the engine finds nothing wrong and yet somebody asks, the answer is in what the services print.
+            const wanted = bad.length > 0 ? bad : seen;
+            const ordered = inStopOrder(wanted.flatMap((view) => (view.container === undefined ? [] : [view.container])), await expectedServices()).reverse();
+            const words = wanted
+                .filter((view) => view.container === undefined)
+                .map((view) => ({ service: view.service, state: 'missing', text: '' }));
+            for (const container of ordered) {
+                words.push({
+                    service: container.service,
+                    state: stateOf(container),
+                    text: await runtime.logTail(container.id, lines),
+                });
+            }
+            return words;
+        },
+        async configurationFiles() {
+            const { files, dialect } = compose;
+            const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
+            const lookup = variablesOf(dialect, variables, parts.environment, parts.name);
+            const all = new Set([
+                ...(await filesOfModel(files, lookup)),
+                ...(parts.envFiles.length > 0 ? parts.envFiles : [(0,external_node_path_.join)(read_model_projectDirectoryOf(files), '.env')]),
+            ]);
+            const present = [];
+            for (const file of all)
+                if (await compose_files_exists(file))
+                    present.push(file);
+            return present;
+        },
+    };
+}
+/** What one container's state means for its service. Pure, so that every state can be tested. */
+function viewOf(container, service, health) {
+    const base = { service: service.name, container };
+    const say = (ok, detail, fatal = false) => ({
+        ...base,
+        ok,
+        detail: `${service.name}: ${detail}`,
+        fatal,
+    });
+    const comesBack = service.restart !== undefined && service.restart !== 'no';
+    switch (container.state) {
+        case 'running':
+            if (health === null)
+                return say(true, 'running');
+            return say(health === 'healthy', `running, ${health}`);
+        case 'stopped':
+            if (container.exitCode === 0 && !comesBack)
+                return say(true, 'done (exit code 0)');
+            // Nobody will start it again: waiting can't help.
+            return say(false, `exited with code ${container.exitCode ?? 'unknown'}`, container.exitCode !== 0 && !comesBack);
+        case 'restarting':
+            return say(false, `restarting (${container.restartCount} restarts so far, last exit code ${container.exitCode ?? 'unknown'})`);
+        case 'created':
+        case 'paused':
+        case 'dead':
+            return say(false, container.state);
+    }
+}
+function stateOf(container) {
+    if (container.state === 'running' && container.health !== null)
+        return `running, ${container.health}`;
+    return container.state === 'stopped' ? `exited with code ${container.exitCode ?? 'unknown'}` : container.state;
+}
+/** A container that restarts or is paused comes back by itself or with its memory: whoever wants silence must stop it too. */
+function isUp(container) {
+    return ['running', 'restarting', 'paused'].includes(container.state);
+}
+
+;// CONCATENATED MODULE: ./src/project/discover.ts
+
+
+
+
+
+
+
+
+const workingDirectoryLabel = 'com.docker.compose.project.working_dir';
+const configFilesLabel = 'com.docker.compose.project.config_files';
+const environmentFileLabel = 'com.docker.compose.project.environment_file';
+/**
+ * Finds the project of a directory and the engine that runs it now. Looks, and has no effect. Throws `directory-missing`, `no-engine`,
+ * `engine-missing`, `engine-ambiguous`, `project-ambiguous`, `compose-file-missing`, `compose-file-invalid`, `env-file-missing`,
+ * `env-files-unsupported`, `profiles-unsupported`, `project-name-invalid`.
+ */
+async function discoverProject(options, deps) {
+    const directory = await realDirectory(options.directory);
+    const engines = await enginesFor(options.engine, deps);
+    const given = await existingComposeFiles(options.composeFiles, directory);
+    const envFiles = options.envFiles.map((file) => (0,external_node_path_.resolve)(directory, file));
+    const found = await findContainers(engines, directory, given, envFiles, options, deps);
+    const chosen = choose(found, options.projectName);
+    const { dialect, runtime } = chosen ?? (await engineOfFiles(engines, directory, given, deps));
+    const files = given.length > 0
+        ? given
+        : ((await filesOfContainers(chosen?.containers ?? [], directory)) ??
+            (await defaultFiles(dialect, directory, deps.environment)));
+    if (files.length === 0)
+        throw composeFileMissing(`failed to find a compose file in ${directory}`);
+    const envFilesNow = envFiles.length > 0 ? envFiles : await envFilesOfContainers(chosen?.containers ?? [], read_model_projectDirectoryOf(files));
+    refuseUnsupported(dialect, envFilesNow, options.profiles);
+    const variables = await readEnvFiles(dialect, { files, envFiles: envFilesNow }, deps.environment);
+    const name = chosen?.name ??
+        options.projectName ??
+        (await projectNameOf(dialect, files, read_model_projectDirectoryOf(files), deps.environment, variables));
+    const profiles = options.profiles.length > 0
+        ? options.profiles
+        : await profilesInUse(dialect, files, chosen?.containers ?? [], deps.log);
+    const compose = createCompose(dialect, { files, projectName: name, profiles, envFiles: envFilesNow }, { ...deps, runtime });
+    deps.log.info(`Project ${name} in ${directory}: ${dialect.name} ${dialect.version}, ${files.map((file) => file.replace(`${directory}/`, '')).join(', ')}`);
+    return createComposeProject({
+        name,
+        directory,
+        files: await deps.hostFiles(runtime, directory),
+        runtime,
+        compose,
+        envFiles: envFilesNow,
+        environment: deps.environment,
+    });
+}
+async function realDirectory(path) {
+    try {
+        return await (0,promises_.realpath)(path);
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('directory-missing', `failed to enter the project directory ${path}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'Set project-directory to the directory that holds the compose file on this machine.',
+            input: 'project-directory',
+            cause: error,
+        });
+    }
+}
+async function enginesFor(wanted, deps) {
+    if (wanted !== 'auto' && !dialectNames.some((name) => name === wanted)) {
+        throw new errors/* CaretakerError */.xT('engine-missing', `failed to use the engine ${wanted}: there is no such engine`, {
+            hint: `Set engine to auto or one of ${dialectNames.join(', ')}.`,
+            input: 'engine',
+        });
+    }
+    const [dialects, runtimes] = await Promise.all([detectDialects(deps.processes), deps.runtimes()]);
+    const engines = dialects.flatMap((dialect) => {
+        const runtime = runtimes.find((candidate) => candidate.name === dialect.runtime);
+        return runtime === undefined ? [] : [{ dialect, runtime }];
+    });
+    if (wanted !== 'auto') {
+        const asked = engines.filter(({ dialect }) => dialect.name === wanted);
+        if (asked.length > 0)
+            return asked;
+        throw new errors/* CaretakerError */.xT('engine-missing', `failed to use the engine ${wanted}: it does not answer on this machine`, {
+            hint: 'Install it, start its daemon, and let the user who runs this reach it.',
+            input: 'engine',
+        });
+    }
+    if (engines.length > 0)
+        return engines;
+    const programs = dialects.map((dialect) => dialect.name);
+    throw new errors/* CaretakerError */.xT('no-engine', programs.length > 0
+        ? `failed to reach a container engine: ${programs.join(' and ')} is here, but the engine below does not answer to this user`
+        : `failed to find a Compose implementation: neither docker compose nor podman-compose answers (${runtimes.length} engines do)`, {
+        hint: 'Install Docker Compose or podman-compose, let the runner’s user reach the engine, or set start-command and stop-command for an application without containers.',
+        input: 'engine',
+    });
+}
+/**
+ * Containers carry the directory they were made in: as the user wrote it under Docker, resolved under podman-compose, and that of the compose
+ * file when it lies deeper. Where there is no such label the project's name counts.
+ */
+async function findContainers(engines, directory, given, envFiles, options, deps) {
+    const directories = [
+        ...new Set([directory, (0,external_node_path_.resolve)(options.directory), ...given.slice(0, 1).flatMap((file) => [(0,external_node_path_.dirname)(file)])]),
+    ];
+    const result = [];
+    for (const engine of engines) {
+        let containers = [];
+        for (const path of directories)
+            containers.push(...(await engine.runtime.containers({ [workingDirectoryLabel]: path })));
+        if (containers.length === 0) {
+            const name = options.projectName ?? (await likelyName(engine.dialect, directory, given, envFiles, deps.environment));
+            if (name !== undefined) {
+                const named = await engine.runtime.containers({ [projectLabel]: name });
+                // With the label, and another directory in it, it is somebody else's project of the same name, unless the user said this name.
+                containers = named.filter((container) => options.projectName !== undefined || container.labels[workingDirectoryLabel] === undefined);
+            }
+        }
+        const byName = Map.groupBy(containers.filter((container) => !container.oneOff), (container) => container.labels[projectLabel] ?? '');
+        for (const [name, own] of byName) {
+            if (name === '')
+                continue;
+            result.push({
+                ...engine,
+                name,
+                containers: own,
+                running: own.some((container) => ['running', 'restarting', 'paused'].includes(container.state)),
+            });
+        }
+    }
+    return result;
+}
+async function likelyName(dialect, directory, given, envFiles, environment) {
+    const files = given.length > 0 ? given : await defaultFiles(dialect, directory, environment);
+    if (files.length === 0)
+        return undefined;
+    const variables = await readEnvFiles(dialect, { files, envFiles }, environment);
+    return projectNameOf(dialect, files, read_model_projectDirectoryOf(files), environment, variables);
+}
+/** What runs wins over what stands still. Two that are equal are the user's to choose from: a guess would stop or start the wrong one. */
+function choose(found, projectName) {
+    const named = found.filter((candidate) => projectName === undefined || candidate.name === projectName);
+    const running = named.filter((candidate) => candidate.running);
+    const candidates = running.length > 0 ? running : named;
+    const [first, second] = candidates;
+    if (first === undefined || second === undefined)
+        return first;
+    const what = `${running.length > 0 ? 'running' : 'stopped'} containers`;
+    const engines = [...new Set(candidates.map(({ dialect }) => dialect.name))];
+    if (engines.length > 1) {
+        throw new errors/* CaretakerError */.xT('engine-ambiguous', `failed to choose an engine: ${engines.join(' and ')} both have ${what} of this project`, {
+            hint: 'Set engine to the one that serves, or remove the containers of the other.',
+            input: 'engine',
+        });
+    }
+    const names = candidates.map((candidate) => candidate.name);
+    throw new errors/* CaretakerError */.xT('project-ambiguous', `failed to choose a project: ${names.join(' and ')} both have ${what} made in this directory`, {
+        hint: 'Set project-name to the one that is meant.',
+        input: 'project-name',
+    });
+}
+/** Nothing exists yet: the first engine that finds a compose file here. */
+async function engineOfFiles(engines, directory, given, deps) {
+    for (const engine of engines) {
+        if (given.length > 0 || (await defaultFiles(engine.dialect, directory, deps.environment)).length > 0)
+            return engine;
+    }
+    throw composeFileMissing(`failed to find a compose file in ${directory}`);
+}
+async function defaultFiles(dialect, directory, environment) {
+    const variables = await readEnvFiles(dialect, { files: [(0,external_node_path_.resolve)(directory, 'compose.yaml')], envFiles: [] }, environment);
+    return defaultComposeFiles(dialect, directory, environment, variables);
+}
+/** The files that the containers were made from, when they are all still there; the running ones' word counts first. */
+async function filesOfContainers(containers, directory) {
+    const container = containers.find((candidate) => candidate.state === 'running') ?? containers[0];
+    const label = container?.labels[configFilesLabel];
+    if (container === undefined || label === undefined || label === '')
+        return undefined;
+    // podman-compose writes them as they were given, relative to where the administrator stood.
+    for (const base of [container.labels[workingDirectoryLabel] ?? directory, directory]) {
+        const paths = label.split(',').map((file) => (0,external_node_path_.resolve)(base, file));
+        const there = await Promise.all(paths.map(compose_files_exists));
+        if (there.every(Boolean))
+            return paths;
+    }
+    return undefined;
+}
+/** Docker Compose notes the env files that it was given; `.env` is no news. */
+async function envFilesOfContainers(containers, directory) {
+    const container = containers.find((candidate) => candidate.state === 'running') ?? containers[0];
+    const files = (container?.labels[environmentFileLabel] ?? '').split(',').filter((file) => file !== '');
+    // Not `resolve(directory, '.env')`: ncc takes that for an asset of the bundle, and rewrites it.
+    const isStandard = (file) => (0,external_node_path_.basename)(file) === '.env' && (0,external_node_path_.dirname)((0,external_node_path_.resolve)(directory, file)) === directory;
+    if (files.every(isStandard))
+        return [];
+    const paths = files.map((file) => (0,external_node_path_.resolve)(directory, file));
+    const there = await Promise.all(paths.map(compose_files_exists));
+    return there.every(Boolean) ? paths : [];
+}
+function refuseUnsupported(dialect, envFiles, profiles) {
+    const most = { none: 0, one: 1, many: Infinity }[dialect.capabilities.envFiles];
+    if (envFiles.length > most) {
+        throw new errors/* CaretakerError */.xT('env-files-unsupported', `failed to use ${envFiles.length} env files: ${dialect.name} ${dialect.version} takes ${most === 0 ? 'none but .env' : 'only one'}`, {
+            hint: 'Put the variables into .env beside the compose file, or install a newer podman-compose.',
+            input: 'env-files',
+        });
+    }
+    if (profiles.length > 0 && !dialect.capabilities.profiles) {
+        throw new errors/* CaretakerError */.xT('profiles-unsupported', `failed to use profiles: ${dialect.name} ${dialect.version} does not know them and starts every service`, {
+            hint: 'Leave profiles empty, or install a newer podman-compose.',
+            input: 'profiles',
+        });
+    }
+}
+/** The profiles without which `up` would leave services standing that run now. */
+async function profilesInUse(dialect, files, containers, log) {
+    if (!dialect.capabilities.profiles)
+        return [];
+    const profiles = new Set();
+    for (const [service, own] of await readProfiles(files)) {
+        const [first] = own;
+        const runs = containers.some((container) => container.service === service && container.state === 'running');
+        if (first === undefined || !runs || own.some((profile) => profiles.has(profile)))
+            continue;
+        log.info(`The profile ${first} is active: its service ${service} runs`);
+        profiles.add(first);
+    }
+    return [...profiles];
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/containers.ts
+
+/** The JSON list that `docker container inspect` or `podman container inspect` prints. Throws `engine-failed` for anything else. */
+function parseContainers(json, engine) {
+    return parseInspected(json, engine).map(toContainer);
+}
+/** A container's own health check as an argv to run in it, with its timeout; null where it has none. */
+function parseHealthCheck(json, engine) {
+    const config = parseInspected(json, engine)[0]?.Config;
+    const [kind, ...words] = config?.Healthcheck?.Test ?? [];
+    const nanoseconds = config?.Healthcheck?.Timeout ?? 0;
+    // 0 stands for Docker's default.
+    const timeoutMs = nanoseconds > 0 ? Math.ceil(nanoseconds / 1e6) : 30_000;
+    if (kind === 'CMD')
+        return { argv: words, timeoutMs };
+    if (kind === 'CMD-SHELL')
+        return { argv: [...(config?.Shell ?? ['/bin/sh', '-c']), words.join(' ')], timeoutMs };
+    return null;
+}
+function parseInspected(json, engine) {
+    try {
+        return JSON.parse(json);
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('engine-failed', `failed to read what ${engine} says of its containers: it is not JSON`, {
+            hint: `Run "${engine} inspect" of one of them by hand; a wrapper around ${engine} may print texts of its own.`,
+            cause: error,
+        });
+    }
+}
+function toContainer(raw) {
+    const labels = raw.Config.Labels ?? {};
+    // Docker puts a slash before it.
+    const name = raw.Name.replace(/^\//, '');
+    const state = containers_stateOf(raw.State.Status, raw.HostConfig?.RestartPolicy?.Name ?? '');
+    return {
+        id: raw.Id,
+        name,
+        labels,
+        service: labels['com.docker.compose.service'] ?? name,
+        state,
+        // Both say 0 while it runs and where it never ran.
+        exitCode: ['stopped', 'restarting', 'dead'].includes(state) ? raw.State.ExitCode : undefined,
+        restartCount: raw.RestartCount ?? 0,
+        startedAt: instant(raw.State.StartedAt),
+        health: healthOf(raw),
+        imageName: raw.ImageName ?? raw.Config.Image,
+        imageId: withAlgorithm(raw.Image),
+        mounts: (raw.Mounts ?? []).map((mount) => {
+            const type = mount.Type === 'bind' || mount.Type === 'volume' || mount.Type === 'tmpfs' ? mount.Type : 'other';
+            return {
+                type,
+                volume: type === 'volume' ? mount.Name : undefined,
+                source: mount.Source,
+                target: mount.Destination,
+                writable: mount.RW,
+            };
+        }),
+        ports: portsOf(raw),
+        env: Object.fromEntries((raw.Config.Env ?? []).map(splitVariable)),
+        command: [...(raw.Path === undefined || raw.Path === '' ? [] : [raw.Path]), ...(raw.Args ?? [])],
+        user: raw.Config.User ?? '',
+        // Docker Compose writes True and False.
+        oneOff: labels['com.docker.compose.oneoff']?.toLowerCase() === 'true',
+    };
+}
+/**
+ * The last lines of the end of a log file that conmon writes: `TIME STREAM P|F TEXT`, where P is a piece of a line that was not complete yet.
+ * `whole`: false where the beginning was cut off, and with it the first line.
+ */
+function parseLogFile(text, lines, whole) {
+    const found = [];
+    const unfinished = new Map();
+    for (const entry of text.split('\n').slice(whole ? 0 : 1)) {
+        const [, stream, flag, said] = /^\S+ (stdout|stderr) ([FP]) ?([^]*)$/.exec(entry) ?? [];
+        if (stream === undefined || said === undefined)
+            continue;
+        const line = (unfinished.get(stream) ?? '') + said;
+        unfinished.delete(stream);
+        if (flag === 'P')
+            unfinished.set(stream, line);
+        else
+            found.push(line);
+    }
+    return [...found, ...unfinished.values()].slice(-lines).join('\n');
+}
+/** Podman gives ids without the algorithm. */
+function withAlgorithm(id) {
+    return id.includes(':') ? id : `sha256:${id}`;
+}
+function containers_stateOf(status, restartPolicy) {
+    switch (status) {
+        case 'running':
+        case 'paused':
+        case 'restarting':
+            return status;
+        // On its way down, but its processes still write.
+        case 'stopping':
+            return 'running';
+        case 'created':
+        case 'configured':
+        case 'initialized':
+            return 'created';
+        case 'dead':
+        case 'removing':
+            return 'dead';
+        // Podman's word for the moment between a process's end and what follows; at last it is `exited`. It has no `restarting`.
+        case 'stopped':
+            return ['', 'no'].includes(restartPolicy) ? 'stopped' : 'restarting';
+        default:
+            return 'stopped';
+    }
+}
+function healthOf(raw) {
+    const test = raw.Config.Healthcheck?.Test ?? [];
+    if (test.length === 0 || test[0] === 'NONE')
+        return null;
+    const status = (raw.State.Health ?? raw.State.Healthcheck)?.Status;
+    // Podman says '' before the first start, and for ever where nothing runs its checks.
+    return status === 'healthy' || status === 'unhealthy' ? status : 'starting';
+}
+/** Docker forgets the ports of a container that does not run; they come back with it, so its configuration tells them. */
+function portsOf(raw) {
+    const now = publishedPorts(raw.NetworkSettings?.Ports ?? {});
+    return now.length > 0 ? now : publishedPorts(raw.HostConfig?.PortBindings ?? {});
+}
+function publishedPorts(ports) {
+    return Object.entries(ports).flatMap(([key, bindings]) => {
+        const [port, protocol = 'tcp'] = key.split('/');
+        if (protocol !== 'tcp' && protocol !== 'udp')
+            return [];
+        return (bindings ?? [])
+            .filter((binding) => Number(binding.HostPort) > 0)
+            .map((binding) => ({
+            hostIp: binding.HostIp === '' ? '0.0.0.0' : binding.HostIp,
+            hostPort: Number(binding.HostPort),
+            containerPort: Number(port),
+            protocol,
+        }));
+    });
+}
+function splitVariable(variable) {
+    const at = variable.indexOf('=');
+    return at === -1 ? [variable, ''] : [variable.slice(0, at), variable.slice(at + 1)];
+}
+function instant(text) {
+    // Go's zero time: never.
+    if (text === undefined || text === '' || text.startsWith('0001-'))
+        return undefined;
+    const date = new Date(text);
+    return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+// EXTERNAL MODULE: external "node:string_decoder"
+var external_node_string_decoder_ = __webpack_require__(46193);
+;// CONCATENATED MODULE: ./src/system/text-tail.ts
+
+/** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
+class TextTail {
+    #limit;
+    #buffer = Buffer.alloc(0);
+    #used = 0;
+    #cut = false;
+    constructor(limit) {
+        this.#limit = limit;
+    }
+    push(chunk) {
+        const kept = chunk.length > this.#limit ? chunk.subarray(chunk.length - this.#limit) : chunk;
+        if (kept !== chunk)
+            this.#cut = true;
+        if (this.#used + kept.length > this.#buffer.length)
+            this.#makeRoom(kept.length);
+        this.#buffer.set(kept, this.#used);
+        this.#used += kept.length;
+    }
+    #makeRoom(bytes) {
+        if (this.#used > this.#limit)
+            this.#cut = true;
+        const old = this.#buffer.subarray(Math.max(0, this.#used - this.#limit), this.#used);
+        const size = Math.min(2 * this.#limit, Math.max(4096, 2 * (old.length + bytes)));
+        const next = Buffer.alloc(size);
+        next.set(old);
+        this.#buffer = next;
+        this.#used = old.length;
+    }
+    text() {
+        let from = Math.max(0, this.#used - this.#limit);
+        // Where the beginning was cut, not in the middle of a character.
+        if (from > 0 || this.#cut)
+            while (from < this.#used && ((this.#buffer[from] ?? 0) & 0xc0) === 0x80)
+                from++;
+        return this.#buffer.toString('utf8', from, this.#used);
+    }
+}
+/** A line that never ends comes in pieces, so that memory stays bounded. */
+const LONGEST_LINE = 64 * 1024;
+/** Cuts bytes into lines, without their `\n` or `\r\n`. */
+class LineCutter {
+    #onLine;
+    #decoder = new external_node_string_decoder_.StringDecoder('utf8');
+    #rest = '';
+    constructor(onLine) {
+        this.#onLine = onLine;
+    }
+    push(chunk) {
+        const pieces = (this.#rest + this.#decoder.write(chunk)).split('\n');
+        this.#rest = pieces.pop() ?? '';
+        for (const piece of pieces)
+            this.#onLine(piece.endsWith('\r') ? piece.slice(0, -1) : piece);
+        if (this.#rest.length > LONGEST_LINE)
+            this.#flush();
+    }
+    end() {
+        this.#rest += this.#decoder.end();
+        if (this.#rest !== '')
+            this.#flush();
+    }
+    #flush() {
+        const line = this.#rest;
+        this.#rest = '';
+        this.#onLine(line);
+    }
+}
+/** The last lines of a text, for an error's message. */
+function lastLines(text, lines = 15, characters = 2000) {
+    return text.trimEnd().split('\n').slice(-lines).join('\n').slice(-characters);
+}
+/** Shorter values ("1", "no") are no secrets, and blotting them out would make every text unreadable. */
+const SHORTEST_SECRET = 4;
+/** Blots out the values of an environment, whole and line by line. */
+function redactor(env) {
+    const secrets = Object.values(env ?? {})
+        .flatMap((value) => [value, ...value.split('\n')])
+        .filter((value) => value.length >= SHORTEST_SECRET)
+        .sort((one, other) => other.length - one.length);
+    return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/engine.ts
+
+
+
+/** How both engines say that something is not there. */
+const ABSENT = /no such (?:container|image|volume|object)|no container with name or id|image not known/i;
+/** How both say that a log cannot be read because the container keeps none. */
+const NO_LOG = /does not support reading|log driver, cannot read logs/i;
+/** Words of the engine itself, in the place of those of a program that was to run in a container. */
+const ENGINE_SPEAKS = /^Error(?: response from daemon)?: (?:.*no such container|.*is not running|.*is paused|.*is restarting|no container with|can only create exec|cannot exec|.*container state improper)/im;
+/** One command's inspects: a container's are some 10 KB, and the last MiB of an output is all that is kept. */
+const INSPECTED_AT_ONCE = 25;
+/**
+ * Rounds of stopping before it is given up. Podman forgets that it was told to stop a container that its restart policy is about to start again:
+ * only a stop while it runs counts, and a crash loop's container runs for moments.
+ */
+const STOP_ROUNDS = 40;
+const engine_ANY_CODE = Array.from({ length: 256 }, (_, code) => code);
+function engineCommand(name, processes) {
+    // Podman leaves processes of its own behind (the namespace's keeper, conmon), which the runner would end after the job.
+    const command = (args, env = {}) => ({
+        argv: [name, ...args],
+        env: { ...env, ...(name === 'podman' ? { RUNNER_TRACKING_ID: '' } : {}) },
+    });
+    async function run(args, action, { env, ...options } = {}) {
+        let result;
+        try {
+            result = await processes.run(command(args, env), { ...options, accept: engine_ANY_CODE });
+        }
+        catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT && ['command-timeout', 'cancelled'].includes(error.code))
+                throw error;
+            throw engineFailed(name, action, error instanceof Error ? error.message : String(error), error);
+        }
+        if ((options.accept ?? [0]).includes(result.exitCode))
+            return result;
+        throw engineFailed(name, action, wordsOf(result));
+    }
+    return {
+        command,
+        run,
+        async find(args, action) {
+            const result = await run(args, action, { accept: engine_ANY_CODE });
+            if (result.exitCode === 0)
+                return result.stdout;
+            if (ABSENT.test(result.stderr))
+                return null;
+            throw engineFailed(name, action, wordsOf(result));
+        },
+    };
+}
+function engineFailed(name, action, words, cause) {
+    return new errors/* CaretakerError */.xT('engine-failed', `failed to ${action}: ${name} says: ${words}`, {
+        hint: `The same ${name} command by hand, as the user who runs this, shows more.`,
+        ...(cause === undefined ? {} : { cause }),
+    });
+}
+function wordsOf(result) {
+    return lastLines(result.stderr) || lastLines(result.stdout) || `nothing (exit code ${result.exitCode})`;
+}
+function engine_short(id) {
+    return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}
+/** All that Docker and Podman do alike, in the same words. */
+function commonRuntime(facts, engine, processes) {
+    const { name } = facts;
+    const inspect = async (ids) => {
+        const found = [];
+        for (let at = 0; at < ids.length; at += INSPECTED_AT_ONCE) {
+            const args = ['container', 'inspect', '--', ...ids.slice(at, at + INSPECTED_AT_ONCE)];
+            const { exitCode, stdout, stderr } = await engine.run(args, 'look at containers', { accept: engine_ANY_CODE });
+            // One that has gone meanwhile: the engine answers with the others, and fails.
+            if (exitCode !== 0 && !onlyAbsent(stderr))
+                throw engineFailed(name, 'look at containers', lastLines(stderr));
+            found.push(...parseContainers(stdout, name));
+        }
+        return found;
+    };
+    const byId = async (ids) => {
+        const containers = await inspect(ids);
+        return new Map(ids.flatMap((id) => {
+            const container = containers.find((one) => one.id.startsWith(id) || one.name === id);
+            return container === undefined ? [] : [[id, container]];
+        }));
+    };
+    const imageId = async (nameOrId) => {
+        const args = ['image', 'inspect', '--format', '{{.Id}}', '--', nameOrId];
+        const answer = await engine.find(args, `look at the image ${nameOrId}`);
+        return answer === null ? null : withAlgorithm(answer.trim());
+    };
+    const volume = async (wanted) => {
+        const answer = await engine.find(['volume', 'inspect', '--', wanted], `look at the volume ${wanted}`);
+        if (answer === null)
+            return null;
+        const [found] = JSON.parse(answer);
+        if (found === undefined)
+            return null;
+        return { name: found.Name, mountpoint: found.Mountpoint, driver: found.Driver, labels: found.Labels ?? {} };
+    };
+    const execArgs = (id, argv, options, interactive) => [
+        'exec',
+        ...(interactive ? ['--interactive'] : []),
+        ...(options.user === undefined ? [] : ['--user', options.user]),
+        // A name alone: the engine's program takes the value from its own environment.
+        ...Object.keys(options.env ?? {}).flatMap((variable) => ['--env', variable]),
+        id,
+        ...argv,
+    ];
+    return {
+        name,
+        rootless: facts.rootless,
+        version: facts.version,
+        platform: () => Promise.resolve(facts.platform),
+        async containers(labels) {
+            const wanted = Object.entries(labels);
+            const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+            const { stdout } = await engine.run(['ps', '--all', '--quiet', '--no-trunc', ...filters], 'list containers');
+            const containers = await inspect(stdout.split('\n').filter((line) => line !== ''));
+            // Engines differ in whether several label filters mean all of them or any.
+            return containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+        },
+        async container(id) {
+            return (await inspect([id]))[0] ?? null;
+        },
+        async exec(id, argv, options = {}) {
+            const action = `run ${argv[0]} in container ${engine_short(id)}`;
+            const result = await engine.run(execArgs(id, argv, options, options.input !== undefined), action, {
+                accept: engine_ANY_CODE,
+                ...(options.env === undefined ? {} : { env: options.env }),
+                ...(options.input === undefined ? {} : { input: options.input }),
+                ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+            });
+            // 1 is Docker's code for its own errors, 125 and 255 are Podman's; a program may end with 1 or 255 as well.
+            const engineSpeaks = result.exitCode === 125 || ([1, 255].includes(result.exitCode) && ENGINE_SPEAKS.test(result.stderr));
+            if (engineSpeaks)
+                throw engineFailed(name, action, wordsOf(result));
+            if (!(options.accept ?? [0]).includes(result.exitCode)) {
+                throw new errors/* CaretakerError */.xT('engine-failed', `failed to ${action}: exit code ${result.exitCode}: ${wordsOf(result)}`, { hint: 'The words are those of the program in the container.' });
+            }
+            return result;
+        },
+        execStream(id, argv, options = {}) {
+            return processes.stream(engine.command(execArgs(id, argv, options, true), options.env), options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs });
+        },
+        async stop(ids) {
+            for (let round = 1; ids.length > 0; round++) {
+                const now = await byId(ids);
+                const up = ids.filter((id) => {
+                    const state = now.get(id)?.state;
+                    return state === 'running' || state === 'paused' || state === 'restarting';
+                });
+                if (up.length === 0)
+                    return;
+                if (round > STOP_ROUNDS)
+                    throw engineFailed(name, `stop ${up.map(engine_short).join(', ')}`, 'it still runs');
+                for (const id of up) {
+                    // Podman refuses to stop a paused one, and a signal reaches nobody there.
+                    if (now.get(id)?.state === 'paused')
+                        await engine.find(['unpause', id], `unpause the container ${engine_short(id)}`);
+                    await engine.find(['stop', id], `stop the container ${engine_short(id)}`);
+                }
+            }
+        },
+        async start(ids) {
+            for (const id of ids)
+                await engine.run(['start', id], `start the container ${engine_short(id)}`, { outlivesJob: true });
+        },
+        async pause(ids) {
+            const now = await byId(ids);
+            const running = ids.filter((id) => now.get(id)?.state === 'running');
+            if (running.length > 0)
+                await engine.run(['pause', ...running], `pause ${running.map(engine_short).join(', ')}`);
+        },
+        async unpause(ids) {
+            const now = await byId(ids);
+            const paused = ids.filter((id) => now.get(id)?.state === 'paused');
+            if (paused.length > 0)
+                await engine.run(['unpause', ...paused], `unpause ${paused.map(engine_short).join(', ')}`);
+        },
+        async logTail(id, lines) {
+            const text = [];
+            // What the container said on both its outputs comes on both of ours, line by line.
+            const onLine = (line) => {
+                text.push(line);
+                if (text.length > lines)
+                    text.shift();
+            };
+            const action = `read the log of container ${engine_short(id)}`;
+            const result = await engine.run(['logs', '--tail', String(lines), id], action, { accept: engine_ANY_CODE, onLine });
+            if (result.exitCode === 0)
+                return text.join('\n');
+            if (NO_LOG.test(result.stderr))
+                return '';
+            throw engineFailed(name, action, wordsOf(result));
+        },
+        imageId,
+        async tag(image, newName) {
+            await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
+        },
+        async imageNames(prefix) {
+            const { stdout } = await engine.run(['images', '--format', '{{.Repository}}:{{.Tag}}'], 'list images');
+            return [...new Set(stdout.split('\n').map((line) => nameAs(line, prefix)))].filter((line) => line !== '' && line.startsWith(prefix) && !line.includes('<none>'));
+        },
+        volume,
+        async createVolume(wanted, labels) {
+            const existing = await volume(wanted);
+            if (existing !== null)
+                return existing;
+            const options = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
+            await engine.run(['volume', 'create', ...options, wanted], `create the volume ${wanted}`);
+            const created = await volume(wanted);
+            if (created === null)
+                throw engineFailed(name, `create the volume ${wanted}`, 'it is not there');
+            return created;
+        },
+    };
+}
+/** Podman shows `app:1` as `localhost/app:1`, and takes either. */
+function nameAs(line, prefix) {
+    const bare = line.replace(/^localhost\//, '');
+    return !line.startsWith(prefix) && bare.startsWith(prefix) ? bare : line;
+}
+/** Podman's warnings (`level=warning`, `WARN[0000]`) may stand beside what counts. */
+function onlyAbsent(stderr) {
+    const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/level=|^WARN\[/.test(line));
+    return lines.length > 0 && lines.every((line) => ABSENT.test(line));
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/docker.ts
+
+
+
+/** An engine that does not answer within this time does not answer. */
+const ANSWER_MS = 30_000;
+/**
+ * Docker as this user reaches it; null where there is no `docker`, where its daemon does not answer or refuses this user, and where
+ * `docker` is Podman's alias.
+ */
+async function createDocker(processes) {
+    const engine = engineCommand('docker', processes);
+    const server = await answer(processes);
+    if (server === null)
+        return null;
+    const { stdout } = await engine.run(['info', '--format', '{{json .SecurityOptions}}'], 'ask docker how it runs');
+    const facts = {
+        name: 'docker',
+        version: server.Version,
+        rootless: stdout.includes('name=rootless'),
+        platform: `${server.Os}/${server.Arch}`,
+    };
+    const common = commonRuntime(facts, engine, processes);
+    return {
+        ...common,
+        async remove(ids) {
+            // Without --volumes: an anonymous volume may be all that holds somebody's data.
+            for (const id of ids)
+                await engine.find(['rm', '--force', id], `remove the container ${id}`);
+        },
+        async runHealthCheck(id) {
+            const inspected = await engine.run(['container', 'inspect', '--', id], `look at the container ${id}`);
+            const check = parseHealthCheck(inspected.stdout, 'docker');
+            const [program, ...args] = check?.argv ?? [];
+            if (check === null || program === undefined)
+                return 'none';
+            // Docker's daemon runs the checks and has no command to run one now.
+            try {
+                const accept = Array.from({ length: 256 }, (_, code) => code);
+                const result = await common.exec(id, [program, ...args], { timeoutMs: check.timeoutMs, accept });
+                return result.exitCode === 0 ? 'healthy' : 'unhealthy';
+            }
+            catch (error) {
+                if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-timeout')
+                    return 'unhealthy';
+                throw error;
+            }
+        },
+        async imageDigests(nameOrId) {
+            const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
+            const digests = await engine.find(args, `look at the image ${nameOrId}`);
+            return digests === null ? [] : (JSON.parse(digests) ?? []);
+        },
+        async untag(name) {
+            // --force: where it is the only name of an image in use. The image itself stays then.
+            await engine.find(['rmi', '--force', '--no-prune', name], `remove the image name ${name}`);
+        },
+    };
+}
+async function answer(processes) {
+    try {
+        const { stdout } = await processes.run({ argv: ['docker', 'version', '--format', '{{json .Server}}'] }, { timeoutMs: ANSWER_MS });
+        // Podman's alias has a client's half only: it prints null, `<no value>`, or fails.
+        const server = JSON.parse(stdout);
+        return typeof server?.Version === 'string' ? server : null;
+    }
+    catch (error) {
+        if (error instanceof SyntaxError)
+            return null;
+        if (error instanceof errors/* CaretakerError */.xT && error.code !== 'cancelled')
+            return null;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/podman.ts
+
+
+
+/** An engine that does not answer within this time does not answer. */
+const podman_ANSWER_MS = 30_000;
+/** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
+const REMOVE_ROUNDS = 4;
+/** Of a log file, the end that is read. */
+const LOG_BYTES = 256 * 1024;
+/** Podman with this user's own storage; null where there is none, or where it cannot run for this user. */
+async function createPodman(processes) {
+    const engine = engineCommand('podman', processes);
+    const info = await podman_answer(processes);
+    if (info === null)
+        return null;
+    const facts = {
+        name: 'podman',
+        version: info.version.Version,
+        rootless: info.host.security.rootless,
+        platform: `${info.host.os}/${info.host.arch}`,
+    };
+    const common = commonRuntime(facts, engine, processes);
+    return {
+        ...common,
+        async remove(ids) {
+            // A container on which another one depends can't be removed before it. --depend would also take those that nobody named.
+            let words = '';
+            for (let round = 0, left = [...ids]; left.length > 0; round++) {
+                if (round > REMOVE_ROUNDS + ids.length)
+                    throw engineFailed('podman', `remove ${left.join(', ')}`, words);
+                const next = [];
+                for (const id of left) {
+                    try {
+                        await engine.find(['rm', '--force', id], `remove the container ${id}`);
+                    }
+                    catch (error) {
+                        if (!(error instanceof errors/* CaretakerError */.xT) || error.code !== 'engine-failed')
+                            throw error;
+                        words = error.message;
+                        next.push(id);
+                    }
+                }
+                if (next.length === left.length && round >= REMOVE_ROUNDS)
+                    throw engineFailed('podman', `remove ${next.join(', ')}`, words);
+                left = next;
+            }
+        },
+        async runHealthCheck(id) {
+            const action = `run the health check of ${id}`;
+            const result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+            if (result.exitCode === 0)
+                return 'healthy';
+            if (result.exitCode === 1)
+                return 'unhealthy';
+            if (/no defined healthcheck|has no healthcheck/i.test(result.stderr))
+                return 'none';
+            throw engineFailed('podman', action, result.stderr.trim());
+        },
+        async logTail(id, lines) {
+            const format = '{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Path}}';
+            const { stdout } = await engine.run(['container', 'inspect', '--format', format, '--', id], `look at ${id}`);
+            const [, file] = /^(?:k8s-file|json-file) (\/.*)$/m.exec(stdout) ?? [];
+            if (file !== undefined) {
+                // Podman 4.3's --tail takes pieces of lines for lines, and loses what an unbuffered program prints.
+                const argv = ['tail', `--bytes=${LOG_BYTES}`, '--', file];
+                const tail = await processes.run({ argv }, { accept: [0, 1] });
+                if (tail.exitCode === 0)
+                    return parseLogFile(tail.stdout, lines, Buffer.byteLength(tail.stdout) < LOG_BYTES);
+            }
+            return common.logTail(id, lines);
+        },
+        async imageDigests(nameOrId) {
+            const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
+            const answered = await engine.find(args, `look at the image ${nameOrId}`);
+            const digests = answered === null ? [] : (JSON.parse(answered) ?? []);
+            // Podman gives digests to local builds too.
+            return digests.filter((digest) => !digest.startsWith('localhost/'));
+        },
+        async untag(name) {
+            const id = await common.imageId(name);
+            if (id === null)
+                return;
+            // One name alone would take all names of the image.
+            await engine.find(['untag', name, name], `remove the image name ${name}`);
+            const names = await engine.find(['image', 'inspect', '--format', '{{json .RepoTags}}', '--', id], `look at ${id}`);
+            if (names === null || (JSON.parse(names) ?? []).length > 0)
+                return;
+            // As Docker does it: without a name, an image that nothing uses goes.
+            const result = await engine.run(['rmi', id], `remove the image ${id}`, { accept: [0, 1, 2, 125] });
+            if (result.exitCode !== 0 && !/in use|image not known|no such image|dependent/i.test(result.stderr)) {
+                throw engineFailed('podman', `remove the image ${withAlgorithm(id)}`, result.stderr.trim());
+            }
+        },
+    };
+}
+async function podman_answer(processes) {
+    try {
+        const { stdout } = await processes.run({ argv: ['podman', 'info', '--format', 'json'], env: { RUNNER_TRACKING_ID: '' } }, { timeoutMs: podman_ANSWER_MS });
+        return JSON.parse(stdout);
+    }
+    catch (error) {
+        if (error instanceof SyntaxError)
+            return null;
+        if (error instanceof errors/* CaretakerError */.xT && error.code !== 'cancelled')
+            return null;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/detect.ts
+
+
+/** The engines that answer to this user here, Docker first; none is no error. */
+async function detectRuntimes(processes) {
+    const runtimes = await Promise.all([createDocker(processes), createPodman(processes)]);
+    return runtimes.filter((runtime) => runtime !== null);
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/helper-container.ts
+
+
+
+
+/** Made here out of nothing, never pulled. A new content gets a new number. */
+const HELPER_IMAGE = 'compose-caretaker/helper:1';
+const HELPER_LABEL = 'compose-caretaker.helper';
+/** Two empty blocks: an archive of nothing. */
+const EMPTY_TAR = '\0'.repeat(1024);
+/** What programs of the host need to run, as far as a host has it. */
+const SYSTEM = [
+    ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'],
+    ...['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/passwd', '/etc/group', '/etc/alternatives'],
+];
+/** Reading and writing other users' files with owners, modes, devices and capabilities; nothing else of what root may do. */
+const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'];
+/**
+ * The way of a member of group docker: the host's own programs as root, in a container of an empty image without network, with the host's
+ * /usr read-only and the directories in question. `programs`: directories of the Node binary and the agent.
+ */
+function helperContainer(runtime, processes, programs) {
+    let system;
+    return {
+        name: 'helper-container',
+        async wrap(argv, paths, absent) {
+            system ??= systemMounts(programs);
+            // Each time: a prune may take an image that no container uses.
+            const image = (await runtime.imageId(HELPER_IMAGE)) ?? (await importHelper(processes, runtime));
+            const places = await Promise.all(paths.map((path) => placesOf(path, absent)));
+            const data = outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
+            const name = `caretaker-helper-${(0,external_node_crypto_.randomUUID)()}`;
+            return {
+                command: { argv: helperArgv(name, image, [...(await system), ...data], argv) },
+                // The client's end is not the container's.
+                end: async () => {
+                    await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
+                },
+            };
+        },
+    };
+}
+/** Pure: `docker run` of the helper. */
+function helperArgv(name, image, mounts, argv) {
+    const last = new Map(mounts.map((mount) => [mount.target, mount]));
+    return [
+        ...['docker', 'run', '--rm', '--interactive', '--name', name, '--label', HELPER_LABEL],
+        ...['--pull', 'never', '--network', 'none', '--read-only', '--tmpfs', '/tmp'],
+        // A signal for the client is for the client: the first process of a container ignores what it does not expect.
+        '--sig-proxy=false',
+        // The archive goes through standard output: Docker's log would keep all of it on disk.
+        ...['--log-driver', 'none'],
+        // The daemon's user namespace, where there is one, maps root to nobody: owners are those of the host here.
+        ...['--user', '0:0', '--userns', 'host', '--workdir', '/'],
+        ...['--security-opt', 'label=disable', '--security-opt', 'no-new-privileges', '--cap-drop', 'ALL'],
+        ...CAPABILITIES.flatMap((capability) => ['--cap-add', capability]),
+        ...['--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', '--env', 'LC_ALL=C'],
+        ...[...last.values()].flatMap((mount) => ['--mount', mountOption(mount)]),
+        image,
+        ...argv,
+    ];
+}
+/** `--mount`, as `--volume` makes a missing directory and can't take a colon. Its value is a line of CSV. */
+function mountOption({ source, target, writable }) {
+    const fields = ['type=bind', `source=${source}`, `target=${target}`, ...(writable ? [] : ['readonly'])];
+    return fields.map((field) => (/[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
+}
+async function systemMounts(programs) {
+    const mounts = [];
+    for (const target of [...SYSTEM, ...programs]) {
+        const source = await (0,promises_.realpath)(target).catch(() => undefined);
+        if (source === undefined || (programs.includes(target) && isWithin('/usr', source)))
+            continue;
+        mounts.push({ source, target, writable: false });
+    }
+    return mounts;
+}
+/**
+ * The directories to mount so that a path, and renames beside it, are in reach: its parent, and the parent of what it leads to as a symbolic link.
+ * Where this user can see that the parent is missing, or the daemon has said so (`absent`), the nearest directory above that is there.
+ */
+async function placesOf(path, absent) {
+    const real = await (0,promises_.realpath)(path).catch(() => path);
+    return (await Promise.all([...new Set([path, real])].map((one) => placeOf(one, absent)))).flat();
+}
+async function placeOf(path, absent) {
+    let place = (0,external_node_path_.dirname)(path);
+    for (const directory of ancestors(place)) {
+        if (absent.has(directory) || (await isMissing(directory))) {
+            place = (0,external_node_path_.dirname)(directory);
+            break;
+        }
+    }
+    if (place !== '/')
+        return [place];
+    // Nothing can be mounted over the root itself. Where even the first directory is missing, it is in the container as well.
+    return (0,external_node_path_.dirname)(path) === '/' && !absent.has(path) && !(await isMissing(path)) ? [path] : [];
+}
+/** `/a`, `/a/b`, `/a/b/c`. */
+function ancestors(directory) {
+    const parts = directory.split(external_node_path_.sep).filter((part) => part !== '');
+    return parts.map((_, index) => (0,external_node_path_.join)('/', ...parts.slice(0, index + 1)));
+}
+/** True only where it is certain: what may not be looked at is taken to be there. */
+async function isMissing(path) {
+    try {
+        await (0,promises_.lstat)(path);
+        return false;
+    }
+    catch (error) {
+        return ['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
+    }
+}
+/** Those that lie in no other of them. A rename between two mounts fails, so there must be no needless ones. */
+function outermost(paths) {
+    const unique = [...new Set(paths)].sort();
+    return unique.filter((path) => !unique.some((other) => other !== path && isWithin(other, path)));
+}
+function isWithin(directory, path) {
+    const rest = (0,external_node_path_.relative)(directory, path);
+    return rest !== '..' && !rest.startsWith(`..${external_node_path_.sep}`);
+}
+async function importHelper(processes, runtime) {
+    await processes.run({ argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] }, { input: EMPTY_TAR });
+    const id = await runtime.imageId(HELPER_IMAGE);
+    if (id === null)
+        throw new errors/* CaretakerError */.xT('engine-failed', `failed to import ${HELPER_IMAGE}: it is not there`);
+    return id;
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/tar-command.ts
+
+const KEEP = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'];
+/**
+ * GNU tar's command for what is in a directory (`./` first), or for one file (`./BASENAME`), to standard output.
+ *
+ * - pax: long names, big ids, times below a second, and anybody's tar reads it. Its headers keep neither access and change times,
+ *   which nobody restores, nor this process's number.
+ * - `exclude`: relative to the root, anchored there. A text without `*` is a name. `*` stands for anything within one name, `**` for
+ *   any number of directories.
+ */
+function createArgv(root, kind, exclude) {
+    const place = kind === 'directory' ? [root, '.'] : [(0,external_node_path_.dirname)(root), `./${(0,external_node_path_.basename)(root)}`];
+    return [
+        'tar',
+        '--create',
+        '--file=-',
+        '--format=pax',
+        '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+        ...KEEP,
+        '--sparse',
+        '--anchored',
+        ...(kind === 'directory' ? exclude.flatMap(excludeOptions) : []),
+        '--directory',
+        ...place,
+    ];
+}
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
+function extractArgv(root) {
+    return [
+        'tar',
+        '--extract',
+        '--file=-',
+        '--same-owner',
+        '--preserve-permissions',
+        ...KEEP,
+        // A directory may be stored as read-only, and files come into it later.
+        '--delay-directory-restore',
+        '--directory',
+        root,
+    ];
+}
+function excludeOptions(path) {
+    const plain = path.replace(/^(?:\.\/)+/, '').replace(/\/+$/, '');
+    if (plain === '' || plain === '.')
+        return [];
+    if (!plain.includes('*'))
+        return ['--no-wildcards', `--exclude=./${plain}`];
+    const pattern = plain.replaceAll(/[\\?[\]]/g, '\\$&');
+    if (!pattern.includes('**'))
+        return ['--wildcards', '--no-wildcards-match-slash', `--exclude=./${pattern}`];
+    // To tar `**` is `*`: here it stands for any depth, none included.
+    const forms = pattern.includes('**/') ? [pattern.replaceAll('**/', ''), pattern] : [pattern];
+    return forms.flatMap((form) => [
+        '--wildcards',
+        '--wildcards-match-slash',
+        `--exclude=./${form.replaceAll('**', '*')}`,
+    ]);
+}
+/** What tar says, with exit code 1, of files that lived on while they were read. */
+const LIVED_ON = /^tar: .*(?:file changed as we read it|file removed before we read it|file shrank by \d+ bytes)/i;
+/**
+ * The lines of warning in the message of a failed tar, if it failed for no other reason than that files changed or vanished meanwhile;
+ * undefined where it is a real failure. (`ProcessStream` tells exit code and last words in its message only.)
+ */
+function onlyLivedOn(message) {
+    // The first counts: a file's name may look like another.
+    const match = /: exit code (\d+): ([^]*)$/.exec(message);
+    if (match?.[1] !== '1')
+        return undefined;
+    // The words are the last of many: the first line may be cut. Anything else, e.g. a word of the engine's, is no warning of tar's.
+    const lines = match[2].split('\n').filter((line) => line !== '');
+    const told = lines.filter((line) => !/: socket ignored$/.test(line));
+    const warnings = told.filter((line) => LIVED_ON.test(line));
+    const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));
+    return warnings.length > 0 && foreign.length === 0 ? warnings : undefined;
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/host-files-ways.ts
+
+
+
+
+
+
+
+
+/**
+ * Chooses the way to the host's files and proves that it works. Throws `tar-missing` where there is no GNU tar, `host-files-denied`
+ * where the way does not work.
+ */
+async function createHostFiles(options) {
+    const { processes } = options;
+    const agent = (0,external_node_fs_.realpathSync)(options.agent);
+    const node = (0,external_node_fs_.realpathSync)(options.node);
+    await requireGnuTar(processes);
+    const way = chooseWay(options, [(0,external_node_path_.dirname)(node), (0,external_node_path_.dirname)(agent)]);
+    const files = hostFilesBy(way, { processes, node, agent });
+    await files.probe();
+    return files;
+}
+function chooseWay({ runtime, root, processes }, programs) {
+    // Rootless Podman run by root: its containers' root is the host's all the same.
+    if (root || runtime === null)
+        return direct;
+    if (runtime.name === 'docker')
+        return helperContainer(runtime, processes, programs);
+    return runtime.rootless ? podmanUnshare : direct;
+}
+const direct = {
+    name: 'direct',
+    wrap: (argv) => Promise.resolve({ command: { argv } }),
+};
+const podmanUnshare = {
+    name: 'podman-unshare',
+    // The keeper of the namespace may be started by this, and must not end with the job.
+    wrap: (argv) => Promise.resolve({ command: { argv: ['podman', 'unshare', '--', ...argv], env: { RUNNER_TRACKING_ID: '' } } }),
+};
+async function requireGnuTar(processes) {
+    const hint = 'Install GNU tar (package tar) on this machine.';
+    try {
+        const { stdout } = await processes.run({ argv: ['tar', '--version'] });
+        if (stdout.includes('GNU tar'))
+            return;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled')
+            throw error;
+        throw new errors/* CaretakerError */.xT('tar-missing', `failed to find GNU tar: ${(0,errors/* messageOf */.bD)(error)}`, { hint, cause: error });
+    }
+    throw new errors/* CaretakerError */.xT('tar-missing', 'failed to find GNU tar: the tar on PATH is another one', { hint });
+}
+function hostFilesBy(way, { processes, node, agent }) {
+    /** Runs a program to its end; answers with its output. */
+    async function run(argv, paths, input = '') {
+        const absent = new Set();
+        for (;;) {
+            const wrapped = await way.wrap(argv, paths, absent);
+            try {
+                return (await processes.run(inEnglish(wrapped.command), { input })).stdout;
+            }
+            catch (error) {
+                // The failure that led here is the one to tell.
+                await wrapped.end?.().catch(() => undefined);
+                const missing = missingMount(error);
+                if (missing === undefined || absent.has(missing))
+                    throw error;
+                absent.add(missing);
+            }
+        }
+    }
+    async function ask(operation, request, paths) {
+        let output;
+        try {
+            // Warnings (of types being stripped, of an experimental module) would be taken for the cause when something else fails.
+            output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request));
+        }
+        catch (error) {
+            throw denied(operation, paths, error);
+        }
+        const answer = parseAnswer(output, operation);
+        if (answer.ok)
+            return answer.value;
+        throw new errors/* CaretakerError */.xT(answer.code, answer.message, answer.hint === undefined ? {} : { hint: answer.hint });
+    }
+    function denied(operation, paths, cause) {
+        if (cause instanceof errors/* CaretakerError */.xT && ['cancelled', 'command-timeout', 'host-files-denied'].includes(cause.code))
+            return cause;
+        const what = paths.length === 0 ? 'the files on this machine' : paths.join(', ');
+        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${operation === 'probe' ? 'reach' : operation} ${what} by ${way.name}: ${(0,errors/* messageOf */.bD)(cause)}`, {
+            hint: {
+                direct: 'Run this as root, or as a user who owns the application’s files.',
+                'podman-unshare': 'Check that "podman unshare true" works for this user (/etc/subuid, /etc/subgid, newuidmap).',
+                'helper-container': 'Check that this user may use Docker on this very machine ("docker run"), or run this as root.',
+            }[way.name],
+            cause,
+        });
+    }
+    /** Runs a program between two streams, once what it needs is there. `then` runs after it has ended well or badly. */
+    function stream(before, then) {
+        return startedLater(async (stillWanted) => {
+            const { argv, path } = await before();
+            const { command, end } = await way.wrap(argv, [path], new Set());
+            stillWanted();
+            const inner = processes.stream(inEnglish(command));
+            const done = inner.done.catch(async (error) => {
+                await end?.().catch(() => undefined);
+                throw error;
+            });
+            done.catch(() => undefined);
+            const kill = () => {
+                // Both: Docker's client answers a signal late, and ends at once with its container.
+                void end?.().catch(() => undefined);
+                inner.kill();
+            };
+            return { ...inner, done, kill };
+        }, then);
+    }
+    async function isDirectory(path) {
+        try {
+            return (await (0,promises_.stat)(path)).isDirectory();
+        }
+        catch {
+            // Not for us to see, or not there: the way itself tells, and tar says so.
+            return run(['stat', '--dereference', '--format=%F', '--', path], [path]).then((kind) => kind.trim() === 'directory', (error) => {
+                throw denied('read', [path], error);
+            });
+        }
+    }
+    return {
+        way: way.name,
+        probe: () => ask('probe', {}, []),
+        scan: (root) => ask('scan', { root }, [root]),
+        exists: (path) => ask('exists', { path }, [path]),
+        tar(root, { exclude = [], live = false, onWarning = () => undefined }) {
+            return stream(async () => ({ argv: createArgv(root, (await isDirectory(root)) ? 'directory' : 'file', exclude), path: root }), 
+            // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is the stream's failure
+            async (failure) => {
+                if (failure === undefined)
+                    return;
+                const warnings = live ? onlyLivedOn((0,errors/* messageOf */.bD)(failure.error)) : undefined;
+                if (warnings === undefined)
+                    throw failure.error;
+                warnings.forEach(onWarning);
+            });
+        },
+        untar(root) {
+            let made = false;
+            return stream(async () => {
+                try {
+                    await run(['mkdir', '--mode=700', '--', root], [root]);
+                }
+                catch (error) {
+                    throw notMade(root, error);
+                }
+                made = true;
+                return { argv: extractArgv(root), path: root };
+            }, async (failure) => {
+                let error = failure?.error;
+                if (failure === undefined) {
+                    try {
+                        await run(['sync', '--file-system', '--', root], [root]);
+                        return;
+                    }
+                    catch (thrown) {
+                        error = thrown;
+                    }
+                }
+                if (made) {
+                    await run(['rm', '-rf', '--one-file-system', '--', root], [root]).catch((left) => {
+                        throw new errors/* CaretakerError */.xT('untar-left', `failed to unpack into ${root}: ${(0,errors/* messageOf */.bD)(error)}; and failed to remove what was unpacked: ${(0,errors/* messageOf */.bD)(left)}`, { hint: `Remove ${root} by hand.`, cause: error });
+                    });
+                }
+                throw error;
+            });
+        },
+        copySqlite: (from, to) => ask('copySqlite', { from, to }, [from, to]),
+        checkSqlite: (path) => ask('checkSqlite', { path }, [path]),
+        makeDirectory: (path, like) => ask('makeDirectory', { path, like }, [path, like]),
+        likeness: (path, like) => ask('likeness', { path, like }, [path, like]),
+        swap: (swap) => ask('swap', { swap }, placesOfSwap(swap)),
+        unswap: (swap) => ask('unswap', { swap }, placesOfSwap(swap)),
+        async remove(paths) {
+            if (paths.length > 0)
+                await ask('remove', { paths }, paths);
+        },
+    };
+}
+/** Messages are read here, and an administrator's TAR_OPTIONS would change the archive. */
+function inEnglish(command) {
+    return { ...command, env: { ...command.env, LC_ALL: 'C', TAR_OPTIONS: '' } };
+}
+function placesOfSwap({ live, fresh, aside }) {
+    return [live, fresh, aside];
+}
+function parseAnswer(output, operation) {
+    try {
+        return JSON.parse(output);
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('agent-failed', `failed to ${operation}: the agent's answer is not JSON`, {
+            cause: error,
+        });
+    }
+}
+function notMade(root, error) {
+    if (!/File exists/.test((0,errors/* messageOf */.bD)(error)))
+        return error;
+    return new errors/* CaretakerError */.xT('untar-exists', `failed to unpack into ${root}: it is there already`, {
+        hint: 'Nothing was unpacked. Remove it if it is left over from an earlier run.',
+        cause: error,
+    });
+}
+/** Docker's daemon names the first bind source that is not there. */
+function missingMount(error) {
+    return /bind source path does not exist: (\/.*?)\.?$/m.exec((0,errors/* messageOf */.bD)(error))?.[1];
+}
+/** A stream whose program starts later: both ends are open at once, and a failed start is the stream's failure. */
+function startedLater(start, then) {
+    const stdin = new external_node_stream_.PassThrough();
+    const stdout = new external_node_stream_.PassThrough();
+    for (const end of [stdin, stdout])
+        end.on('error', () => undefined);
+    let inner;
+    let killed = false;
+    const kill = () => {
+        killed = true;
+        inner?.kill();
+    };
+    const runToEnd = async () => {
+        inner = await start(() => {
+            // A container that is only about to be made can't be ended by its name.
+            if (killed)
+                throw new errors/* CaretakerError */.xT('cancelled', 'ended before it began');
+        });
+        // A reader that goes away ends the program, whose output nobody wants any more.
+        stdout.once('close', () => {
+            if (!stdout.readableEnded)
+                inner?.kill();
+        });
+        const feeding = (0,external_node_stream_promises_.pipeline)(stdin, inner.stdin);
+        // A program that stops reading tells by its exit code whether that was right.
+        feeding.catch(() => undefined);
+        const reading = (0,external_node_stream_promises_.pipeline)(inner.stdout, stdout);
+        reading.catch(() => undefined);
+        await inner.done;
+        await reading;
+    };
+    const done = runToEnd().then(() => then(undefined), (error) => then({ error }));
+    done.catch((error) => {
+        stdin.destroy(error);
+        stdout.destroy(error);
+    });
+    return { stdin, stdout, done, kill };
+}
+
+;// CONCATENATED MODULE: ./src/stores/folder.ts
+
+
+
+
+
+
+
+
+const TEMPORARY = /^\..+\.caretaker-tmp$/;
+/** A copy that is under way moves its file's time; one that stood still for so long is a crashed run's. */
+const ABANDONED_MS = 60 * 60 * 1000;
+/**
+ * Backups as files in one directory, which several projects may share. A file is complete as soon as its name is there: it is linked, or
+ * copied beside, forced to disk and renamed.
+ *
+ * Further codes: `store-exists`, and `disk-full`, `host-files-denied`, `file-operation-failed` for the place that `fetch` writes to.
+ */
+function createFolderStore(options) {
+    return new FolderStore(options);
+}
+class FolderStore {
+    kind = 'folder';
+    name;
+    directory;
+    #log;
+    constructor({ directory, name, log }) {
+        this.directory = directory;
+        this.name = name ?? `folder ${directory}`;
+        this.#log = log;
+    }
+    async check(purpose) {
+        const exists = await this.#exists();
+        if (purpose === 'read') {
+            if (exists)
+                await this.#names();
+            else
+                this.#log.info(`${this.directory} does not exist: there are no backups in it`);
+            return;
+        }
+        const place = exists ? this.directory : external_node_path_default().dirname(this.directory);
+        const probe = external_node_path_default().join(place, `.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
+        try {
+            const handle = await (0,promises_.open)(probe, 'wx', 0o600);
+            try {
+                // A full disk still takes an empty file.
+                await handle.writeFile('x');
+                await handle.sync();
+            }
+            finally {
+                await handle.close();
+                await (0,promises_.rm)(probe, { force: true });
+            }
+        }
+        catch (error) {
+            throw this.#error(`write to ${place}`, error);
+        }
+    }
+    async put(file) {
+        const what = `store ${file.name} in ${this.directory}`;
+        if (external_node_path_default().basename(file.name) !== file.name || TEMPORARY.test(file.name)) {
+            throw new errors/* CaretakerError */.xT('store-unsupported', `failed to ${what}: that is no plain file name`);
+        }
+        const target = external_node_path_default().join(this.directory, file.name);
+        try {
+            await this.#make();
+            await this.#removeAbandoned();
+            if (!(await this.#link(file, target)))
+                await this.#copy(file, target);
+            await files_syncDirectory(this.directory);
+            return { id: undefined, url: undefined };
+        }
+        catch (error) {
+            throw this.#error(what, error);
+        }
+    }
+    async list(project) {
+        const names = new Set(await this.#names());
+        const wanted = project === undefined ? undefined : sanitizeProject(project);
+        const backups = [];
+        for (const file of names) {
+            const name = backupOfManifest(file);
+            const parsed = name === null ? null : parseBackupName(name);
+            if (name === null || parsed === null || (wanted !== undefined && parsed.project !== wanted))
+                continue;
+            const missingFile = await this.#missingFile(name, names);
+            if (missingFile !== undefined) {
+                this.#log.debug(`${name} is not listed: ${missingFile} is missing in ${this.directory}`);
+                continue;
+            }
+            backups.push({
+                name,
+                project: parsed.project,
+                createdAt: parsed.at,
+                bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`))),
+                ...{ expiresAt: undefined, runId: undefined, url: undefined },
+            });
+        }
+        return backups.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
+    }
+    async readManifest(backup) {
+        const what = `read the manifest of ${backup.name} in ${this.directory}`;
+        const text = await (0,promises_.readFile)(external_node_path_default().join(this.directory, names_manifestFile(backup.name)), 'utf8').catch((error) => {
+            throw this.#error(what, error);
+        });
+        try {
+            return JSON.parse(text);
+        }
+        catch (error) {
+            throw folder_damaged(what, 'it is not JSON', error);
+        }
+    }
+    async fetch(_backup, file, toPath) {
+        const what = `fetch ${file.file} from ${this.directory}`;
+        if (external_node_path_default().basename(file.file) !== file.file)
+            throw folder_missing(what, 'that is no plain file name');
+        const source = await (0,promises_.open)(external_node_path_default().join(this.directory, file.file)).catch((error) => {
+            throw this.#error(what, error);
+        });
+        try {
+            const { size } = await source.stat();
+            if (size !== file.bytes)
+                throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
+            const sha256 = await copyBytes(source, toPath, {
+                readError: (error) => this.#error(what, error),
+                writeError: (error) => fileError(`write ${toPath}`, error),
+                onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
+            });
+            if (sha256 !== file.sha256) {
+                await (0,promises_.rm)(toPath);
+                throw folder_damaged(what, 'its SHA-256 is not the one in the manifest');
+            }
+        }
+        finally {
+            await source.close();
+        }
+    }
+    async delete(backup) {
+        const what = `delete ${backup.name} from ${this.directory}`;
+        const manifest = names_manifestFile(backup.name);
+        const files = (await this.#names()).filter((name) => name.startsWith(`${backup.name}.`));
+        if (files.length === 0)
+            throw folder_missing(what, 'there is no such backup');
+        try {
+            await (0,promises_.rm)(external_node_path_default().join(this.directory, manifest), { force: true });
+            // On disk before the rest goes: a power cut must not leave a manifest without its parts.
+            await files_syncDirectory(this.directory);
+            for (const file of files)
+                await (0,promises_.rm)(external_node_path_default().join(this.directory, file), { force: true });
+            await files_syncDirectory(this.directory);
+        }
+        catch (error) {
+            throw this.#error(what, error);
+        }
+    }
+    async #make() {
+        try {
+            await (0,promises_.mkdir)(this.directory, { mode: 0o700 });
+        }
+        catch (error) {
+            if (codeOf(error) === 'EEXIST')
+                return;
+            throw error;
+        }
+        await files_syncDirectory(external_node_path_default().dirname(this.directory));
+    }
+    /** False where there is no such directory but its parent, which is good enough to begin with. */
+    async #exists() {
+        const what = `use ${this.directory} for backups`;
+        try {
+            const stats = await (0,promises_.stat)(this.directory);
+            if (stats.isDirectory())
+                return true;
+            throw new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: it is not a directory`, { input: 'store' });
+        }
+        catch (error) {
+            if (codeOf(error) !== 'ENOENT')
+                throw this.#error(what, error);
+            return false;
+        }
+    }
+    /** Names in the directory; none where it does not exist. */
+    async #names() {
+        try {
+            return await (0,promises_.readdir)(this.directory);
+        }
+        catch (error) {
+            if (codeOf(error) === 'ENOENT')
+                return [];
+            throw this.#error(`list ${this.directory}`, error);
+        }
+    }
+    /** The first file of the backup that is not there. A manifest that can't be read counts as complete: reading it tells what is wrong. */
+    async #missingFile(name, names) {
+        let manifest;
+        try {
+            manifest = parseManifest(await (0,promises_.readFile)(external_node_path_default().join(this.directory, names_manifestFile(name)), 'utf8'));
+        }
+        catch (error) {
+            this.#log.debug(`the manifest of ${name} can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
+            return undefined;
+        }
+        const files = [...manifest.parts.flatMap((part) => part.files.map(({ file }) => file)), instructionsFile(name)];
+        return files.find((file) => !names.has(file));
+    }
+    async #bytes(files) {
+        let bytes = 0;
+        for (const file of files) {
+            const stats = await (0,promises_.stat)(external_node_path_default().join(this.directory, file)).catch((error) => {
+                throw this.#error(`look at ${file} in ${this.directory}`, error);
+            });
+            bytes += stats.size;
+        }
+        return bytes;
+    }
+    /**
+     * A second name for the same file: no copy, no doubled space, and never in place of another. False where the filesystem (or the
+     * kernel's protection of files of others) does not allow it.
+     */
+    async #link(file, target) {
+        const stats = await (0,promises_.lstat)(file.path).catch((error) => {
+            throw fileError(`read ${file.path}`, error);
+        });
+        // A link to a symbolic link would keep the link and not the bytes.
+        if (!stats.isFile())
+            return false;
+        if (stats.size !== file.bytes)
+            throw changed(file, `it has ${stats.size} bytes instead of ${file.bytes}`);
+        try {
+            await (0,promises_.link)(file.path, target);
+        }
+        catch (error) {
+            const code = codeOf(error) ?? '';
+            if (code === 'EEXIST') {
+                await this.#requireSame(file, target);
+                return true;
+            }
+            if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code))
+                return false;
+            throw error;
+        }
+        const handle = await (0,promises_.open)(target, 'r');
+        try {
+            // The file may come from a writer that left its bytes in the cache.
+            await handle.sync();
+        }
+        finally {
+            await handle.close();
+        }
+        return true;
+    }
+    async #copy(file, target) {
+        const beside = external_node_path_default().join(this.directory, `.${file.name}.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
+        const source = await (0,promises_.open)(file.path).catch((error) => {
+            throw fileError(`read ${file.path}`, error);
+        });
+        try {
+            const sha256 = await copyBytes(source, beside, {
+                readError: (error) => fileError(`read ${file.path}`, error),
+                writeError: (error) => error,
+                onBytes: (bytes) => this.#log.progress(file.name, bytes, file.bytes),
+            });
+            if (sha256 !== file.sha256)
+                throw changed(file, 'its SHA-256 is not the one that it had');
+            const exists = await (0,promises_.access)(target, external_node_fs_.constants.F_OK).then(() => true, () => false);
+            if (exists)
+                await this.#requireSame(file, target);
+            else
+                await (0,promises_.rename)(beside, target);
+        }
+        finally {
+            await source.close();
+            await (0,promises_.rm)(beside, { force: true });
+        }
+    }
+    async #requireSame(file, target) {
+        const there = await (0,promises_.stat)(target);
+        if (there.size === file.bytes && (await digestOf(target)) === file.sha256)
+            return;
+        throw new errors/* CaretakerError */.xT('store-exists', `failed to store ${file.name}: ${target} has another content`, {
+            hint: 'Two backups of one project began in the same second, or the file was changed by hand. Move it away if nobody needs it, and run again.',
+        });
+    }
+    async #removeAbandoned() {
+        for (const name of await (0,promises_.readdir)(this.directory)) {
+            if (!TEMPORARY.test(name))
+                continue;
+            const file = external_node_path_default().join(this.directory, name);
+            const stats = await (0,promises_.stat)(file).catch(() => undefined); // Its own run was quicker.
+            if (stats === undefined || Date.now() - stats.mtimeMs < ABANDONED_MS)
+                continue;
+            this.#log.info(`removing ${file}, which an earlier run left unfinished`);
+            await (0,promises_.rm)(file, { force: true });
+        }
+    }
+    #error(what, cause) {
+        if (cause instanceof errors/* CaretakerError */.xT)
+            return cause;
+        const message = `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`;
+        switch (codeOf(cause) ?? '') {
+            case 'ENOSPC':
+            case 'EDQUOT':
+                return new errors/* CaretakerError */.xT('store-full', `failed to ${what}: no space is left there`, {
+                    hint: 'Free some space on that filesystem, remove old backups, or use another folder; then run again.',
+                    cause,
+                });
+            case 'EACCES':
+            case 'EPERM':
+            case 'EROFS':
+                return new errors/* CaretakerError */.xT('store-denied', message, {
+                    input: 'store',
+                    hint: `The user who runs this must be able to read and write ${this.directory}.`,
+                    cause,
+                });
+            case 'ENOENT':
+                return this.#absent(what, cause);
+            case 'ENOTDIR':
+                return new errors/* CaretakerError */.xT('store-unreachable', message, {
+                    input: 'store',
+                    hint: 'Give the path of a directory.',
+                    cause,
+                });
+            default:
+                return new errors/* CaretakerError */.xT('store-unreachable', message, {
+                    hint: 'Look at the filesystem that holds this folder, then run again.',
+                    cause,
+                });
+        }
+    }
+    #absent(what, cause) {
+        const at = cause.path ?? '';
+        if (external_node_path_default().dirname(at) === this.directory && !TEMPORARY.test(external_node_path_default().basename(at))) {
+            return folder_missing(what, `there is no ${external_node_path_default().basename(at)}`, cause);
+        }
+        return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: ${external_node_path_default().dirname(this.directory)} does not exist`, {
+            input: 'store',
+            hint: 'Is the disk that should hold the backups mounted? If the path is right, make its parent directory and run again.',
+            cause,
+        });
+    }
+}
+/** Copies into a new file (mode 600), forces it to disk, and answers with the sha256 of what went by. On failure the new file is gone. */
+async function copyBytes(source, to, handlers) {
+    const failWriting = (error) => {
+        throw handlers.writeError(error);
+    };
+    const target = await (0,promises_.open)(to, 'wx', 0o600).catch(failWriting);
+    try {
+        const hash = (0,external_node_crypto_.createHash)('sha256');
+        const buffer = Buffer.allocUnsafe(1024 * 1024);
+        for (let bytes = 0;; handlers.onBytes(bytes)) {
+            const { bytesRead } = await source.read(buffer, 0, buffer.length, bytes).catch((error) => {
+                throw handlers.readError(error);
+            });
+            if (bytesRead === 0)
+                break;
+            const piece = buffer.subarray(0, bytesRead);
+            hash.update(piece);
+            await target.writeFile(piece).catch(failWriting);
+            bytes += bytesRead;
+        }
+        await target.sync().catch(failWriting);
+        return hash.digest('hex');
+    }
+    catch (error) {
+        await (0,promises_.rm)(to, { force: true });
+        throw error;
+    }
+    finally {
+        await target.close();
+    }
+}
+async function digestOf(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    for await (const piece of (0,external_node_fs_.createReadStream)(file, { highWaterMark: 1024 * 1024 }))
+        hash.update(piece);
+    return hash.digest('hex');
+}
+function codeOf(error) {
+    return error?.code;
+}
+function changed(file, why) {
+    return new errors/* CaretakerError */.xT('store-damaged', `failed to store ${file.path}: ${why}`, {
+        hint: 'The file changed after it was verified. Run again; if it happens again, look at the machine’s memory and disk.',
+    });
+}
+function folder_damaged(what, why, cause) {
+    return new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: ${why}`, {
+        hint: 'Take another backup: this one is not what was stored. Then look at the disk.',
+        cause,
+    });
+}
+function folder_missing(what, why, cause) {
+    return new errors/* CaretakerError */.xT('store-missing', `failed to ${what}: ${why}`, {
+        hint: 'List the backups again: somebody may have removed it.',
+        cause,
+    });
+}
+
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __webpack_require__(58500);
+;// CONCATENATED MODULE: ./src/system/cancelled.ts
+
+/** What is thrown where a run is cancelled: the signal's own reason where that is a coded error, else `cancelled`. */
+function cancelled(signal) {
+    const reason = signal.reason;
+    if (reason instanceof errors/* CaretakerError */.xT)
+        return reason;
+    return new errors/* CaretakerError */.xT('cancelled', 'the run was cancelled', { cause: reason });
+}
+
+;// CONCATENATED MODULE: ./src/system/system-clock.ts
+
+
+/** The machine's own time. A sleep that is aborted throws `cancelled`. */
+const systemClock = {
+    now: () => new Date(),
+    monotonic: () => performance.now(),
+    async sleep(ms, signal) {
+        if (signal === undefined)
+            return (0,external_node_timers_promises_.setTimeout)(ms);
+        try {
+            await (0,external_node_timers_promises_.setTimeout)(ms, undefined, { signal });
+        }
+        catch (error) {
+            throw signal.aborted ? cancelled(signal) : error;
+        }
+    },
+};
+
+;// CONCATENATED MODULE: ./src/stores/retry.ts
+
+/** Before the second, third, … attempt: a service that restarts or a line that drops is back within a quarter of a minute, or is down. */
+const WAITS_MS = [1000, 2000, 4000, 8000];
+/**
+ * Does the work again while it fails in a way that may pass, five times in all, and says so in the log; the last error is thrown as it
+ * is. `what` completes "failed to …".
+ */
+async function retrying(what, tools, mayPass, work) {
+    for (let attempt = 0;; attempt += 1) {
+        tools.signal?.throwIfAborted();
+        try {
+            return await work();
+        }
+        catch (error) {
+            const wait = WAITS_MS[attempt];
+            if (wait === undefined || !mayPass(error))
+                throw error;
+            await pause(what, tools, attempt, error);
+        }
+    }
+}
+/** Waits before the attempt that follows attempt number `attempt` (from 0); false when there were enough of them. */
+async function pause(what, tools, attempt, error) {
+    const wait = WAITS_MS[attempt];
+    if (wait === undefined)
+        return false;
+    tools.log.info(`failed to ${what} (${firstLine((0,errors/* messageOf */.bD)(error))}), trying again in ${wait / 1000} s`);
+    await tools.clock.sleep(wait, tools.signal);
+    return true;
+}
+const NETWORK = /\b(ECONNREFUSED|ECONNRESET|ECONNABORTED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|EPIPE)\b|^aborted$|socket hang up/;
+/** A connection that failed, by its code or, where a client lost the code, by its text. */
+function isNetworkError(error) {
+    if (!(error instanceof Error))
+        return false;
+    const { code } = error;
+    return NETWORK.test(typeof code === 'string' ? code : '') || NETWORK.test(error.message);
+}
+function firstLine(text) {
+    return text.split('\n', 1)[0] ?? '';
+}
+
+;// CONCATENATED MODULE: ./src/stores/artifact-errors.ts
+
+
+/**
+ * A coded error for what GitHub's client threw while it wrote. Its classes are lost on the way out and only texts are left, such as
+ * `Failed to CreateArtifact: Received non-retryable error: Failed request: (403) Forbidden: …`.
+ */
+function uploadError(what, cause) {
+    if (cause instanceof errors/* CaretakerError */.xT)
+        return cause;
+    const text = (0,errors/* messageOf */.bD)(cause);
+    const said = firstLine(text);
+    if (/insufficient usage|storage quota/i.test(text)) {
+        return new errors/* CaretakerError */.xT('store-full', `failed to ${what}: the account’s storage for artifacts is used up`, {
+            hint: 'Delete old artifacts (GitHub counts anew only every 6 to 12 hours), keep them for a shorter time by retention-days, buy more storage or raise ' +
+                'the budget in the account’s billing settings, or use store: type=folder,path=…',
+            cause,
+        });
+    }
+    // Of the storage, the signed address was refused; of the service, the job's own token.
+    const status = Number(cause.statusCode ?? /\((\d{3})\)/.exec(text)?.[1]);
+    if (status === 401 || status === 403) {
+        return new errors/* CaretakerError */.xT('store-denied', `failed to ${what}: ${said}`, {
+            hint: 'The job’s own token (ACTIONS_RUNTIME_TOKEN) writes artifacts, and no permission is needed; it ends with the job. Run again, and check the machine’s clock.',
+            cause,
+        });
+    }
+    if (/ACTIONS_RUNTIME_TOKEN|ACTIONS_RESULTS_URL|backend IDs/.test(text)) {
+        return new errors/* CaretakerError */.xT('store-unsupported', `failed to ${what}: ${said}`, {
+            hint: 'Artifacts are written only by an action’s step in a workflow: use store: type=folder,path=… elsewhere.',
+            cause,
+        });
+    }
+    if (/not currently supported on GHES/.test(text)) {
+        return new errors/* CaretakerError */.xT('store-unsupported', `failed to ${what}: GitHub Enterprise Server has no artifacts of this kind`, {
+            hint: 'Use store: type=folder,path=…',
+            cause,
+        });
+    }
+    return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: ${said}`, {
+        hint: 'Look at https://www.githubstatus.com and at the machine’s connection, then run again.',
+        cause,
+    });
+}
+
+;// CONCATENATED MODULE: ./src/stores/github-rest.ts
+
+
+const AGENT = 'compose-caretaker';
+const PAGE = 100;
+/** A storage server that sends nothing for so long is taken for gone. */
+const STALL_MS = 60_000;
+/** An answer that is not a success. */
+class Refused extends Error {
+    status;
+    mayPass;
+    constructor(status, message, mayPass) {
+        super(message);
+        this.status = status;
+        this.mayPass = mayPass;
+    }
+}
+function mayPass(error) {
+    return error instanceof Refused ? error.mayPass : isNetworkError(error);
+}
+function createGitHubRest(options) {
+    const { apiUrl, owner, repo, token } = options;
+    const repository = `${owner}/${repo}`;
+    const root = `${apiUrl.replace(/\/+$/, '')}/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repo)}`;
+    async function send(verb, url, headers) {
+        const { HttpClient } = await __webpack_require__.e(/* import() */ 942).then(__webpack_require__.bind(__webpack_require__, 44942));
+        const client = new HttpClient(AGENT, [], { allowRedirects: false, socketTimeout: STALL_MS });
+        let message;
+        try {
+            ({ message } = await client.request(verb, url, null, headers));
+        }
+        catch (error) {
+            // The client's own text holds the path, and with it the signature of a storage address.
+            if (/^Request timeout/.test((0,errors/* messageOf */.bD)(error))) {
+                throw new Refused(0, `no answer within ${STALL_MS / 1000} s (ETIMEDOUT)`, true);
+            }
+            throw error;
+        }
+        message.setTimeout(STALL_MS, () => message.destroy(new Refused(0, `nothing came for ${STALL_MS / 1000} s`, true)));
+        return message;
+    }
+    async function ask(verb, path) {
+        const message = await send(verb, root + path, {
+            accept: 'application/vnd.github+json',
+            'x-github-api-version': '2022-11-28',
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        });
+        const status = message.statusCode ?? 0;
+        // Not the client's readBody: it never ends when the connection breaks in the middle.
+        const text = await github_rest_textOf(message);
+        if (status >= 300 && status < 400)
+            return { status, body: undefined, message };
+        const body = parse(text);
+        if (status >= 200 && status < 300) {
+            if (body === undefined && status !== 204)
+                throw new Refused(status, 'the answer is not JSON', true);
+            return { status, body, message };
+        }
+        const said = body?.message;
+        const limited = status === 429 || (status === 403 && message.headers['x-ratelimit-remaining'] === '0');
+        throw new Refused(status, `GitHub answered ${status}${typeof said === 'string' ? `, ${firstLine(said)}` : ''}${limited ? ' (rate limit)' : ''}`, status >= 500 || limited);
+    }
+    async function answer(verb, path, what, needs) {
+        try {
+            return await retrying(what, options, mayPass, () => ask(verb, path));
+        }
+        catch (error) {
+            throw coded(error, what, needs);
+        }
+    }
+    function coded(error, what, needs) {
+        const refused = error instanceof Refused;
+        if (refused && !error.mayPass) {
+            if (error.status === 410) {
+                return new errors/* CaretakerError */.xT('store-missing', `failed to ${what}: it has expired`, {
+                    hint: 'Take a younger backup, or one from another store. A longer retention-days keeps artifacts longer.',
+                    cause: error,
+                });
+            }
+            if ([401, 403, 404].includes(error.status)) {
+                return new errors/* CaretakerError */.xT('store-denied', `failed to ${what}: ${error.message}`, {
+                    input: 'github-token',
+                    hint: `${token === undefined ? 'Give a token' : 'The token must be valid and'} ${token === undefined ? 'with' : 'have'} the permission "${needs}" on ${repository}: in a workflow by "permissions: ${needs}" for the job.${error.status === 404 ? ' GitHub answers 404 also for what a token may not see.' : ''}`,
+                    cause: error,
+                });
+            }
+        }
+        else if (!refused && !isNetworkError(error))
+            return error;
+        return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: ${firstLine((0,errors/* messageOf */.bD)(error))}`, {
+            hint: 'Look at https://www.githubstatus.com and at the machine’s connection, then run again.',
+            cause: error,
+        });
+    }
+    /** Opens the stored bytes from `at` on. The redirect is asked for anew each time: its signature is good for minutes only. */
+    async function open(artifact, at) {
+        const { status, message } = await ask('GET', `/actions/artifacts/${artifact.id}/zip`);
+        const { location } = message.headers;
+        if (status < 300 || location === undefined)
+            throw new Refused(status, 'GitHub names no address to download from', true);
+        const blob = await send('GET', location, at === 0 ? {} : { range: `bytes=${at}-` });
+        if (blob.statusCode === 200 || blob.statusCode === 206)
+            return blob;
+        blob.resume();
+        // 404 and 403 come by themselves when a signature is too old or the copy that answers lags behind.
+        throw new Refused(blob.statusCode ?? 0, `the storage answered ${blob.statusCode}`, true);
+    }
+    const list = { what: `list the artifacts of ${repository}`, needs: 'actions: read' };
+    return {
+        async artifacts({ runId, name } = {}) {
+            const base = runId === undefined ? '/actions/artifacts' : `/actions/runs/${runId}/artifacts`;
+            const filter = name === undefined ? '' : `&name=${encodeURIComponent(name)}`;
+            // By id: an artifact that comes into being meanwhile shifts the pages.
+            const found = new Map();
+            for (let page = 1;; page += 1) {
+                const { body } = await answer('GET', `${base}?per_page=${PAGE}&page=${page}${filter}`, list.what, list.needs);
+                const { artifacts: items, total_count: total } = (body ?? {});
+                if (!Array.isArray(items)) {
+                    throw new errors/* CaretakerError */.xT('store-unreachable', `failed to ${list.what}: the answer holds no artifacts`, {
+                        hint: 'Something between this machine and GitHub may answer in its place: look at proxy settings.',
+                    });
+                }
+                for (const item of items) {
+                    const artifact = listedArtifact(item);
+                    if (artifact !== null)
+                        found.set(artifact.id, artifact);
+                }
+                const last = typeof total === 'number' ? page * PAGE >= total : items.length < PAGE;
+                if (last || items.length === 0)
+                    return [...found.values()].sort((one, other) => other.id - one.id);
+            }
+        },
+        async checkListing() {
+            await answer('GET', '/actions/artifacts?per_page=1', list.what, list.needs);
+        },
+        async isPublic() {
+            const what = `find out whether ${repository} is public`;
+            const { body } = await answer('GET', '', what, 'metadata: read');
+            const isPrivate = body?.private;
+            if (typeof isPrivate !== 'boolean') {
+                throw new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: the answer does not say`);
+            }
+            return !isPrivate;
+        },
+        async deleteArtifact(artifact) {
+            const what = `delete the artifact ${artifact.name} of ${repository}`;
+            try {
+                await answer('DELETE', `/actions/artifacts/${artifact.id}`, what, 'actions: write');
+            }
+            catch (error) {
+                const { cause } = error;
+                if (!(cause instanceof Refused && cause.status === 404))
+                    throw error;
+            }
+        },
+        async *content(artifact) {
+            const what = `download the artifact ${artifact.name} of ${repository}`;
+            let at = 0;
+            for (let attempt = 0;; attempt += 1) {
+                options.signal?.throwIfAborted();
+                try {
+                    const message = await open(artifact, at);
+                    let skip = message.statusCode === 206 ? 0 : at;
+                    for await (const piece of message) {
+                        const fresh = piece.subarray(skip);
+                        skip -= piece.length - fresh.length;
+                        if (fresh.length === 0)
+                            continue;
+                        at += fresh.length;
+                        attempt = 0;
+                        yield fresh;
+                    }
+                    return;
+                }
+                catch (error) {
+                    if (!mayPass(error) || !(await pause(what, options, attempt, error)))
+                        throw coded(error, what, 'actions: read');
+                }
+            }
+        },
+    };
+}
+async function github_rest_textOf(message) {
+    const pieces = [];
+    for await (const piece of message)
+        pieces.push(piece);
+    return Buffer.concat(pieces).toString('utf8');
+}
+function parse(text) {
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return undefined; // The caller tells what that means for its status.
+    }
+}
+/** Null for an entry that lacks what every artifact has. */
+function listedArtifact(item) {
+    const { id, name, size_in_bytes, expired, expires_at, digest, workflow_run } = (item ?? {});
+    if (typeof id !== 'number' || typeof name !== 'string')
+        return null;
+    const runId = workflow_run?.id;
+    return {
+        id,
+        name,
+        bytes: typeof size_in_bytes === 'number' ? size_in_bytes : 0,
+        expired: expired === true,
+        expiresAt: typeof expires_at === 'string' ? new Date(expires_at) : undefined,
+        sha256: typeof digest === 'string' && digest.startsWith('sha256:') ? digest.slice('sha256:'.length) : undefined,
+        runId: typeof runId === 'number' ? runId : undefined,
+    };
+}
+
+;// CONCATENATED MODULE: ./src/stores/artifact.ts
+
+
+
+
+
+
+
+
+
+
+/** A manifest's file is a few kilobytes; what comes from outside is not read without an end. */
+const artifact_MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+/**
+ * Backups as workflow artifacts, one raw artifact a file: its name is the file's, its digest the file's own. Written by GitHub's client
+ * with the job's runtime token (no permission needed), found and read by the REST API with `token` (`actions: read`), removed by it
+ * (`actions: write`).
+ *
+ * Further codes: `store-exists`, `artifact-public` and `artifact-visibility-unknown` (check('write') on a public repository, or one of
+ * which nobody could tell).
+ */
+function createArtifactStore(options) {
+    const { token, log, env = process.env, clock = systemClock } = options;
+    if (token !== undefined)
+        log.mask(token);
+    return new ArtifactStore({ ...options, env, clock });
+}
+class ArtifactStore {
+    kind = 'artifact';
+    name;
+    #options;
+    #repository;
+    #serverUrl;
+    #retry;
+    #rest;
+    constructor(options) {
+        const { owner, repo, token, log, clock, env, signal } = options;
+        this.#options = options;
+        this.#repository = `${owner}/${repo}`;
+        this.name = `workflow artifacts of ${this.#repository}`;
+        this.#serverUrl = (env['GITHUB_SERVER_URL'] || 'https://github.com').replace(/\/+$/, '');
+        this.#retry = { clock, log, signal };
+        const apiUrl = env['GITHUB_API_URL'] || 'https://api.github.com';
+        this.#rest = createGitHubRest({ ...this.#retry, apiUrl, owner, repo, token });
+    }
+    async check(purpose) {
+        this.#refuseServer();
+        if (purpose === 'read') {
+            await this.#rest.checkListing();
+            return;
+        }
+        if (this.#options.allowPublic !== true)
+            await this.#refusePublic();
+        const [wished, kept] = [this.#options.retentionDays, this.#retentionDays()];
+        if (wished !== kept) {
+            this.#options.log.warn(`retention-days=${wished} is more than ${this.#repository} allows: its artifacts are kept for ${kept} days`);
+        }
+        const what = `reach the artifact service for ${this.#repository}`;
+        const client = await this.#client();
+        await retrying(what, this.#retry, isNetworkError, () => client.listArtifacts()).catch((error) => {
+            throw uploadError(what, error);
+        });
+    }
+    async put(file) {
+        const client = await this.#client();
+        const what = `store ${file.name} among the ${this.name}`;
+        const { size } = await (0,promises_.stat)(file.path).catch((error) => {
+            throw fileError(`read ${file.path}`, error);
+        });
+        if (size !== file.bytes) {
+            throw new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: the file has ${size} bytes instead of ${file.bytes}`, {
+                hint: 'The file changed after it was verified. Run again; if it happens again, look at the machine’s memory and disk.',
+            });
+        }
+        const retentionDays = this.#retentionDays();
+        let taken;
+        try {
+            await retrying(what, this.#retry, isNetworkError, () => client.uploadArtifact(file.name, [file.path], external_node_path_default().dirname(file.path), {
+                skipArchive: true,
+                ...(retentionDays === undefined ? {} : { retentionDays }),
+            }));
+        }
+        catch (error) {
+            if (!isNameTaken(error))
+                throw uploadError(what, error);
+            taken = error;
+        }
+        // Not the upload's own result: what counts is what the service says that it has.
+        const stored = await this.#ownArtifact(client, file.name, what);
+        if (stored === null)
+            throw notListed(what, taken);
+        const wrong = difference(stored, file);
+        if (wrong === undefined)
+            return { id: String(stored.id), url: this.#url(this.#options.runId, stored.id) };
+        if (taken !== undefined) {
+            throw new errors/* CaretakerError */.xT('store-exists', `failed to ${what}: this run has another artifact of that name`, {
+                hint: 'Two backups of one project began in the same second. Run again.',
+                cause: taken,
+            });
+        }
+        // A manifest that stayed would make the backup look complete.
+        const removal = await client.deleteArtifact(file.name).then(() => undefined, (error) => error);
+        throw new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: ${wrong}`, {
+            hint: removal === undefined
+                ? 'The damaged artifact was removed. Run again; if it happens again, look at the machine’s memory and disk.'
+                : `Delete the artifact ${stored.id} by hand: removing it failed as well (${(0,errors/* messageOf */.bD)(removal)}). Then run again.`,
+        });
+    }
+    async list(project) {
+        this.#refuseServer();
+        const wanted = project === undefined ? undefined : sanitizeProject(project);
+        const found = new Map();
+        for (const [, files] of groups((await this.#rest.artifacts()).filter(({ expired }) => !expired))) {
+            const backup = this.#complete(files);
+            // Newest first: of several with one name the first that is complete.
+            if (backup === null || (wanted !== undefined && backup.project !== wanted) || found.has(backup.name))
+                continue;
+            found.set(backup.name, backup);
+        }
+        return [...found.values()].sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
+    }
+    async readManifest(backup) {
+        this.#refuseServer();
+        const what = `read the manifest of ${backup.name} from the ${this.name}`;
+        const artifact = await this.#find(backup, names_manifestFile(backup.name), undefined, what);
+        const pieces = [];
+        let bytes = 0;
+        for await (const piece of this.#rest.content(artifact)) {
+            bytes += piece.length;
+            if (bytes > artifact_MAX_MANIFEST_BYTES)
+                throw artifact_damaged(what, 'it is larger than any manifest');
+            pieces.push(piece);
+        }
+        const content = Buffer.concat(pieces);
+        const sha256 = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+        if (artifact.sha256 !== undefined && sha256 !== artifact.sha256) {
+            throw artifact_damaged(what, 'its SHA-256 is not the one that it was stored with');
+        }
+        try {
+            return JSON.parse(content.toString('utf8'));
+        }
+        catch (error) {
+            throw artifact_damaged(what, 'it is not JSON', error);
+        }
+    }
+    async fetch(backup, file, toPath) {
+        this.#refuseServer();
+        const what = `fetch ${file.file} from the ${this.name}`;
+        const artifact = await this.#find(backup, file.file, file.sha256, what);
+        if (artifact.bytes !== file.bytes) {
+            throw artifact_damaged(what, `it has ${artifact.bytes} bytes, the manifest says ${file.bytes}`);
+        }
+        const target = await (0,promises_.open)(toPath, 'wx', 0o600).catch((error) => {
+            throw fileError(`write ${toPath}`, error);
+        });
+        try {
+            const hash = (0,external_node_crypto_.createHash)('sha256');
+            let bytes = 0;
+            for await (const piece of this.#rest.content(artifact)) {
+                hash.update(piece);
+                bytes += piece.length;
+                if (bytes > file.bytes)
+                    throw artifact_damaged(what, `more comes than the ${file.bytes} bytes of the manifest`);
+                await target.writeFile(piece).catch((error) => {
+                    throw fileError(`write ${toPath}`, error);
+                });
+                this.#options.log.progress(file.file, bytes, file.bytes);
+            }
+            if (bytes !== file.bytes)
+                throw artifact_damaged(what, `${bytes} bytes came, the manifest says ${file.bytes}`);
+            if (hash.digest('hex') !== file.sha256)
+                throw artifact_damaged(what, 'its SHA-256 is not the one in the manifest');
+            await target.close();
+        }
+        catch (error) {
+            await target.close();
+            await (0,promises_.rm)(toPath, { force: true });
+            throw error;
+        }
+    }
+    async delete(backup) {
+        this.#refuseServer();
+        // A run that was taken up again may have stored the same backup a second time.
+        const manifests = await this.#rest.artifacts({ name: names_manifestFile(backup.name) });
+        for (const manifest of manifests)
+            await this.#rest.deleteArtifact(manifest);
+        const runs = new Set([...manifests.map(({ runId }) => runId), backup.runId]);
+        let removed = manifests.length;
+        for (const runId of runs) {
+            const files = (await this.#rest.artifacts({ runId })).filter(({ name }) => name.startsWith(`${backup.name}.`));
+            for (const file of files)
+                await this.#rest.deleteArtifact(file);
+            removed += files.length;
+        }
+        if (removed === 0)
+            throw artifact_missing(`delete ${backup.name} from the ${this.name}`, 'there is no such backup');
+    }
+    /** The backup that the files of one run and one backup's name make up; null while something is missing. */
+    #complete(files) {
+        const manifest = files.find(({ name }) => backupOfManifest(name) !== null);
+        const name = manifest === undefined ? null : backupOfManifest(manifest.name);
+        if (manifest === undefined || name === null)
+            return null;
+        const { project, at } = parseBackupName(name);
+        const hasInstructions = files.some((file) => file.name === instructionsFile(name));
+        // Which parts there must be stands in the manifest, and that costs a download: a part that expired before it is found by the fetch.
+        if (!hasInstructions || !files.some((file) => file.name.endsWith('.zst')))
+            return null;
+        const distinct = new Map(files.toReversed().map((file) => [file.name, file]));
+        const ends = [...distinct.values()].flatMap(({ expiresAt }) => expiresAt === undefined ? [] : [expiresAt.getTime()]);
+        return {
+            name,
+            project,
+            createdAt: at,
+            bytes: [...distinct.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+            expiresAt: ends.length === 0 ? undefined : new Date(Math.min(...ends)),
+            runId: manifest.runId,
+            url: this.#url(manifest.runId, manifest.id),
+        };
+    }
+    /** The artifact of that name that belongs to the backup: the one with the digest, else the newest. */
+    async #find(backup, name, sha256, what) {
+        const all = await this.#rest.artifacts({ runId: backup.runId, name });
+        const there = all.filter(({ expired }) => !expired);
+        const artifact = there.find((candidate) => candidate.sha256 === sha256) ?? there[0];
+        if (artifact !== undefined)
+            return artifact;
+        throw artifact_missing(what, all.length === 0 ? 'there is no such artifact' : 'it has expired');
+    }
+    /** Null when this run has none that is finished. */
+    async #ownArtifact(client, name, what) {
+        try {
+            const { artifact } = await retrying(what, this.#retry, isNetworkError, () => client.getArtifact(name));
+            return artifact;
+        }
+        catch (error) {
+            if (error instanceof Error && error.name === 'ArtifactNotFoundError')
+                return null;
+            throw uploadError(what, error);
+        }
+    }
+    /** GitHub's client, loaded when it is needed: it costs 100 MiB. It prints its progress to standard output by itself. */
+    async #client() {
+        this.#refuseServer();
+        const { env } = this.#options;
+        if (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL']) {
+            throw new errors/* CaretakerError */.xT('store-unsupported', 'failed to write artifacts: this process is not an action’s step in a workflow', {
+                input: 'store',
+                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
+            });
+        }
+        const { DefaultArtifactClient } = await Promise.all(/* import() */[__webpack_require__.e(942), __webpack_require__.e(828)]).then(__webpack_require__.bind(__webpack_require__, 75828));
+        return new DefaultArtifactClient();
+    }
+    /** The client's own rule, earlier and with a way out. */
+    #refuseServer() {
+        const host = new URL(this.#serverUrl).hostname.toLowerCase();
+        if (host === 'github.com' || host.endsWith('.ghe.com') || host.endsWith('.localhost'))
+            return;
+        throw new errors/* CaretakerError */.xT('store-unsupported', `failed to use workflow artifacts: ${host} is a GitHub Enterprise Server`, {
+            input: 'store',
+            hint: 'GitHub Enterprise Server has no artifacts of this kind: use store: type=folder,path=…',
+        });
+    }
+    async #refusePublic() {
+        const { isPublic, reason } = await this.#visibility();
+        if (isPublic === false)
+            return;
+        const ways = 'Use store: type=folder,path=…, keep the workflow in a private repository, or accept it by allow: public-artifacts.';
+        if (isPublic) {
+            throw new errors/* CaretakerError */.xT('artifact-public', `${this.#repository} is public: anybody could download its backups`, {
+                input: 'store',
+                hint: ways,
+            });
+        }
+        throw new errors/* CaretakerError */.xT('artifact-visibility-unknown', `failed to find out whether ${this.#repository} is public, where anybody could download its backups: ${(0,errors/* messageOf */.bD)(reason)}`, { input: 'store', hint: `Give a github-token that may read the repository. ${ways}`, cause: reason });
+    }
+    /** By the API, which knows it now; by the event's payload, which may be of an earlier day, only where the API does not tell. */
+    async #visibility() {
+        let reason = new Error('there is no github-token, and the event does not tell');
+        if (this.#options.token !== undefined) {
+            try {
+                return { isPublic: await this.#rest.isPublic() };
+            }
+            catch (error) {
+                reason = error;
+            }
+        }
+        const file = this.#options.env['GITHUB_EVENT_PATH'];
+        if (!file)
+            return { isPublic: undefined, reason };
+        try {
+            const { repository } = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
+            const isOurs = String(repository?.full_name).toLowerCase() === this.#repository.toLowerCase();
+            if (isOurs && typeof repository?.private === 'boolean')
+                return { isPublic: !repository.private };
+        }
+        catch (error) {
+            this.#options.log.debug(`the event’s payload can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
+        }
+        return { isPublic: undefined, reason };
+    }
+    /** What the client would do as well, in every upload anew and with a warning each time. */
+    #retentionDays() {
+        const { retentionDays, env } = this.#options;
+        const longest = Number.parseInt(env['GITHUB_RETENTION_DAYS'] ?? '', 10);
+        return retentionDays !== undefined && longest < retentionDays ? longest : retentionDays;
+    }
+    #url(runId, artifactId) {
+        return runId === undefined
+            ? undefined
+            : `${this.#serverUrl}/${this.#repository}/actions/runs/${runId}/artifacts/${artifactId}`;
+    }
+}
+/** Files by the run that stored them and the backup that they belong to, each group in the given order. Other artifacts are left out. */
+function groups(artifacts) {
+    const byBackup = new Map();
+    for (const artifact of artifacts) {
+        const backup = artifact.name.split('.', 1)[0] ?? '';
+        if (parseBackupName(backup) === null)
+            continue;
+        const key = `${artifact.runId}/${backup}`;
+        const group = byBackup.get(key);
+        if (group === undefined)
+            byBackup.set(key, [artifact]);
+        else
+            group.push(artifact);
+    }
+    return byBackup;
+}
+function difference(stored, file) {
+    if (stored.size !== file.bytes)
+        return `the service has ${stored.size} bytes, the file has ${file.bytes}`;
+    if (stored.digest === undefined || stored.digest === `sha256:${file.sha256}`)
+        return undefined;
+    return `the service has SHA-256 ${stored.digest.replace('sha256:', '')}, the file had ${file.sha256}`;
+}
+function isNameTaken(error) {
+    return /\(409\)/.test((0,errors/* messageOf */.bD)(error));
+}
+function notListed(what, taken) {
+    if (taken === undefined) {
+        return new errors/* CaretakerError */.xT('store-missing', `failed to ${what}: GitHub took it and does not have it`, {
+            hint: 'Look at https://www.githubstatus.com, then run again.',
+        });
+    }
+    return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: an upload of it broke off, and its name stays taken`, {
+        hint: 'Run again: a new run, or another attempt of this one, begins with free names.',
+        cause: taken,
+    });
+}
+function artifact_damaged(what, why, cause) {
+    return new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: ${why}`, {
+        hint: 'Take another backup: this one is not what was stored. RESTORE.md beside it still fits the parts that are whole.',
+        cause,
+    });
+}
+function artifact_missing(what, why) {
+    return new errors/* CaretakerError */.xT('store-missing', `failed to ${what}: ${why}`, {
+        hint: 'List the backups again: artifacts end with their retention, and can be deleted by hand.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/stores/stores.ts
+
+
+/** Opens nothing yet: `check` tells whether the store can be used. */
+function openStore(spec, tools) {
+    const { log, env, githubToken, allowPublic, clock, signal } = tools;
+    switch (spec.type) {
+        case 'folder':
+            return createFolderStore({ directory: spec.path, log });
+        case 'artifact': {
+            const [owner = '', repo = ''] = spec.repository.split('/');
+            const runId = Number.parseInt(env['GITHUB_RUN_ID'] ?? '', 10);
+            return createArtifactStore({
+                ...{ owner, repo, log, env, allowPublic, signal, token: githubToken, retentionDays: spec.retentionDays },
+                runId: Number.isNaN(runId) ? undefined : runId,
+                ...(clock === undefined ? {} : { clock }),
+            });
+        }
+    }
+}
+
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __webpack_require__(81260);
+;// CONCATENATED MODULE: ./src/system/live-processes.ts
+
+
+/** Between the polite signal and the one that can't be refused. */
+const GRACE_MS = 5000;
+const live = new Set();
+/** Remembers a running child for `killChildren` until it has ended. */
+function registerLive(kill, ended) {
+    const entry = { kill, ended };
+    live.add(entry);
+    const forget = () => {
+        live.delete(entry);
+    };
+    ended.then(forget, forget);
+}
+/** Ends every program that runs now, SIGTERM first, SIGKILL 5 s later. Fulfilled when none is left. For the signal handler. */
+async function killChildren() {
+    const now = [...live];
+    for (const { kill } of now)
+        kill();
+    await Promise.allSettled(now.map(({ ended }) => ended));
+}
+/**
+ * Begins to end a child that leads a process group; the answer is to be called when the child has ended, and ends at once what
+ * is left of it, so that nothing of a command still acts when its failure is reported.
+ *
+ * `descendants` spares what the child has sent into the background: an engine's network helpers stay in the group of whoever ran
+ * `up`, and a container whose helper is killed runs on, unreachable.
+ */
+function killTree(pid, scope) {
+    let family = [];
+    const signal = (name) => {
+        if (scope === 'group')
+            return send(-pid, name);
+        family = [...family, ...descendants(pid)];
+        for (const one of family)
+            if (processStat(one.pid)?.startTime === one.startTime)
+                send(one.pid, name);
+    };
+    signal('SIGTERM');
+    const timer = setTimeout(() => signal('SIGKILL'), GRACE_MS);
+    return () => {
+        clearTimeout(timer);
+        signal('SIGKILL');
+    };
+}
+function send(pid, signal) {
+    try {
+        process.kill(pid, signal);
+    }
+    catch (error) {
+        // ESRCH: it has ended already. EPERM: sudo or a setuid helper runs as another user; the rest of its group was signalled.
+        const { code } = error;
+        if (code !== 'ESRCH' && code !== 'EPERM')
+            throw error;
+    }
+}
+/** The process and all below it by parentage, as far as they live. */
+function descendants(root) {
+    const children = new Map();
+    const starts = new Map();
+    for (const name of (0,external_node_fs_.readdirSync)('/proc')) {
+        const pid = Number(name);
+        const stat = Number.isInteger(pid) ? processStat(pid) : null;
+        if (stat === null)
+            continue;
+        starts.set(pid, stat.startTime);
+        children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);
+    }
+    const found = [];
+    const walk = (pid) => {
+        const startTime = starts.get(pid);
+        if (startTime !== undefined)
+            found.push({ pid, startTime });
+        for (const child of children.get(pid) ?? [])
+            walk(child);
+    };
+    walk(root);
+    return found;
+}
+
+;// CONCATENATED MODULE: ./src/system/author-command.ts
+
+
+
+
+
+
+
+
+
+/*
+ * Around the author's text, for what @actions/exec does not do:
+ *
+ * - It says first the number of its process group, by which the whole command can be ended.
+ * - It closes standard input. Given as an empty `input`, a command that ends at once is an unhandled EPIPE.
+ * - It gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails.
+ * - A program that the command leaves in the background (a start command) has that pipe open. Its reader stays with it, told by
+ *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE).
+ */
+const BASH = `exec 3>&1 </dev/null
+exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; exec cat >/dev/null) 2>&1
+echo "$$ $!" >&3
+exec 3>&-
+exec bash -euo pipefail -c "$1" bash`;
+const SH = `echo "$$"
+exec sh -eu -c "$1" sh 2>&1 </dev/null`;
+/**
+ * Runs a shell command that the workflow's author wrote: `bash -euo pipefail`, or `sh -eu` where there is no bash. Its input is empty.
+ * Any exit code is an answer. Throws `command-missing` (no setsid), `command-failed` (could not start), `command-timeout`, `cancelled`;
+ * nothing of the command runs on then.
+ */
+const runAuthorCommand = async (text, options) => {
+    const { cwd, env, onLine, timeoutMs, signal, outlivesJob } = options;
+    if (signal?.aborted)
+        throw cancelled(signal);
+    const tail = new TextTail(64 * 1024);
+    let group;
+    let reader = 0;
+    let why;
+    let broken;
+    let finish;
+    const stop = () => {
+        if (group !== undefined)
+            finish ??= killTree(group, 'group');
+    };
+    const lines = new LineCutter((line) => {
+        if (group === undefined) {
+            [group = 0, reader = 0] = line.split(' ').map(Number);
+            if (why !== undefined)
+                stop();
+            return;
+        }
+        tail.push(Buffer.from(`${line}\n`));
+        if (broken)
+            return;
+        try {
+            onLine?.(line);
+        }
+        catch (error) {
+            broken = { error };
+            stop();
+        }
+    });
+    const timer = timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            why ??= 'timeout';
+            stop();
+        }, timeoutMs);
+    const onAbort = () => {
+        why ??= 'cancelled';
+        stop();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const shell = (await isOnPath('bash')) ? ['bash', '-c', BASH] : ['sh', '-c', SH];
+    const running = (0,exec/* exec */.m)('setsid', [...shell, 'caretaker', text], {
+        cwd,
+        env: { ...process.env, ...env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
+        silent: true,
+        ignoreReturnCode: true,
+        // After the end of the process, how long to wait for a grandchild that holds its pipes.
+        delay: 300,
+        listeners: { stdout: (data) => lines.push(data), stderr: (data) => lines.push(data) },
+    });
+    registerLive(() => {
+        why ??= 'cancelled';
+        stop();
+    }, running);
+    let exitCode;
+    try {
+        exitCode = await running;
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('command-failed', `failed to run the command "${text}": ${(0,errors/* messageOf */.bD)(error)}`, {
+            cause: error,
+        });
+    }
+    finally {
+        finish?.();
+        letGo(reader, group);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+    }
+    lines.end();
+    if (broken)
+        throw broken.error;
+    const last = lastLines(tail.text(), 40, 4000);
+    if (why === 'timeout') {
+        throw new errors/* CaretakerError */.xT('command-timeout', `failed to run the command "${text}": not done after ${(timeoutMs ?? 0) / 1000} s: ${lastLines(last)}`);
+    }
+    if (why === 'cancelled') {
+        throw signal?.aborted
+            ? cancelled(signal)
+            : new errors/* CaretakerError */.xT('cancelled', `the command "${text}" was ended before it was done`);
+    }
+    // @actions/exec answers null, against its types, for a process that a signal ended.
+    return { exitCode: exitCode ?? 128, tail: last };
+};
+/** An open output would keep this program alive as long as what was left in the background. */
+function letGo(reader, group) {
+    // Mostly it has ended, and its number may be another's by now.
+    if (reader > 0 && processStat(reader)?.group === group)
+        process.kill(reader, 'SIGUSR1');
+}
+async function isOnPath(program) {
+    for (const directory of (process.env['PATH'] ?? '').split((external_node_path_default()).delimiter)) {
+        try {
+            await (0,promises_.access)(external_node_path_default().join(directory, program), external_node_fs_.constants.X_OK);
+            return true;
+        }
+        catch {
+            continue; // Not there, or not ours to run: the next directory.
+        }
+    }
+    return false;
+}
+
+// EXTERNAL MODULE: external "node:child_process"
+var external_node_child_process_ = __webpack_require__(31421);
+;// CONCATENATED MODULE: ./src/system/node-processes.ts
+
+
+
+
+
+
+
+const STDOUT_KEPT = 1024 * 1024;
+const STDERR_KEPT = 64 * 1024;
+/** How long output may lag behind its process's end before a daemonised grandchild is taken to hold the pipe. */
+const DRAIN_MS = 300;
+/** `Processes` on Node's own spawn: every child in a session, and so in a process group, of its own. */
+const nodeProcesses = {
+    async run(command, options = {}) {
+        const clean = redactor(command.env);
+        const stdout = new TextTail(STDOUT_KEPT);
+        const stderr = new TextTail(STDERR_KEPT);
+        const child = launch(command, options);
+        let broken;
+        const cutters = [];
+        const collect = (stream, tail) => {
+            const { onLine } = options;
+            const cutter = onLine && new LineCutter((line) => onLine(clean(line)));
+            if (cutter)
+                cutters.push(cutter);
+            stream.on('data', (chunk) => {
+                tail.push(chunk);
+                if (broken)
+                    return;
+                try {
+                    cutter?.push(chunk);
+                }
+                catch (error) {
+                    // Thrown in an event handler it would end this whole program.
+                    broken = { error };
+                    child.kill();
+                }
+            });
+        };
+        collect(child.process.stdout, stdout);
+        collect(child.process.stderr, stderr);
+        child.process.stdin.end(options.input ?? '');
+        const ending = await child.ended;
+        await node_processes_drained(child, options.outlivesJob === true);
+        if (broken)
+            throw broken.error;
+        for (const cutter of cutters)
+            cutter.end();
+        const accept = options.accept ?? [0];
+        if (ending.why !== null || ending.code === null || !accept.includes(ending.code)) {
+            throw node_processes_failure(command, ending, clean(lastLines(stderr.text()) || lastLines(stdout.text())), options);
+        }
+        return { exitCode: ending.code, stdout: stdout.text(), stderr: stderr.text() };
+    },
+    stream(command, options = {}) {
+        const clean = redactor(command.env);
+        let child;
+        const stderr = new TextTail(STDERR_KEPT);
+        try {
+            child = launch(command, options);
+        }
+        catch (error) {
+            return neverStarted(error);
+        }
+        child.process.stderr.on('data', (chunk) => stderr.push(chunk));
+        const { stdout } = child.process;
+        // Not stdout itself: when the process ends, Node sets it flowing, and drops what is in it where nobody has begun to read.
+        const output = stdout.pipe(new external_node_stream_.PassThrough(), { end: false });
+        output.on('error', () => undefined);
+        output.once('close', () => stdout.destroy());
+        stdout.once('end', () => {
+            if (child.process.pid !== undefined)
+                output.end();
+        });
+        stdout.once('close', () => {
+            if (!output.writableEnded)
+                done.then(() => output.end(), (error) => output.destroy(error));
+        });
+        const done = (async () => {
+            const ending = await child.ended;
+            await node_processes_drained({ process: { stdout: null, stderr: child.process.stderr } }, false);
+            if (ending.why !== null || ending.code !== 0) {
+                throw node_processes_failure(command, ending, clean(lastLines(stderr.text())), options);
+            }
+        })();
+        done.catch(() => undefined);
+        return { stdin: child.process.stdin, stdout: output, done, kill: child.kill };
+    },
+};
+function launch(command, options) {
+    const { signal, timeoutMs, outlivesJob = false } = options;
+    if (signal?.aborted)
+        throw cancelled(signal);
+    const [program, ...args] = command.argv;
+    let child;
+    try {
+        child = (0,external_node_child_process_.spawn)(program, args, {
+            cwd: command.cwd,
+            // The runner ends, after the job, all whose environment carries its tracking id.
+            env: { ...process.env, ...command.env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
+            detached: true,
+            stdio: ['pipe', 'pipe', 'pipe'],
+        });
+    }
+    catch (error) {
+        // No cause and no text of Node's: for a NUL byte it quotes the argument or the variable with its value.
+        const { code } = error;
+        throw new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: the system refused its arguments or environment (${code})`);
+    }
+    // A program that does not read its input closes it first (EPIPE): its exit code tells whether that was right.
+    child.stdin.on('error', () => undefined);
+    child.stdout.on('error', () => undefined);
+    child.stderr.on('error', () => undefined);
+    let why = null;
+    let stop;
+    const end = (reason) => {
+        if (why !== null || child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+            return;
+        why = reason;
+        stop = killTree(child.pid, outlivesJob ? 'descendants' : 'group');
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
+    const onAbort = () => end('cancelled');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const ended = new Promise((resolve, reject) => {
+        child.once('error', (error) => {
+            if (child.pid === undefined)
+                reject(notStarted(command, error));
+        });
+        child.once('exit', (code, by) => {
+            stop?.();
+            resolve({ code, signal: by, why });
+        });
+    }).finally(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+    });
+    ended.catch(() => undefined);
+    if (child.pid !== undefined)
+        registerLive(() => end('killed'), ended);
+    return { process: child, ended, kill: () => end('killed') };
+}
+/**
+ * Waits until both outputs are read to their end, but not for a grandchild that went into the background with the pipe open. Where it is
+ * meant to stay, its pipe gets another reader, or its next word would kill it (SIGPIPE).
+ */
+async function node_processes_drained(child, stays) {
+    const streams = [child.process.stdout, child.process.stderr].filter((stream) => stream !== null);
+    await Promise.all(streams.map(async (stream) => {
+        if (stream.closed)
+            return;
+        if (await closesSoon(stream))
+            return;
+        if (stays) {
+            (0,external_node_child_process_.spawn)('cat', [], {
+                stdio: [stream, 'ignore', 'ignore'],
+                detached: true,
+                env: { ...process.env, RUNNER_TRACKING_ID: '' },
+            })
+                .on('error', () => undefined)
+                .unref();
+        }
+        stream.destroy();
+    }));
+}
+async function closesSoon(stream) {
+    const closed = new Promise((resolve) => stream.once('close', () => resolve(true)));
+    // Four rounds at most while something still comes: a busy machine reads slowly, a daemon talks for ever.
+    for (let round = 0; round < 4; round++) {
+        let came = false;
+        const note = () => {
+            came = true;
+        };
+        stream.on('data', note);
+        let timer;
+        const over = new Promise((resolve) => {
+            // setImmediate: what is already waiting in the pipe is read before the verdict.
+            timer = setTimeout(() => setImmediate(() => resolve(false)), DRAIN_MS);
+        });
+        const isClosed = await Promise.race([closed, over]);
+        clearTimeout(timer);
+        stream.off('data', note);
+        if (isClosed)
+            return true;
+        if (!came)
+            return false;
+    }
+    return false;
+}
+function notStarted(command, error) {
+    const [program] = command.argv;
+    if (error.code === 'ENOENT' && command.cwd !== undefined && !(0,external_node_fs_.existsSync)(command.cwd)) {
+        return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: there is no directory ${command.cwd}`);
+    }
+    if (error.code === 'ENOENT') {
+        return new errors/* CaretakerError */.xT('command-missing', `failed to start ${program}: there is no such program on PATH`, {
+            hint: `Install ${program}, or put its directory on the PATH of the runner's user.`,
+            cause: error,
+        });
+    }
+    return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: ${(0,errors/* messageOf */.bD)(error)}`, { cause: error });
+}
+function node_processes_failure(command, ending, words, options) {
+    const shown = redactor(command.env)(command.argv.join(' ')).slice(0, 300);
+    const after = words === '' ? '' : `: ${words}`;
+    switch (ending.why) {
+        case 'timeout':
+            return new errors/* CaretakerError */.xT('command-timeout', `failed to run ${shown}: not done after ${(options.timeoutMs ?? 0) / 1000} s${after}`);
+        case 'cancelled':
+            return options.signal
+                ? cancelled(options.signal)
+                : new errors/* CaretakerError */.xT('cancelled', `cancelled while ${shown} ran`);
+        case 'killed':
+            return new errors/* CaretakerError */.xT('cancelled', `${shown} was ended before it was done`);
+        case null: {
+            const how = ending.signal === null ? `exit code ${ending.code}` : `ended by ${ending.signal}`;
+            return new errors/* CaretakerError */.xT('command-failed', `failed to run ${shown}: ${how}${after}`);
+        }
+    }
+}
+/** A stream of a program that could not even be tried: all its ends say why. */
+function neverStarted(error) {
+    const done = Promise.reject(error);
+    done.catch(() => undefined);
+    const stdin = new external_node_stream_.PassThrough();
+    const stdout = new external_node_stream_.PassThrough();
+    for (const end of [stdin, stdout]) {
+        end.on('error', () => undefined);
+        end.destroy(error);
+    }
+    return { stdin, stdout, done, kill: () => undefined };
+}
+
+;// CONCATENATED MODULE: ./src/open.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
+async function open_open(settings, world) {
+    const { env, log, signal } = world;
+    const project = await openProject(settings, world);
+    await maskSecrets(project, log);
+    const storeTools = {
+        log,
+        env,
+        githubToken: settings.githubToken,
+        allowPublic: settings.mode !== 'list' && settings.allow.includes('public-artifacts'),
+        clock: systemClock,
+        signal,
+    };
+    const openFolder = (directory) => createFolderStore({ directory, log });
+    const local = createFolderStore({
+        directory: localDirectory(project.stateDirectory),
+        name: 'safety backups on this host',
+        log,
+    });
+    const stores = settings.stores.map((store) => openStore(store, storeTools));
+    if (settings.mode === 'list') {
+        return { project, checkout: null, stores, local, plan: undefined, probes: [], openFolder };
+    }
+    const checkout = await openCheckout(settings.sourceDirectory ?? project.directory, { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) }, { named: settings.sourceDirectory !== undefined });
+    const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
+    return { project, checkout, stores, local, plan, probes, openFolder };
+}
+/** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
+async function resolvable(project, data) {
+    if (data === 'auto')
+        return undefined;
+    try {
+        return await planData(project, data);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT)
+            return undefined;
+        throw error;
+    }
+}
+async function openProject(settings, { env, log }) {
+    const hostFiles = (runtime) => createHostFiles({
+        processes: nodeProcesses,
+        runtime,
+        node: process.execPath,
+        agent: agentPath(),
+        root: process.getuid?.() === 0,
+    });
+    const { commands } = settings;
+    if (commands !== undefined) {
+        const { start: startCommand, stop: stopCommand, status: statusCommand } = commands;
+        const directory = await (0,promises_.realpath)(settings.projectDirectory);
+        return createCommandProject({ directory, name: settings.projectName, startCommand, stopCommand, statusCommand }, { run: runAuthorCommand, files: await hostFiles(null), log });
+    }
+    return discoverProject({ ...settings, directory: settings.projectDirectory }, {
+        processes: nodeProcesses,
+        log,
+        clock: systemClock,
+        environment: env,
+        runtimes: () => detectRuntimes(nodeProcesses),
+        hostFiles,
+    });
+}
+/** The agent beside this very program: dist/agent for the bundles, src/agent.ts for the sources. */
+function agentPath() {
+    const program = process.argv[1] ?? '';
+    const name = program.endsWith('.ts') ? 'agent.ts' : '../agent/index.js';
+    return external_node_path_default().resolve(external_node_path_default().dirname(program), name);
+}
+/** Whatever a container, a build or a database prints: the application's secrets stay out of the log. */
+async function maskSecrets(project, log) {
+    for (const { env } of await project.containers()) {
+        for (const [name, value] of Object.entries(env)) {
+            if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6)
+                log.mask(value);
+        }
+    }
+}
+async function probesFor(settings, project) {
+    const states = { name: 'services', check: () => project.look() };
+    const told = settings.health.map((probe) => probe.type === 'http'
+        ? httpProbe(probe)
+        : commandProbe({ run: probe.run, cwd: project.directory, runAuthorCommand: runAuthorCommand }));
+    return [states, ...told, ...(told.length > 0 ? [] : await publishedPortProbes(await project.containers()))];
+}
+function tokenFor(token, env) {
+    const serverUrl = env['GITHUB_SERVER_URL'] ?? 'https://github.com';
+    return token === undefined ? {} : { token: { value: token, serverUrl } };
+}
+
+// EXTERNAL MODULE: ./src/report/errors-text.ts
+var errors_text = __webpack_require__(73883);
+;// CONCATENATED MODULE: ./src/safety/journal.ts
+
+
+
+
+const KEPT = 20;
+/** Opens `journal.jsonl` in the state directory, which must be there; the lock must be held. A last line torn by a power cut never was. */
+async function openJournal(stateDirectory) {
+    const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
+    await cutTornLine(file);
+    // Killed between its last line and the rotation.
+    const last = (await readLines(file)).at(-1);
+    if (last?.type === 'end')
+        await rotate(file);
+    return {
+        file,
+        async unfinished() {
+            return summarise(await readLines(file), file);
+        },
+        async append(line) {
+            if (line.type === 'begin' && (await readText(file)) !== null) {
+                throw new errors/* CaretakerError */.xT('journal-unfinished', `failed to begin: ${file} holds a run that has not ended`, {
+                    hint: 'The next run finishes it; see docs/recovery-by-hand.md.',
+                });
+            }
+            try {
+                await appendDurable(file, JSON.stringify(line));
+            }
+            catch (error) {
+                // A rename needs no space, and says as much: a full disk must not make the next run undo what is undone.
+                if (line.type !== 'end' || !(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                    throw error;
+            }
+            if (line.type === 'end')
+                await rotate(file);
+        },
+    };
+}
+/** The next line must not continue a torn one. */
+async function cutTornLine(file) {
+    const text = await readText(file);
+    if (text === null)
+        return;
+    let whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    // A power cut may also leave a whole line of zeros where the file's size reached the disk before its content.
+    const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
+    if (whole !== '' && parseLine(whole.slice(lastStart)) === null)
+        whole = whole.slice(0, lastStart);
+    if (whole === text)
+        return;
+    try {
+        if (whole === '') {
+            await (0,promises_.unlink)(file);
+            await files_syncDirectory(external_node_path_default().dirname(file));
+            return;
+        }
+        const handle = await (0,promises_.open)(file, 'r+');
+        try {
+            await handle.truncate(Buffer.byteLength(whole));
+            await handle.sync();
+        }
+        finally {
+            await handle.close();
+        }
+    }
+    catch (error) {
+        throw fileError(`mend ${file}`, error);
+    }
+}
+async function readLines(file) {
+    const lines = ((await readText(file)) ?? '').split('\n').slice(0, -1);
+    return lines.map((line, index) => {
+        const parsed = parseLine(line);
+        if (parsed === null)
+            throw journal_damaged(file, `line ${index + 1} is not JSON`);
+        return parsed;
+    });
+}
+function parseLine(line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        return null;
+    }
+}
+function summarise(lines, file) {
+    const [begin, ...rest] = lines;
+    if (begin === undefined)
+        return null;
+    if (begin.type !== 'begin')
+        throw journal_damaged(file, 'its first line begins no run');
+    const steps = new Map();
+    let forward = null;
+    for (const line of rest) {
+        switch (line.type) {
+            case 'begin':
+                throw journal_damaged(file, 'it begins two runs');
+            case 'step':
+                steps.set(line.index, { index: line.index, name: line.name, undo: line.undo, state: 'begun' });
+                break;
+            case 'done':
+            case 'undone': {
+                const step = steps.get(line.index);
+                if (step === undefined)
+                    throw journal_damaged(file, `step ${line.index} ended without a beginning`);
+                step.state = line.type;
+                break;
+            }
+            case 'commit':
+                forward = line.forward.map((entry) => ({ entry, done: false }));
+                break;
+            case 'forwarded': {
+                const action = forward?.[line.index];
+                if (action === undefined)
+                    throw journal_damaged(file, `forward action ${line.index} is unknown`);
+                action.done = true;
+                break;
+            }
+            case 'end':
+                return null;
+            default:
+                throw journal_damaged(file, `it has a line of the unknown type ${String(line.type)}`);
+        }
+    }
+    const { run, mode, at, settings } = begin;
+    return { run, mode, at, settings, steps: [...steps.values()], forward };
+}
+function journal_damaged(file, why) {
+    return new errors/* CaretakerError */.xT('journal-damaged', `failed to read the journal ${file}: ${why}`, {
+        hint: 'It tells what an interrupted run had done. See docs/recovery-by-hand.md for doing the rest by hand; then move the file away.',
+    });
+}
+async function rotate(file) {
+    const directory = external_node_path_default().dirname(file);
+    try {
+        const [begin] = await readLines(file);
+        const run = begin?.type === 'begin' ? begin.run : 'unknown';
+        await (0,promises_.rename)(file, external_node_path_default().join(directory, `journal-${run.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.jsonl`));
+        const names = (await (0,promises_.readdir)(directory)).filter((name) => /^journal-.*\.jsonl$/.test(name));
+        const aged = await Promise.all(names.map(async (name) => ({ name, time: (await (0,promises_.stat)(external_node_path_default().join(directory, name))).mtimeMs })));
+        aged.sort((one, other) => other.time - one.time);
+        for (const { name } of aged.slice(KEPT))
+            await (0,promises_.unlink)(external_node_path_default().join(directory, name));
+        await files_syncDirectory(directory);
+    }
+    catch (error) {
+        throw fileError(`rotate ${file}`, error);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/safety/lock.ts
+
+
+
+
+
+
+/**
+ * Takes the one lock of this project on this host, `lock` in its state directory, or throws `locked` (who holds it) at once.
+ *
+ * A lock is a prepared file that link(2) gives its name, which fails where the name is taken: whole or absent, never half written. That
+ * of a dead holder with token T is succeeded by whoever gets the name `lock.after-T`, in the same way; he alone may rename his file over `lock`,
+ * after seeing that `lock` is still T's (a slow contender may come when the succession is over). A successor who died in the middle
+ * is succeeded likewise. So of any number of contenders exactly one wins, wherever any of them is killed.
+ */
+async function acquireLock(stateDirectory, info, 
+/** Called before each attempt to get a name; tests let others act there. */
+before = () => Promise.resolve()) {
+    const token = (0,external_node_crypto_.randomUUID)();
+    const place = (name) => external_node_path_default().join(stateDirectory, name);
+    const mine = { ...info, token, holder: ownIdentity() };
+    const prepared = place(`lock.prepared-${token}`);
+    try {
+        await writeDurable(prepared, `${JSON.stringify(mine)}\n`);
+        while (!(await contend(place, prepared, before)))
+            continue;
+        await lock_tidy(stateDirectory);
+    }
+    catch (error) {
+        throw fileError(`take the lock ${place('lock')}`, error);
+    }
+    finally {
+        await (0,promises_.unlink)(prepared).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
+    }
+    return {
+        async release() {
+            const held = await readHolder(place('lock'));
+            if (held?.token !== token)
+                return;
+            await (0,promises_.unlink)(place('lock'));
+            await files_syncDirectory(stateDirectory);
+        },
+    };
+}
+/** One attempt: true when the lock is ours, false when it changed hands meanwhile. */
+async function contend(place, prepared, before) {
+    const dead = [];
+    for (let name = 'lock';;) {
+        const file = place(name);
+        await before(name);
+        if (await tryLink(prepared, file)) {
+            if (dead.length === 0) {
+                await files_syncDirectory(external_node_path_default().dirname(file));
+                return true;
+            }
+            for (const one of dead) {
+                if ((await readHolder(one.file))?.token === one.token)
+                    continue;
+                await (0,promises_.unlink)(file);
+                return false;
+            }
+            await (0,promises_.rename)(prepared, place('lock'));
+            await files_syncDirectory(external_node_path_default().dirname(file));
+            return true;
+        }
+        const other = await readHolder(file);
+        if (other === null)
+            return false;
+        if (isAlive(other.holder))
+            throw locked(other, place('lock'));
+        dead.push({ file, token: other.token });
+        name = `lock.after-${other.token}`;
+    }
+}
+async function tryLink(existing, name) {
+    try {
+        await (0,promises_.link)(existing, name);
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+}
+/** What killed contenders left. Whoever still contends with one of them finds `lock` changed, and begins anew. */
+async function lock_tidy(stateDirectory) {
+    for (const name of await (0,promises_.readdir)(stateDirectory)) {
+        if (!/^lock\.(after|prepared)-/.test(name))
+            continue;
+        const file = external_node_path_default().join(stateDirectory, name);
+        // A prepared file of a living contender is his to remove.
+        const owner = name.startsWith('lock.prepared-') ? await readHolderLeniently(file) : null;
+        if (owner !== null && isAlive(owner.holder))
+            continue;
+        if (name.startsWith('lock.prepared-') && owner === null)
+            continue;
+        await (0,promises_.unlink)(file).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
+    }
+}
+async function readHolderLeniently(file) {
+    try {
+        return await readHolder(file);
+    }
+    catch {
+        return null; // Still being written.
+    }
+}
+async function readHolder(file) {
+    const text = await readText(file);
+    if (text === null)
+        return null;
+    try {
+        const holder = JSON.parse(text);
+        if (typeof holder.token === 'string' && typeof holder.holder.pid === 'number')
+            return holder;
+    }
+    catch {
+        // Falls through to the error that names the file.
+    }
+    throw new errors/* CaretakerError */.xT('lock-unreadable', `failed to read the lock ${file}: it is not one of ours`, {
+        hint: `Make sure that no caretaker runs for this project, then remove ${file}.`,
+    });
+}
+function locked(other, file) {
+    const { holder } = other;
+    const run = other.runUrl === undefined ? '' : ` (${other.runUrl})`;
+    const message = `another run holds the lock: ${other.mode}, process ${holder.pid} on ${holder.host}, since ${other.since}${run}`;
+    const hint = isElsewhere(holder)
+        ? `It runs, or ran, in another container, which can't be seen from here. If it is certainly over, remove ${file}.`
+        : 'Wait until it is done, or cancel that run. A lock whose holder has died is taken over by itself.';
+    return new errors/* CaretakerError */.xT('locked', message, { hint });
+}
+
+;// CONCATENATED MODULE: ./src/safety/actions.ts
+
+/** Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails, and does none before it. */
+async function undoSteps(run, tools, cause) {
+    const { journal, actions, log, clock } = tools;
+    const left = run.steps.flatMap(({ index, name, undo, state }) => undo !== null && state !== 'undone' ? [{ index, name, undo }] : []);
+    const undone = [];
+    for (let step = left.at(-1); step !== undefined; left.pop(), step = left.at(-1)) {
+        log.info(`Undo "${step.name}"`);
+        try {
+            await actionFor(actions, step.undo)(step.undo.data);
+        }
+        catch (error) {
+            const remaining = left
+                .toReversed()
+                .map(({ name, undo }) => `"${name}" by ${undo.action} ${JSON.stringify(undo.data)}`)
+                .join('; ');
+            const first = cause === undefined ? '' : ` It rolled back because: ${(0,errors/* messageOf */.bD)(cause)}`;
+            throw new errors/* CaretakerError */.xT('rollback-failed', `failed to undo "${step.name}": ${(0,errors/* messageOf */.bD)(error)}.${first} Still to be undone, in this order: ${remaining}`, {
+                hint: `The next run of any mode tries it again, as ${journal.file} says. Mend first what the message names.`,
+                cause: cause === undefined ? error : new AggregateError([cause, error], (0,errors/* messageOf */.bD)(cause), { cause }),
+            });
+        }
+        try {
+            await journal.append({ type: 'undone', index: step.index, at: clock.now().toISOString() });
+        }
+        catch (error) {
+            // A full disk is a reason to roll back, and none to stop rolling back: at worst this is undone twice.
+            if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                throw error;
+            log.warn(`${(0,errors/* messageOf */.bD)(error)}; going on with the rollback`);
+        }
+        undone.push(step.name);
+    }
+    return undone;
+}
+/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails. */
+async function goForward(run, tools, proceed = () => undefined) {
+    const { journal, actions, log, clock } = tools;
+    for (const [index, { entry, done }] of (run.forward ?? []).entries()) {
+        if (done)
+            continue;
+        proceed();
+        log.debug(`After the commit: ${entry.action}`);
+        try {
+            await actionFor(actions, entry)(entry.data);
+        }
+        catch (error) {
+            const hint = error instanceof errors/* CaretakerError */.xT && error.hint ? `${error.hint} ` : '';
+            const code = error instanceof errors/* CaretakerError */.xT ? ` (${error.code})` : '';
+            throw new errors/* CaretakerError */.xT('cleanup-failed', `the ${run.mode} is in place, but "${entry.action}" after it failed: ${(0,errors/* messageOf */.bD)(error)}${code}`, {
+                hint: `${hint}The next run of any mode does it again.`,
+                cause: error,
+            });
+        }
+        await journal.append({ type: 'forwarded', index, at: clock.now().toISOString() });
+    }
+}
+function actionFor(actions, entry) {
+    const action = Object.hasOwn(actions, entry.action) ? actions[entry.action] : undefined;
+    if (action === undefined)
+        throw new errors/* CaretakerError */.xT('unknown-action', `this version does not know the action "${entry.action}"`);
+    return action;
+}
+
+;// CONCATENATED MODULE: ./src/safety/recovery.ts
+
+
+
+/**
+ * Finishes what an interrupted run left in the journal: undoes it where it had not committed, does what is left where it had. The lock must
+ * be held. May be interrupted and repeated. Null when there is nothing to recover. Throws `rollback-failed`, `cleanup-failed`, `journal-damaged`.
+ */
+async function recover(stateDirectory, actions, log, clock = systemClock) {
+    const journal = await openJournal(stateDirectory);
+    const run = await journal.unfinished();
+    if (run === null)
+        return null;
+    const tools = { journal, log, clock };
+    if (run.forward !== null) {
+        log.warn(`The ${run.mode} ${run.run} of ${run.at} was cut off after it was in place; finishing it`);
+        await goForward(run, { ...tools, actions: actions.forward });
+        await journal.append({ type: 'end', outcome: 'done', at: clock.now().toISOString() });
+        return { run: run.run, mode: run.mode, outcome: 'completed', undone: [] };
+    }
+    log.warn(`The ${run.mode} ${run.run} of ${run.at} was cut off; undoing it`);
+    const undone = await undoSteps(run, { ...tools, actions: actions.undo });
+    await journal.append({ type: 'end', outcome: 'rolled-back', at: clock.now().toISOString() });
+    return { run: run.run, mode: run.mode, outcome: 'rolled-back', undone };
+}
+
+;// CONCATENATED MODULE: ./src/safety/saga.ts
+
+
+
+
+/**
+ * Runs `work`, whose steps are journaled. When it throws before its commit, all that has begun is undone in reverse and the error is
+ * thrown on; `rollback-failed` with that error as cause when an undo fails. A run without a step leaves no journal.
+ */
+async function runSaga(setup, work) {
+    const { journal, log, clock, signal } = setup;
+    const at = () => clock.now().toISOString();
+    const tell = (outcome) => setup.onOutcome?.(outcome);
+    let begun = false;
+    let committed = false;
+    let steps = 0;
+    const begin = async () => {
+        if (begun)
+            return;
+        await journal.append({ type: 'begin', ...setup.run, at: at(), pid: process.pid, bootId: bootId() });
+        begun = true;
+    };
+    const goOn = () => {
+        if (signal?.aborted)
+            throw cancelled(signal);
+    };
+    const unfinished = async () => {
+        const run = await journal.unfinished();
+        if (run === null)
+            throw new errors/* CaretakerError */.xT('journal-damaged', `the journal ${journal.file} of this very run is gone`);
+        return run;
+    };
+    const saga = {
+        async step(name, { undo }, act) {
+            if (committed)
+                throw new TypeError(`step "${name}" after the commit could not be undone`);
+            if (undo !== null)
+                actionFor(setup.undoActions, undo);
+            goOn();
+            await begin();
+            const index = steps++;
+            await journal.append({ type: 'step', index, name, at: at(), undo });
+            const value = await act();
+            await journal.append({ type: 'done', index, at: at() });
+            goOn();
+            return value;
+        },
+        async commit(forward) {
+            if (committed)
+                throw new TypeError('a saga commits once');
+            for (const entry of forward)
+                actionFor(setup.forwardActions, entry);
+            goOn();
+            if (!begun && forward.length === 0)
+                return;
+            await begin();
+            await journal.append({ type: 'commit', at: at(), forward });
+            committed = true;
+            await goForward(await unfinished(), { journal, actions: setup.forwardActions, log, clock }, goOn);
+        },
+    };
+    let result;
+    try {
+        result = await work(saga);
+        if (!committed)
+            await saga.commit([]);
+    }
+    catch (error) {
+        await fail(error);
+        throw error;
+    }
+    if (begun)
+        await journal.append({ type: 'end', outcome: 'done', at: at() });
+    tell({ outcome: 'done' });
+    return result;
+    async function fail(error) {
+        if (!begun) {
+            tell({ outcome: 'failed' });
+            return;
+        }
+        if (committed) {
+            const run = await unfinished();
+            // What is thrown after the last forward action leaves nothing to do.
+            const isComplete = run.forward?.every(({ done }) => done) === true;
+            if (isComplete)
+                await journal.append({ type: 'end', outcome: 'done', at: at() });
+            tell({ outcome: isComplete ? 'done' : 'unfinished' });
+            return;
+        }
+        let undone;
+        try {
+            undone = await undoSteps(await unfinished(), { journal, actions: setup.undoActions, log, clock }, error);
+            await journal.append({ type: 'end', outcome: undone.length === 0 ? 'failed' : 'rolled-back', at: at() });
+        }
+        catch (failure) {
+            tell({ outcome: 'unfinished' });
+            throw failure;
+        }
+        tell(undone.length === 0 ? { outcome: 'failed' } : { outcome: 'rolled-back', undone });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/safety/state-directory.ts
+
+
+
+
+
+/**
+ * Makes `.caretaker/` (mode 0700) in the project directory, with `staging/` and `backups/`, and a .gitignore by which it ignores itself:
+ * the project directory may be a clone. Answers with its absolute path. Throws `state-directory-unwritable`.
+ */
+async function ensureStateDirectory(projectDirectory) {
+    const directory = external_node_path_default().resolve(projectDirectory, '.caretaker');
+    try {
+        // Not with parents: a project directory that is misspelt must not come into being.
+        await (0,promises_.stat)(projectDirectory);
+        for (const part of ['.', 'staging', 'backups'])
+            await ensureDirectory(external_node_path_default().join(directory, part));
+        await (0,promises_.access)(directory, external_node_fs_.constants.W_OK | external_node_fs_.constants.X_OK);
+        const ignore = external_node_path_default().join(directory, '.gitignore');
+        if ((await readText(ignore)) !== '*\n')
+            await writeAtomic(ignore, '*\n', 0o644);
+        return directory;
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('state-directory-unwritable', `failed to prepare ${directory}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            input: 'project-directory',
+            hint: `The runner's user must be able to write ${directory}, which holds the lock, the journal and local backups.`,
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/settings/durations.ts
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
+function parseDuration(text) {
+    const trimmed = text.trim();
+    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(trimmed))
+        return trimmed === '0' ? 0 : undefined;
+    let total = 0;
+    for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+        total += Number(amount) * (units[unit ?? ''] ?? 0);
+    }
+    return Math.round(total);
+}
+
+// EXTERNAL MODULE: ./src/settings/inputs.ts
+var inputs = __webpack_require__(97428);
+;// CONCATENATED MODULE: ./src/settings/key-values.ts
+
+/**
+ * The lines of a list input: empty lines and lines that begin with `#` are left out, blanks at both ends too.
+ */
+function linesOf(text) {
+    return text
+        .split(/\r\n|\n|\r/)
+        .map((line) => line.trim())
+        .filter((line) => line !== '' && !line.startsWith('#'));
+}
+/** Names separated by commas, line ends or both. For lists whose members can't hold a comma. */
+function key_values_wordsOf(text) {
+    return linesOf(text).flatMap((line) => line
+        .split(',')
+        .map((word) => word.trim())
+        .filter((word) => word !== ''));
+}
+/**
+ * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
+ * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.
+ * Throws `key-values-invalid` with the input's name.
+ */
+function parseKeyValues(line, input) {
+    const invalid = (why) => new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+        input,
+        hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
+    });
+    const result = {};
+    for (const field of fieldsOf(line, invalid)) {
+        const equals = field.indexOf('=');
+        if (equals === -1)
+            throw invalid(`"${field}" has no "="`);
+        const key = field.slice(0, equals).trim();
+        if (!/^[a-z][a-z0-9-]*$/.test(key))
+            throw invalid(`"${key}" is no key`);
+        if (Object.hasOwn(result, key))
+            throw invalid(`"${key}" is given twice`);
+        result[key] = field.slice(equals + 1).trim();
+    }
+    return result;
+}
+function fieldsOf(line, invalid) {
+    const fields = [];
+    let field = '';
+    let quoted = false;
+    /** A quoted run has ended in this field: only a comma or the end may follow. */
+    let closed = false;
+    for (let at = 0; at < line.length; at++) {
+        const char = line.charAt(at);
+        if (quoted) {
+            if (char !== '"')
+                field += char;
+            else if (line[at + 1] === '"') {
+                field += '"';
+                at++;
+            }
+            else {
+                quoted = false;
+                closed = true;
+            }
+        }
+        else if (char === ',') {
+            fields.push(field);
+            field = '';
+            closed = false;
+        }
+        else if (closed && char.trim() !== '') {
+            throw invalid('text follows a closing quote');
+        }
+        else if (char === '"' && (field.trim() === '' || /^\s*[^=]+=\s*$/.test(field))) {
+            field = field.trimStart();
+            quoted = true;
+        }
+        else if (!closed) {
+            field += char;
+        }
+    }
+    if (quoted)
+        throw invalid('a double quote is not closed');
+    fields.push(field);
+    const trimmed = fields.map((text) => text.trim());
+    if (trimmed.includes(''))
+        throw invalid('there is nothing between two commas, or at an end');
+    return trimmed;
+}
+
+// EXTERNAL MODULE: ./src/settings/suggest.ts
+var suggest = __webpack_require__(68843);
+;// CONCATENATED MODULE: ./src/settings/parse.ts
+
+
+
+
+
+
+const engines = {
+    auto: 'auto',
+    docker: 'docker-compose-v2',
+    podman: 'podman-compose',
+    'docker-compose-v2': 'docker-compose-v2',
+    'podman-compose': 'podman-compose',
+};
+const allowances = ['major', 'downgrade', 'prerelease', 'dirty', 'unhealthy', 'public-artifacts'];
+const builds = ['auto', 'compose', 'pull', 'none'];
+/** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
+const dataKeys = {
+    postgres: ['type', 'name', 'service', 'method'],
+    sqlite: ['type', 'name', 'path', 'service', 'volume'],
+    volume: ['type', 'name', 'volume', 'path', 'exclude'],
+    directory: ['type', 'name', 'path', 'service', 'volume', 'exclude'],
+    file: ['type', 'name', 'path', 'service', 'volume'],
+    'project-files': ['type', 'name'],
+};
+/** Where the project lies: what both caretaker.yml and the parsing start from. */
+function parse_projectDirectoryOf(raw, { env, cwd, inWorkflow }) {
+    const base = inWorkflow ? (env['GITHUB_WORKSPACE'] ?? cwd) : cwd;
+    return external_node_path_default().resolve(base, raw.values['project-directory']?.text.trim() ?? '.');
+}
+/**
+ * Raw values in, settings out, before anything has an effect. Throws CaretakerErrors with all problems at once; each names its input
+ * and says what to do.
+ */
+function parseSettings(raw, environment) {
+    const parser = new Parser(raw, environment);
+    const settings = parser.settings();
+    if (settings === undefined || parser.problems.length > 0)
+        throw new errors/* CaretakerErrors */.Ur(parser.problems);
+    return settings;
+}
+/** Collects problems instead of throwing: a value that is wrong is replaced by one that lets the rest be checked. */
+class Parser {
+    problems;
+    #warnings;
+    #raw;
+    #environment;
+    #directory;
+    constructor(raw, environment) {
+        this.#raw = raw;
+        this.#environment = environment;
+        this.problems = [...raw.problems];
+        this.#warnings = [...raw.warnings];
+        this.#directory = parse_projectDirectoryOf(raw, environment);
+    }
+    settings() {
+        const mode = this.#mode();
+        if (this.#environment.kindOf(this.#directory) !== 'directory') {
+            this.#problem('project-directory-missing', 'project-directory', `there is no directory ${this.#directory}`, {
+                hint: 'Set project-directory to the directory that holds the compose file, as an absolute path.',
+            });
+            // What else is missing below it would only repeat this.
+            return undefined;
+        }
+        if (mode === undefined) {
+            this.#acting('backup');
+            return undefined;
+        }
+        this.#warnUnused(mode);
+        if (mode === 'list')
+            return { mode, ...this.#common(mode) };
+        const acting = this.#acting(mode);
+        switch (mode) {
+            case 'backup':
+                return { mode, ...acting, consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online') };
+            case 'update':
+                return {
+                    mode,
+                    ...acting,
+                    ...this.#target(),
+                    build: this.#build(),
+                    buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+                    keepLocal: this.#count('keep-local', 3),
+                };
+            case 'restore':
+                return {
+                    mode,
+                    ...acting,
+                    backup: this.#backup(),
+                    only: this.#words('only'),
+                    confirm: this.#confirm(acting.projectName),
+                    keepLocal: this.#count('keep-local', 3),
+                };
+        }
+    }
+    // --- Parts of settings ---
+    #common(mode) {
+        const commands = this.#commands();
+        const engine = engines[this.#oneOf('engine', Object.keys(engines), 'auto')];
+        const common = {
+            projectDirectory: this.#directory,
+            composeFiles: this.#files('compose-files', 'compose-file-missing'),
+            projectName: this.#projectName(),
+            profiles: this.#words('profiles'),
+            envFiles: this.#files('env-files', 'env-file-missing'),
+            engine,
+            commands,
+            stores: this.#stores(mode),
+            githubToken: this.#text('github-token'),
+            warnings: this.#warnings,
+        };
+        if (commands !== undefined) {
+            for (const name of ['engine', 'compose-files', 'profiles', 'env-files']) {
+                if (this.#text(name) !== undefined && !(name === 'engine' && engine === 'auto')) {
+                    this.#problem('settings-conflict', name, `${name} and start-command exclude each other`, {
+                        hint: 'An application run by commands has no Compose project: leave one of them out.',
+                    });
+                }
+            }
+        }
+        return common;
+    }
+    #acting(mode) {
+        const common = this.#common(mode);
+        const data = this.#data();
+        this.#storesOutsideData(common.stores, data);
+        const healthTimeoutMs = this.#duration('health-timeout', 300_000);
+        const settleMs = this.#duration('settle', 10_000, { zero: true });
+        if (healthTimeoutMs < 60_000 && common.commands === undefined) {
+            this.#warnings.push(`health-timeout is ${healthTimeoutMs / 1000} s; a container network may need 40 s by itself after a start. Over 60 s is safe.`);
+        }
+        return {
+            ...common,
+            data,
+            sourceDirectory: this.#sourceDirectory(),
+            allow: this.#allow(),
+            health: this.#health(),
+            healthTimeoutMs,
+            settleMs,
+        };
+    }
+    #mode() {
+        const text = this.#text('mode');
+        if (text === undefined) {
+            this.#problem('mode-missing', 'mode', 'mode is not given', { hint: `Set it to one of ${inputs/* modes */.nI.join(', ')}.` });
+            return undefined;
+        }
+        const mode = inputs/* modes */.nI.find((name) => name === text);
+        if (mode === undefined) {
+            this.#problem('mode-unknown', 'mode', `there is no mode "${text}"`, { hint: (0,suggest/* didYouMean */.a)(text, inputs/* modes */.nI) });
+        }
+        return mode;
+    }
+    #warnUnused(mode) {
+        for (const [name, value] of Object.entries(this.#raw.values)) {
+            // caretaker.yml serves all modes, and the token is always there.
+            if (value.from === 'file' || (0,inputs/* inputOf */.wg)(name).modes.includes(mode))
+                continue;
+            this.#warnings.push(`"${name}" has no effect in mode ${mode}.`);
+        }
+    }
+    #projectName() {
+        const text = this.#text('project-name');
+        if (text === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(text))
+            return text;
+        const normal = normalName(text);
+        this.#problem('project-name-invalid', 'project-name', `"${text}" can't be the name of a Compose project`, {
+            hint: `Compose allows lower-case letters, digits, dashes and underscores${normal === '' ? '' : `: perhaps "${normal}"`}.`,
+        });
+        return undefined;
+    }
+    #commands() {
+        const names = ['start-command', 'stop-command', 'status-command'];
+        const [start, stop, status] = names.map((name) => this.#text(name));
+        if (start !== undefined && stop !== undefined && status !== undefined)
+            return { start, stop, status };
+        const missing = names.filter((name) => this.#text(name) === undefined);
+        if (missing.length < names.length) {
+            for (const name of missing) {
+                this.#problem('commands-incomplete', name, `${name} is missing beside the other commands`, {
+                    hint: 'An application without containers needs all three: start-command, stop-command, status-command.',
+                });
+            }
+        }
+        return undefined;
+    }
+    #stores(mode) {
+        const lines = this.#lines('store');
+        const standard = this.#environment.inWorkflow ? 'type=artifact' : 'type=folder,path=.caretaker/backups';
+        const stores = [];
+        for (const line of lines.length === 0 ? [standard] : lines) {
+            const values = this.#keyValues(line, 'store');
+            const store = values === undefined ? undefined : this.#store(values, mode, lines.length === 0);
+            if (store === undefined)
+                continue;
+            const same = stores.some((other) => other.type === store.type &&
+                (other.type === 'artifact' || store.type === 'artifact' || other.path === store.path));
+            if (same) {
+                this.#problem('store-duplicate', 'store', `the store "${line}" is listed twice`, { hint: 'Leave one out.' });
+            }
+            else
+                stores.push(store);
+        }
+        return stores;
+    }
+    #store(values, mode, standard) {
+        const type = this.#type(values, 'store', ['artifact', 'folder']);
+        switch (type) {
+            case 'artifact':
+                this.#keys(values, 'store', ['type', 'retention-days']);
+                return this.#artifactStore(values['retention-days'], mode);
+            case 'folder': {
+                this.#keys(values, 'store', ['type', 'path']);
+                const folder = values['path'];
+                if (folder === undefined || folder === '') {
+                    this.#problem('store-invalid', 'store', 'a store of type=folder has no path', {
+                        hint: 'Write type=folder,path=/srv/backups.',
+                    });
+                    return undefined;
+                }
+                const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
+                if (resolved === undefined)
+                    return undefined;
+                if (this.#environment.kindOf(resolved) === 'file') {
+                    this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
+                        hint: 'Give a directory; it is created when it is missing.',
+                    });
+                }
+                return { type: 'folder', path: resolved };
+            }
+            case undefined:
+                return undefined;
+        }
+    }
+    #artifactStore(retention, mode) {
+        const { env } = this.#environment;
+        let retentionDays;
+        if (retention !== undefined) {
+            retentionDays = /^\d+$/.test(retention) ? Number(retention) : 0;
+            if (retentionDays < 1 || retentionDays > 400) {
+                this.#problem('retention-invalid', 'store', `retention-days=${retention} is not a number of days from 1 to 400`, {
+                    hint: 'GitHub keeps artifacts up to 90 days on public repositories and up to 400 on private ones.',
+                });
+            }
+        }
+        const repository = env['GITHUB_REPOSITORY'] ?? '';
+        const writes = mode === 'backup' || mode === 'update';
+        const reads = mode === 'list' || (mode === 'restore' && this.#text('backup')?.includes('/') !== true);
+        if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
+            this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
+                hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
+            });
+        }
+        else if (writes && (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL'])) {
+            this.#problem('artifact-outside-workflow', 'store', 'artifacts can be written only by the action in a workflow', {
+                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
+            });
+        }
+        else if (reads || writes) {
+            if (reads && this.#text('github-token') === undefined) {
+                this.#problem('token-missing', 'github-token', 'artifacts of earlier runs can be read only with a token', {
+                    hint: 'In a workflow leave github-token out and grant "permissions: actions: read"; on the command line set GITHUB_TOKEN.',
+                });
+            }
+            if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
+                this.#problem('repository-missing', 'store', 'it is not known of which repository to read the artifacts', {
+                    hint: 'Set the environment variable GITHUB_REPOSITORY to OWNER/REPO.',
+                });
+            }
+        }
+        return { type: 'artifact', retentionDays, repository };
+    }
+    #data() {
+        const lines = this.#lines('data');
+        if (lines.length === 0 || (lines.length === 1 && lines[0] === 'auto'))
+            return 'auto';
+        const records = [];
+        const seen = new Set();
+        for (const line of lines) {
+            if (line === 'auto') {
+                this.#problem('data-invalid', 'data', '"auto" stands beside other lines', {
+                    hint: 'Either "auto" alone, or one line for each thing that holds data.',
+                });
+                continue;
+            }
+            const values = this.#keyValues(line, 'data');
+            const type = values === undefined ? undefined : this.#type(values, 'data', Object.keys(dataKeys));
+            if (values === undefined || type === undefined)
+                continue;
+            this.#keys(values, 'data', dataKeys[type] ?? []);
+            const dataPath = values['path'];
+            const resolved = dataPath !== undefined && isHostPath(values) ? this.#inside('data', dataPath) : dataPath;
+            if (dataPath === '') {
+                this.#problem('data-invalid', 'data', `the line "${line}" has an empty path`, { hint: 'Write path=./local.' });
+            }
+            const { name, exclude: _, ...place } = values;
+            const identities = [
+                JSON.stringify({ ...place, path: resolved }),
+                ...(name === undefined ? [] : [`name ${name}`]),
+            ];
+            if (name !== undefined && !/^[a-z0-9][a-z0-9-]*$/.test(name)) {
+                this.#problem('data-name-invalid', 'data', `"${name}" can't be the name of a part`, {
+                    hint: 'Use lower-case letters, digits and dashes.',
+                });
+            }
+            if (identities.some((identity) => seen.has(identity))) {
+                this.#problem('data-duplicate', 'data', `the line "${line}" repeats the name or the place of another`, {
+                    hint: 'Every line needs a place, and a name if it has one, of its own.',
+                });
+            }
+            for (const identity of identities)
+                seen.add(identity);
+            records.push(values);
+        }
+        return records;
+    }
+    /** A store inside the data would put each backup into the next one. */
+    #storesOutsideData(stores, data) {
+        if (data === 'auto')
+            return;
+        for (const store of stores) {
+            for (const line of data) {
+                const dataPath = line['path'];
+                if (store.type !== 'folder' || line['type'] !== 'directory' || dataPath === undefined || !isHostPath(line))
+                    continue;
+                const root = external_node_path_default().resolve(this.#directory, dataPath);
+                const own = external_node_path_default().join(this.#directory, '.caretaker');
+                if (isInside(store.path, root) && !isInside(store.path, own)) {
+                    this.#problem('store-inside-data', 'store', `the store ${store.path} lies inside the data ${root}`, {
+                        hint: 'Each backup would hold all earlier ones: keep them elsewhere.',
+                    });
+                }
+            }
+        }
+    }
+    #health() {
+        const checks = [];
+        for (const line of this.#lines('health')) {
+            const values = this.#keyValues(line, 'health');
+            if (values === undefined)
+                continue;
+            const type = this.#type(values, 'health', ['http', 'command', 'container']);
+            if (type === 'http') {
+                this.#keys(values, 'health', ['type', 'url', 'status', 'contains']);
+                const url = this.#url(values['url'] ?? '');
+                const status = values['status'] ?? '200';
+                if (!/^[1-5]\d\d$/.test(status)) {
+                    this.#problem('health-status-invalid', 'health', `status=${status} is no HTTP status`, {
+                        hint: 'Write three digits, such as status=200.',
+                    });
+                }
+                if (url !== undefined)
+                    checks.push({ type, url, status: Number(status), contains: values['contains'] });
+            }
+            else if (type === 'command') {
+                this.#keys(values, 'health', ['type', 'run']);
+                const run = values['run'] ?? '';
+                if (run === '') {
+                    this.#problem('health-invalid', 'health', 'a check of type=command has nothing to run', {
+                        hint: 'Write type=command,run=./check.sh.',
+                    });
+                }
+                else
+                    checks.push({ type, run });
+            }
+            else if (type === 'container') {
+                // Always looked at: listing it changes nothing.
+                this.#keys(values, 'health', ['type']);
+            }
+        }
+        return checks;
+    }
+    #url(text) {
+        const url = URL.canParse(text) ? new URL(text) : undefined;
+        if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+            this.#problem('url-invalid', 'health', text === '' ? 'a check of type=http has no url' : `"${text}" is no http or https address`, {
+                hint: 'Write it in full: url=http://localhost:8000/.',
+            });
+            return undefined;
+        }
+        if (url.username !== '' || url.password !== '') {
+            this.#problem('url-credentials', 'health', `the address of ${url.host} holds a user name or password, which would show in the log`, {
+                hint: 'Check a page that needs no login, or use type=command.',
+            });
+            return undefined;
+        }
+        return text;
+    }
+    #target() {
+        const { env } = this.#environment;
+        const ref = this.#text('ref');
+        const track = this.#text('track') === undefined ? undefined : this.#oneOf('track', ['releases', 'branch'], 'branch');
+        // Where `ref` comes in by this run and `track` from the file, the nearer one counts.
+        const nearer = this.#raw.values.ref?.from !== this.#raw.values.track?.from;
+        if (ref !== undefined && track !== undefined && !nearer) {
+            this.#problem('settings-conflict', 'ref', 'ref and track exclude each other', { hint: 'Leave one of them out.' });
+        }
+        if (ref !== undefined && !isRef(ref)) {
+            this.#problem('ref-invalid', 'ref', `"${ref}" can't be the name of a tag, branch or commit`, {
+                hint: 'Give a name as git shows it, such as v1.4.0 or main.',
+            });
+        }
+        const fileRef = this.#raw.values.ref?.from === 'file';
+        const ofTag = env['GITHUB_REF_TYPE'] === 'tag' && ['push', 'release'].includes(env['GITHUB_EVENT_NAME'] ?? '');
+        return {
+            ref: track !== undefined && nearer && fileRef ? undefined : ref,
+            track: ref !== undefined && nearer && !fileRef ? undefined : track,
+            eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
+        };
+    }
+    #build() {
+        const text = this.#text('build') ?? 'auto';
+        const kind = builds.find((name) => name === text);
+        return kind === undefined ? { kind: 'command', command: text } : { kind };
+    }
+    #allow() {
+        const allowed = [];
+        for (const word of this.#words('allow')) {
+            const known = allowances.find((name) => name === word);
+            if (known !== undefined)
+                allowed.push(known);
+            else {
+                this.#problem('allow-unknown', 'allow', `"${word}" is nothing that can be allowed`, {
+                    hint: (0,suggest/* didYouMean */.a)(word, allowances),
+                });
+            }
+        }
+        return allowed;
+    }
+    #backup() {
+        const text = this.#text('backup') ?? 'latest';
+        if (text.includes('/')) {
+            const resolved = external_node_path_default().resolve(this.#directory, text);
+            if (this.#environment.kindOf(resolved) === null) {
+                this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
+                    hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
+                });
+            }
+            return resolved;
+        }
+        if (text === 'latest' || /^[1-9]\d*$/.test(text) || /^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
+            return text;
+        this.#problem('backup-invalid', 'backup', `"${text}" is no backup's name, run id or path`, {
+            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run id, or a path with a slash (./folder).',
+        });
+        return text;
+    }
+    #confirm(projectName) {
+        const typed = this.#text('confirm') ?? '';
+        const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
+        if (typed === '') {
+            this.#problem('confirm-missing', 'confirm', 'a restore replaces live data, and confirm is empty', {
+                hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
+            });
+        }
+        else if (projectName !== undefined && typed !== projectName) {
+            this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
+                hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
+            });
+        }
+        return typed;
+    }
+    #sourceDirectory() {
+        const text = this.#text('source-directory');
+        if (text === undefined)
+            return undefined;
+        // It lies elsewhere by its nature: a way out of the project directory is no slip here.
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (this.#environment.kindOf(resolved) !== 'directory') {
+            this.#problem('source-directory-missing', 'source-directory', `there is no directory ${resolved}`, {
+                hint: 'Give the git clone that the images are built from, as an absolute path.',
+            });
+        }
+        return resolved;
+    }
+    // --- Kinds of values ---
+    #problem(code, input, message, { hint }) {
+        const from = this.#raw.values[input]?.from === 'file' ? ' (in caretaker.yml)' : '';
+        this.problems.push(new errors/* CaretakerError */.xT(code, `${input}${from}: ${message}`, { input, hint }));
+    }
+    /** Undefined for an empty value, which is no value. */
+    #text(name) {
+        const text = this.#raw.values[name]?.text.trim();
+        return text === '' ? undefined : text;
+    }
+    #lines(name) {
+        return linesOf(this.#text(name) ?? '');
+    }
+    #words(name) {
+        return [...new Set(key_values_wordsOf(this.#text(name) ?? ''))];
+    }
+    #oneOf(name, possible, standard) {
+        const text = this.#text(name) ?? standard;
+        const found = possible.find((value) => value === text);
+        if (found === undefined) {
+            this.#problem(`${name}-unknown`, name, `"${text}" is unknown`, { hint: (0,suggest/* didYouMean */.a)(text, possible) });
+        }
+        return found ?? standard;
+    }
+    #duration(name, standard, { zero = false } = {}) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        const ms = parseDuration(text);
+        if (ms !== undefined && (zero || ms > 0))
+            return ms;
+        this.#problem('duration-invalid', name, `"${text}" is no time`, {
+            hint: /^\d+$/.test(text) && text !== '0' ? `Add a unit: ${text}s or ${text}m.` : 'Write it as 90s, 5m or 1m30s.',
+        });
+        return standard;
+    }
+    #count(name, standard) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        if (/^\d{1,4}$/.test(text))
+            return Number(text);
+        this.#problem('number-invalid', name, `"${text}" is not a whole number from 0 to 9999`, {
+            hint: 'Write digits only.',
+        });
+        return standard;
+    }
+    #keyValues(line, name) {
+        try {
+            return parseKeyValues(line, name);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.problems.push(error);
+            return undefined;
+        }
+    }
+    #type(values, name, types) {
+        const type = values['type'];
+        const found = types.find((known) => known === type);
+        if (found === undefined) {
+            this.#problem(`${name}-type-unknown`, name, type === undefined ? 'a line has no type' : `there is no type "${type}"`, { hint: type === undefined ? `Begin the line with type=${types.join(', type=')}.` : (0,suggest/* didYouMean */.a)(type, types) });
+        }
+        return found;
+    }
+    #keys(values, name, known) {
+        for (const key of Object.keys(values)) {
+            if (!known.includes(key)) {
+                this.#problem(`${name}-key-unknown`, name, `type=${values['type']} has no "${key}"`, {
+                    hint: (0,suggest/* didYouMean */.a)(key, known),
+                });
+            }
+        }
+    }
+    #files(name, missing) {
+        return this.#lines(name).flatMap((line) => {
+            const file = this.#inside(name, line);
+            if (file !== undefined && this.#environment.kindOf(file) !== 'file') {
+                this.#problem(missing, name, `there is no file ${file}`, {
+                    hint: 'Give its path relative to the project directory, one file a line.',
+                });
+            }
+            return file === undefined ? [] : [file];
+        });
+    }
+    /** An absolute path is meant as it stands; a relative one that leads out of the project directory is more likely a slip, or an attack. */
+    #inside(name, text) {
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (external_node_path_default().isAbsolute(text) || isInside(resolved, this.#directory))
+            return resolved;
+        this.#problem('path-outside-project', name, `${text} leads out of the project directory ${this.#directory}`, {
+            hint: `If that is meant, write it as an absolute path: ${resolved}`,
+        });
+        return undefined;
+    }
+}
+/** Beside `service=` a path is the container's, beside `volume=` the volume's. */
+function isHostPath(line) {
+    return line['service'] === undefined && line['volume'] === undefined;
+}
+function isInside(inner, outer) {
+    return inner === outer || inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
+}
+/** As Compose makes a project's name of a directory's. */
+function normalName(text) {
+    return text
+        .toLowerCase()
+        .replace(/[^a-z0-9_-]/g, '')
+        .replace(/^[_-]+/, '');
+}
+/** What git allows in a reference, minus what its revision syntax would read as more than a name. */
+function isRef(text) {
+    return !/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|^[-/.@]|\/\/|[/.]$|\.lock$/.test(text);
+}
+/** As @actions/artifact judges it. */
+function isEnterpriseServer(url) {
+    const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
+    return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
+}
+
+// EXTERNAL MODULE: ./src/settings/sources.ts
+var sources = __webpack_require__(89651);
+;// CONCATENATED MODULE: ./src/settings/load.ts
+
+
+
+
+
+/** The real file system's part of the environment. */
+function load_environmentOf(options) {
+    return { ...options, kindOf };
+}
+/**
+ * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, and `path-unreadable` at the
+ * first path that this user can't look at.
+ */
+function loadSettings(typed, environment) {
+    const file = external_node_path_default().join(parse_projectDirectoryOf(typed, environment), sources/* CONFIG_FILE */.g2);
+    const text = environment.kindOf(file) === 'file' ? readable(file, () => (0,external_node_fs_.readFileSync)(file, 'utf8')) : undefined;
+    return parseSettings((0,sources/* withFile */.D4)(typed, file, text), environment);
+}
+function kindOf(file) {
+    // Undefined for ENOENT and ENOTDIR only: what may not be seen is not simply missing.
+    const stats = readable(file, () => (0,external_node_fs_.statSync)(file, { throwIfNoEntry: false }));
+    if (stats === undefined)
+        return null;
+    return stats.isDirectory() ? 'directory' : 'file';
+}
+function readable(file, look) {
+    try {
+        return look();
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('path-unreadable', `failed to look at ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'The user who runs this must be able to read it and to enter every directory above it. Check project-directory and the paths in the settings, too.',
+            cause: error,
+        });
+    }
+}
+
+// EXTERNAL MODULE: ./src/version.ts
+var version = __webpack_require__(311);
+;// CONCATENATED MODULE: ./src/run.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
+async function runCaretaker(request) {
+    const run = new Run(request);
+    return run.perform(async (settings) => {
+        const opened = await open_open(settings, run.world);
+        run.project = opened.project.name;
+        if (settings.mode === 'list')
+            return listSection(await list(opened));
+        const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
+        return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
+    });
+}
+/**
+ * Finishes what a killed run of this project left: what `post` does after every run. Null when there is nothing to do, which is the rule.
+ */
+async function afterRun(request) {
+    const environment = environmentOf({ ...request, cwd: process.cwd() });
+    const directory = projectDirectoryOf(request.raw, environment);
+    // `main` has told of a directory that can't be entered; and where it had got nowhere, nothing is to be finished.
+    if (!existsSync(path.join(directory, '.caretaker', 'journal.jsonl')))
+        return null;
+    const run = new Run(request);
+    return run.perform(async (settings) => {
+        if (settings.mode === 'list')
+            return {};
+        const opened = await open(settings, run.world);
+        run.project = opened.project.name;
+        await run.underLock(opened, settings, () => Promise.resolve(null));
+        return {};
+    });
+}
+async function act(tools, settings, { openFolder }) {
+    switch (settings.mode) {
+        case 'backup':
+            return { mode: 'backup', ...(await backup(tools, settings)) };
+        case 'update':
+            return { mode: 'update', ...(await update(tools, settings)) };
+        case 'restore':
+            return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
+    }
+}
+class Run {
+    recorder;
+    world;
+    project;
+    #request;
+    #cancel = new AbortController();
+    #startedAt = systemClock.now();
+    #start = systemClock.monotonic();
+    #saga;
+    #mode;
+    #noOp = false;
+    constructor(request) {
+        this.#request = request;
+        this.recorder = new Recorder(request.log, systemClock);
+        // What a room warns of belongs into the summary too.
+        const log = { ...request.log, warn: (line) => this.recorder.warn(line) };
+        this.world = { env: request.env, log, signal: this.#cancel.signal };
+        const mode = request.raw.values.mode?.text.trim();
+        this.#mode = mode === 'update' || mode === 'restore' || mode === 'list' ? mode : 'backup';
+        const environment = load_environmentOf({ ...request, cwd: process.cwd() });
+        this.project = external_node_path_default().basename(parse_projectDirectoryOf(request.raw, environment));
+    }
+    async perform(work) {
+        const { log } = this.#request;
+        const release = this.#onSignals();
+        try {
+            const settings = loadSettings(this.#request.raw, load_environmentOf({ ...this.#request, cwd: process.cwd() }));
+            this.#mode = settings.mode;
+            if (settings.githubToken !== undefined)
+                log.mask(settings.githubToken);
+            for (const warning of settings.warnings)
+                this.recorder.warn(warning);
+            return this.#result(await work(settings), undefined);
+        }
+        catch (error) {
+            return this.#result({}, error);
+        }
+        finally {
+            release();
+        }
+    }
+    /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
+    async underLock(opened, settings, work) {
+        const { env, log, signal } = this.world;
+        const { project } = opened;
+        const stateDirectory = await ensureStateDirectory(project.directory);
+        const lock = await acquireLock(stateDirectory, {
+            mode: settings.mode,
+            since: this.#startedAt.toISOString(),
+            ...(env['GITHUB_RUN_ID'] === undefined ? {} : { runUrl: runUrl(env) }),
+        });
+        try {
+            let tools;
+            const toolsNow = () => (tools ??= this.#tools(opened, noSaga));
+            // What is put back after a cancel must not be cancelled by it.
+            const undoTools = () => ({ ...toolsNow(), signal: new AbortController().signal });
+            const actions = { undo: undoActions(undoTools, settings), forward: forwardActions(toolsNow) };
+            const recovered = await recover(stateDirectory, actions, log);
+            if (recovered !== null) {
+                this.recorder.warn(recovered.outcome === 'rolled-back'
+                    ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
+                    : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`);
+            }
+            await clearStaging(project, stateDirectory);
+            const { run } = this;
+            const outcome = await runSaga({
+                journal: await openJournal(stateDirectory),
+                undoActions: actions.undo,
+                forwardActions: actions.forward,
+                log,
+                clock: systemClock,
+                run: { run, mode: settings.mode, settings: { composeFiles: project.engine?.compose.files ?? [] } },
+                signal,
+                onOutcome: (saga) => {
+                    this.#saga = saga;
+                },
+            }, (saga) => {
+                tools = this.#tools(opened, saga);
+                return work(tools);
+            });
+            this.#noOp = outcome?.mode === 'update' && !outcome.updated;
+            return outcome;
+        }
+        finally {
+            await lock.release();
+            await removeEmptyState(stateDirectory);
+        }
+    }
+    /** `20261124t062317z-4f2a`: sorts by time, and fits into the tag of an image. */
+    run = `${this.#startedAt
+        .toISOString()
+        .replaceAll(/[-:]|\.\d+/g, '')
+        .toLowerCase()}-${(0,external_node_crypto_.randomBytes)(2).toString('hex')}`;
+    #tools(opened, saga) {
+        const { log, signal } = this.world;
+        return {
+            ...opened,
+            saga,
+            recorder: this.recorder,
+            log,
+            clock: systemClock,
+            runAuthorCommand: runAuthorCommand,
+            signal,
+            run: this.run,
+            caretaker: version/* VERSION */.x,
+        };
+    }
+    #result(sections, error) {
+        const { recorder } = this;
+        const [first, ...others] = error === undefined ? [] : (0,errors_text/* errorTexts */.tX)(error);
+        const report = {
+            mode: this.#mode,
+            project: this.project,
+            outcome: this.#outcome(error),
+            startedAt: this.#startedAt.toISOString(),
+            seconds: (systemClock.monotonic() - this.#start) / 1000,
+            steps: recorder.steps,
+            warnings: recorder.warnings,
+            downtimeSeconds: recorder.downtimeSeconds,
+            health: recorder.health,
+            ...recorder.sections,
+            ...sections,
+            ...(first === undefined ? {} : { error: first, otherErrors: others }),
+            ...(error === undefined || recorder.lastWords === undefined ? {} : { lastWords: recorder.lastWords }),
+        };
+        return { report, artifactIds: recorder.stored.flatMap(({ ids }) => ids) };
+    }
+    #outcome(error) {
+        if (error === undefined)
+            return this.#noOp ? 'no-op' : 'done';
+        if (error instanceof errors/* CaretakerErrors */.Ur)
+            return 'refused';
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'rollback-failed')
+            return 'rollback-failed';
+        switch (this.#saga?.outcome) {
+            case 'rolled-back':
+                return 'rolled-back';
+            case 'failed':
+            case undefined:
+                return this.recorder.acted ? 'failed' : 'refused';
+            case 'unfinished':
+                return 'incomplete';
+            case 'done':
+                return 'failed';
+        }
+    }
+    /** A cancelled run ends its children and goes back; `post` and the next run do the rest if this process does not live to. */
+    #onSignals() {
+        const onSignal = (signal) => {
+            if (this.#cancel.signal.aborted)
+                return;
+            this.#request.log.warn(`${signal}: the run is cancelled, and what it changed is put back`);
+            this.#cancel.abort(new errors/* CaretakerError */.xT('cancelled', `the run was cancelled by ${signal}`));
+            void killChildren();
+        };
+        for (const name of SIGNALS)
+            process.on(name, onSignal);
+        return () => {
+            for (const name of SIGNALS)
+                process.off(name, onSignal);
+        };
+    }
+}
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
+const noSaga = {
+    step: () => Promise.reject(new TypeError('recovery begins no step')),
+    commit: () => Promise.reject(new TypeError('recovery commits nothing')),
+};
+function runUrl(env) {
+    return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}/actions/runs/${env['GITHUB_RUN_ID'] ?? ''}`;
+}
+/** Under the lock, and with nothing left to recover, all that lies in staging is what a killed run left: whole backups, perhaps. */
+async function clearStaging({ files }, stateDirectory) {
+    const staging = external_node_path_default().join(stateDirectory, 'staging');
+    const left = await (0,promises_.readdir)(staging);
+    if (left.length > 0)
+        await files.remove(left.map((name) => external_node_path_default().join(staging, name)));
+}
+/** A refused first run must not leave a folder behind. */
+async function removeEmptyState(stateDirectory) {
+    const contents = await (0,promises_.readdir)(stateDirectory, { recursive: true });
+    const ours = ['.gitignore', 'staging', 'backups'];
+    if (contents.every((name) => ours.includes(name)))
+        await (0,promises_.rm)(stateDirectory, { recursive: true, force: true });
+}
+
+
+/***/ }),
+
+/***/ 97428:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   QL: () => (/* binding */ inputs),
+/* harmony export */   nI: () => (/* binding */ modes),
+/* harmony export */   vj: () => (/* binding */ inputNames),
+/* harmony export */   wg: () => (/* binding */ inputOf),
+/* harmony export */   wp: () => (/* binding */ isInputName)
+/* harmony export */ });
+const modes = ['backup', 'update', 'restore', 'list'];
+const all = modes;
+const acting = ['backup', 'update', 'restore'];
+/** All inputs, in the order in which README and `--help` show them. */
+const inputs = [
+    {
+        name: 'mode',
+        description: 'What to do: `backup`, `update`, `restore` or `list`.',
+        default: 'required',
+        modes: all,
+        example: 'backup',
+        perRun: true,
+    },
+    {
+        name: 'project-directory',
+        description: 'Directory of the Compose project. A relative path starts at the workspace, on the command line at the current directory.',
+        default: 'the workspace, or the current directory',
+        modes: all,
+        example: '/srv/uso/uso-nginx',
+        perRun: true,
+    },
+    {
+        name: 'compose-files',
+        description: 'Compose files, one a line, in the order of override, relative to the project directory.',
+        default: 'as Compose finds them',
+        modes: all,
+        example: 'docker-compose-prod.yml',
+        list: 'lines',
+    },
+    {
+        name: 'project-name',
+        description: 'Name of the Compose project.',
+        default: 'as Compose names it',
+        modes: all,
+        example: 'medcattrainer',
+    },
+    {
+        name: 'profiles',
+        description: 'Compose profiles to enable.',
+        default: 'none',
+        modes: all,
+        example: 'production',
+        list: 'words',
+    },
+    {
+        name: 'env-files',
+        description: 'Env files for Compose, one a line, relative to the project directory.',
+        default: '`.env`, as Compose reads it',
+        modes: all,
+        example: 'envs/env-prod',
+        list: 'lines',
+    },
+    {
+        name: 'engine',
+        description: 'Container engine: `auto`, `docker`, `podman`, or a Compose implementation by name: `docker-compose-v2`, `podman-compose`.',
+        default: '`auto`',
+        modes: all,
+        example: 'podman',
+    },
+    {
+        name: 'data',
+        description: 'What holds data: lines such as `type=postgres,service=database`, `type=sqlite,path=…`, `type=volume,volume=…`, `type=directory,path=./local,exclude=logs/**;tmp/**`; or `auto` to find it.',
+        default: '`auto`',
+        modes: acting,
+        example: 'type=postgres,service=database',
+        list: 'lines',
+    },
+    {
+        name: 'consistency',
+        description: '`online` copies while everything runs, each database consistent in itself. `stopped` stops the services that write, so that all parts are of one instant.',
+        default: '`online`',
+        modes: ['backup'],
+        example: 'stopped',
+    },
+    {
+        name: 'store',
+        description: 'Where backups are kept, one store a line: `type=artifact,retention-days=30`, `type=folder,path=/srv/backups`.',
+        default: '`type=artifact` in a workflow, the folder `.caretaker/backups` on the command line',
+        modes: all,
+        example: 'type=artifact,retention-days=30',
+        list: 'lines',
+    },
+    {
+        name: 'keep-local',
+        description: 'How many of the safety backups that updates and restores make stay on the host.',
+        default: '`3`',
+        modes: ['update', 'restore'],
+        example: '5',
+    },
+    {
+        name: 'source-directory',
+        description: 'Git clone that the code and the images come from, when it is not the project directory. A relative path starts at the project directory.',
+        default: 'the project directory',
+        modes: acting,
+        example: '/srv/uso/uso',
+    },
+    {
+        name: 'ref',
+        description: 'What to update to: a tag, a branch of the remote, or a commit.',
+        default: 'see `track`',
+        modes: ['update'],
+        example: 'v1.4.0',
+    },
+    {
+        name: 'track',
+        description: 'What to follow when no `ref` is given: `releases` is the newest version tag that `allow` lets through, `branch` the head of the branch that is checked out.',
+        default: 'the tag of the event that started the workflow, otherwise `branch`',
+        modes: ['update'],
+        example: 'releases',
+    },
+    {
+        name: 'allow',
+        description: 'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
+        default: 'nothing',
+        modes: acting,
+        example: 'major',
+        list: 'words',
+    },
+    {
+        name: 'build',
+        description: 'How the new images come about: `auto`, `compose` (`build`), `pull`, `none`, or a command that is run in the source directory.',
+        default: '`auto`',
+        modes: ['update'],
+        example: './deploy/build-image.sh nginx',
+    },
+    {
+        name: 'build-timeout',
+        description: 'How long building or pulling may take.',
+        default: '`1h`',
+        modes: ['update'],
+        example: '90m',
+    },
+    {
+        name: 'health',
+        description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`. Best is one that reads the database.',
+        default: 'the containers’ states and health checks, and the published web ports that answered before',
+        modes: acting,
+        example: 'type=http,url=http://localhost:8000/login/',
+        list: 'lines',
+    },
+    {
+        name: 'health-timeout',
+        description: 'How long the application may take to become healthy.',
+        default: '`5m`',
+        modes: acting,
+        example: '10m',
+    },
+    {
+        name: 'settle',
+        description: 'How long it must then stay healthy.',
+        default: '`10s`',
+        modes: acting,
+        example: '30s',
+    },
+    {
+        name: 'backup',
+        description: 'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
+        default: '`latest`',
+        modes: ['restore'],
+        example: 'uso-20261121T220000Z',
+    },
+    {
+        name: 'only',
+        description: 'Names of the parts to restore.',
+        default: 'all parts',
+        modes: ['restore'],
+        example: 'database',
+        list: 'words',
+    },
+    {
+        name: 'confirm',
+        description: 'The project’s name, typed by whoever starts the restore.',
+        default: 'required by `restore`',
+        modes: ['restore'],
+        example: 'uso',
+        perRun: true,
+    },
+    {
+        name: 'start-command',
+        description: 'For an application without containers: starts it. Goes with the two below.',
+        default: 'none',
+        modes: all,
+        example: 'systemctl start shop',
+    },
+    {
+        name: 'stop-command',
+        description: 'Stops it, and returns when it has stopped.',
+        default: 'none',
+        modes: all,
+        example: 'systemctl stop shop',
+    },
+    {
+        name: 'status-command',
+        description: 'Exits with 0 while it runs.',
+        default: 'none',
+        modes: all,
+        example: 'systemctl is-active shop',
+    },
+    {
+        name: 'github-token',
+        description: 'Token with `actions: read`, to find and fetch the artifacts of earlier runs. On the command line it is read from the environment variable `GITHUB_TOKEN`.',
+        default: 'the workflow’s own token',
+        actionDefault: '${{ github.token }}',
+        modes: all,
+        secret: true,
+        perRun: true,
+    },
+];
+const inputNames = inputs.map(({ name }) => name);
+function isInputName(name) {
+    return inputNames.includes(name);
+}
+/** The table's row; every name has one. */
+function inputOf(name) {
+    const found = inputs.find((input) => input.name === name);
+    if (found === undefined)
+        throw new Error(`no input ${name}`);
+    return found;
+}
+
+
+/***/ }),
+
+/***/ 89651:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   BK: () => (/* binding */ helpText),
+/* harmony export */   D4: () => (/* binding */ withFile),
+/* harmony export */   ZN: () => (/* binding */ fromArguments),
+/* harmony export */   g2: () => (/* binding */ CONFIG_FILE)
+/* harmony export */ });
+/* unused harmony export fromAction */
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(38815);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(83916);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(97428);
+/* harmony import */ var _suggest_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(68843);
+
+
+
+
+const CONFIG_FILE = 'caretaker.yml';
+/** The action's inputs: GitHub upper-cases the name and keeps its dashes. An empty value is no value. */
+function fromAction(env) {
+    const values = {};
+    const problems = [];
+    const warnings = [];
+    for (const [variable, text] of Object.entries(env)) {
+        if (!variable.startsWith('INPUT_') || text === undefined || text.trim() === '')
+            continue;
+        const name = variable.slice('INPUT_'.length).toLowerCase();
+        if (isInputName(name)) {
+            values[name] = { text, from: 'input' };
+        }
+        else if (nearest(name, inputNames) !== undefined) {
+            problems.push(unknown(`"${name}" is no input of this action`, name));
+        }
+        else {
+            // A variable that somebody else's step left behind is no reason to stop.
+            warnings.push(`The input "${name}" is unknown to this action and has no effect.`);
+        }
+    }
+    return { values, problems, warnings };
+}
+/**
+ * The command line: the mode as the first word, then `--name value` or `--name=value`; a list's flag may be repeated.
+ * The token comes from the environment (`GITHUB_TOKEN`, `GH_TOKEN`), never from argv, which every user of the host can read.
+ */
+function fromArguments(argv, env) {
+    const values = {};
+    const problems = [];
+    const switches = { json: false, help: false, version: false, verbose: false };
+    const flags = [..._inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputNames */ .vj, ...Object.keys(switches)].map((name) => `--${name}`);
+    const take = (name, text) => {
+        const before = values[name];
+        const input = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputOf */ .wg)(name);
+        if (input.secret) {
+            problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('secret-in-argv', `--${name} is not taken from the command line, where every user can read it`, {
+                input: name,
+                hint: 'Put it into the environment variable GITHUB_TOKEN.',
+            }));
+        }
+        else if (before === undefined) {
+            values[name] = { text, from: 'flag' };
+        }
+        else if (input.list !== undefined) {
+            values[name] = { text: `${before.text}\n${text}`, from: 'flag' };
+        }
+        else {
+            problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('flag-repeated', `--${name} is given twice`, { input: name, hint: 'Give it once.' }));
+        }
+    };
+    for (let at = 0; at < argv.length; at++) {
+        const word = argv[at] ?? '';
+        if (word === '-h')
+            switches.help = true;
+        else if (!word.startsWith('--')) {
+            if (values.mode === undefined)
+                take('mode', word);
+            else {
+                problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('argument-unknown', `failed to read the command line: "${word}" belongs to no flag`, {
+                    hint: 'After the mode come flags only: --name value. Quote a value that holds blanks.',
+                }));
+            }
+            continue;
+        }
+        else {
+            const equals = word.indexOf('=');
+            const name = word.slice(2, equals === -1 ? undefined : equals);
+            if (Object.hasOwn(switches, name) && equals === -1) {
+                switches[name] = true;
+            }
+            else if (!(0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .isInputName */ .wp)(name)) {
+                problems.push(unknown(`failed to read the command line: there is no flag --${name}`, `--${name}`, flags));
+                if (equals === -1 && argv[at + 1]?.startsWith('--') === false)
+                    at++;
+            }
+            else if (equals !== -1) {
+                take(name, word.slice(equals + 1));
+            }
+            else {
+                const value = argv[at + 1];
+                // `--health --json`: the value was forgotten. One that begins with dashes is written with "=".
+                if (value === undefined || value.startsWith('--')) {
+                    problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('flag-without-value', `--${name} has no value`, {
+                        input: name,
+                        hint: `Write --${name} VALUE or --${name}=VALUE.`,
+                    }));
+                }
+                else {
+                    take(name, value);
+                    at++;
+                }
+            }
+        }
+    }
+    const token = [env['GITHUB_TOKEN'], env['GH_TOKEN']].find((text) => text !== undefined && text !== '');
+    if (token !== undefined)
+        values['github-token'] = { text: token, from: 'flag' };
+    return { values, problems, warnings: [], options: switches };
+}
+/**
+ * caretaker.yml: the same names as keys; a list as a YAML list or as block text. What was typed before wins.
+ * `text` is the file's content, undefined where there is none.
+ */
+function withFile(above, file, text) {
+    if (text === undefined)
+        return above;
+    const values = {};
+    const problems = [];
+    const document = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseDocument */ .Tp)(text);
+    const broken = document.errors[0];
+    const content = broken === undefined ? readYaml(() => document.toJS(), problems, file) : undefined;
+    if (broken !== undefined)
+        problems.push(invalidFile(file, broken.message.split('\n')[0] ?? broken.message));
+    else if (content !== null && content !== undefined && (typeof content !== 'object' || Array.isArray(content))) {
+        problems.push(invalidFile(file, 'it is not a mapping of names to values'));
+    }
+    else {
+        for (const [name, value] of Object.entries(content ?? {}))
+            readKey(name, value);
+    }
+    return {
+        values: { ...values, ...above.values },
+        problems: [...above.problems, ...problems],
+        warnings: above.warnings,
+    };
+    function readKey(name, value) {
+        if (!(0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .isInputName */ .wp)(name)) {
+            problems.push(unknown(`failed to read ${file}: "${name}" is no setting`, name));
+            return;
+        }
+        const input = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputOf */ .wg)(name);
+        if (input.perRun) {
+            problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('setting-not-for-file', `failed to read ${file}: "${name}" belongs to one run, not into a file`, {
+                input: name,
+                hint: input.secret
+                    ? 'Take it out, and treat it as leaked if others can read the file.'
+                    : `Take it out, and give it as an input of the action or as --${name}.`,
+            }));
+            return;
+        }
+        if (value === null || value === undefined)
+            return;
+        const items = Array.isArray(value) ? value : [value];
+        const plain = items.every((item) => ['string', 'number', 'boolean'].includes(typeof item));
+        if (!plain || (Array.isArray(value) && input.list === undefined)) {
+            problems.push(invalidFile(file, input.list === undefined
+                ? `"${name}" takes one text`
+                : `"${name}" takes a list of texts${input.list === 'lines' && input.example?.includes('=') ? `, such as "${input.example}"` : ''}`, name));
+            return;
+        }
+        values[name] = { text: items.map(String).join('\n'), from: 'file' };
+    }
+}
+function readYaml(read, problems, file) {
+    try {
+        return read();
+    }
+    catch (error) {
+        // Such as an alias that multiplies without end.
+        problems.push(invalidFile(file, (0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .bD)(error)));
+        return undefined;
+    }
+}
+function invalidFile(file, why, input) {
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('config-file-invalid', `failed to read ${file}: ${why}`, {
+        ...(input === undefined ? {} : { input }),
+        hint: 'It takes the same names as the action’s inputs as keys: see README.md.',
+    });
+}
+function unknown(message, name, among = _inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputNames */ .vj) {
+    const guess = (0,_suggest_js__WEBPACK_IMPORTED_MODULE_3__/* .nearest */ .p)(name, among);
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('input-unknown', message, {
+        hint: guess === undefined ? 'See --help or README.md for all names.' : (0,_suggest_js__WEBPACK_IMPORTED_MODULE_3__/* .didYouMean */ .a)(name, among),
+    });
+}
+/** What `--help` prints. */
+function helpText() {
+    const width = Math.max(..._inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputs */ .QL.map(({ name }) => name.length)) + 4;
+    const plain = (text) => text.replaceAll('`', '');
+    const rows = _inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputs */ .QL
+        .filter(({ name }) => name !== 'mode' && name !== 'github-token')
+        .map(({ name, description, default: standard }) => {
+        return `  ${`--${name}`.padEnd(width)}${plain(description)}\n  ${''.padEnd(width)}(${plain(standard)})`;
+    });
+    const switches = [
+        ['--json', 'Print the report as JSON on standard output, and no log.'],
+        ['--verbose', 'Print more.'],
+        ['--version', 'Print the version.'],
+        ['--help', 'Print this.'],
+    ].map(([flag = '', text = '']) => `  ${flag.padEnd(width)}${text}`);
+    return [
+        `Usage: compose-caretaker ${_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .modes */ .nI.join('|')} [--name value]…`,
+        '',
+        ...rows,
+        '',
+        ...switches,
+        '',
+        `The same names are keys of ${CONFIG_FILE} in the project directory; a flag wins over the file.`,
+        'GITHUB_TOKEN in the environment reads other runs’ artifacts.',
+        '',
+    ].join('\n');
+}
+
+
+/***/ }),
+
+/***/ 68843:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   a: () => (/* binding */ didYouMean),
+/* harmony export */   p: () => (/* binding */ nearest)
+/* harmony export */ });
+/** Edit distance with transpositions: `priojects` is as near to `projects` as a typing finger is. */
+function distance(one, other) {
+    const rows = [Array.from({ length: other.length + 1 }, (_, column) => column)];
+    const at = (row, column) => rows[row]?.[column] ?? Infinity;
+    for (let i = 1; i <= one.length; i++) {
+        const row = [i];
+        rows.push(row);
+        for (let j = 1; j <= other.length; j++) {
+            const same = one[i - 1] === other[j - 1] ? 0 : 1;
+            const swapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+            row.push(Math.min(at(i - 1, j) + 1, (row[j - 1] ?? Infinity) + 1, at(i - 1, j - 1) + same, swapped ? at(i - 2, j - 2) + 1 : Infinity));
+        }
+    }
+    return at(one.length, other.length);
+}
+/** The candidate that somebody who typed `word` most likely meant; undefined where none is near enough to be worth a guess. */
+function nearest(word, candidates) {
+    const normal = word.toLowerCase().replaceAll('_', '-');
+    const ranked = candidates
+        .map((candidate) => ({ candidate, far: distance(normal, candidate) }))
+        .sort((one, other) => one.far - other.far);
+    const best = ranked[0];
+    return best !== undefined && best.far <= Math.max(1, Math.floor(best.candidate.length / 3))
+        ? best.candidate
+        : undefined;
+}
+/** ` Did you mean X?`-sentence, or the list of what is possible. */
+function didYouMean(word, candidates) {
+    const guess = nearest(word, candidates);
+    return guess === undefined ? `Possible are: ${candidates.join(', ')}.` : `Did you mean "${guess}"?`;
+}
+
+
+/***/ }),
+
+/***/ 90997:
+/***/ ((module, __webpack_exports__, __webpack_require__) => {
+
+__webpack_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+__webpack_require__.r(__webpack_exports__);
+/* harmony import */ var _report_silent_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(13621);
+/* harmony import */ var _report_terminal_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(36218);
+/* harmony import */ var _report_texts_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(73827);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(66172);
+/* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(89651);
+/* harmony import */ var _version_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(311);
+
+
+
+
+
+
+/** The command line over the same core: the report on standard output, the log on standard error. */
+const { options, ...raw } = (0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_2__/* .fromArguments */ .ZN)(process.argv.slice(2), process.env);
+if (options.help || process.argv.length === 2) {
+    process.stdout.write((0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_2__/* .helpText */ .BK)());
+}
+else if (options.version) {
+    process.stdout.write(`${_version_js__WEBPACK_IMPORTED_MODULE_3__/* .VERSION */ .x}\n`);
+}
+else {
+    const log = options.json ? (0,_report_silent_js__WEBPACK_IMPORTED_MODULE_4__/* .silentLog */ .a)() : (0,_report_terminal_js__WEBPACK_IMPORTED_MODULE_5__/* .terminalLog */ .d)(process.stderr, { verbose: options.verbose });
+    const { report } = await (0,_run_js__WEBPACK_IMPORTED_MODULE_1__/* .runCaretaker */ .w)({ raw, env: process.env, log, inWorkflow: false });
+    const shown = log.redactor.deep(report);
+    process.stdout.write(options.json ? (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_0__/* .jsonSummary */ .f)(shown) : (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_0__/* .terminalSummary */ .j)(shown));
+    process.exitCode = shown.error === undefined ? 0 : 1;
+}
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 311:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   x: () => (/* binding */ VERSION)
+/* harmony export */ });
+/** This release; package.json says the same, which a test holds together. */
+const VERSION = '0.1.0';
+
+
+/***/ })
+
+};
