@@ -137,7 +137,9 @@ class Run {
     const lock = await acquireLock(stateDirectory, {
       mode: settings.mode,
       since: this.#startedAt.toISOString(),
-      ...(env['GITHUB_RUN_ID'] === undefined ? {} : { runUrl: runUrl(env) }),
+      ...(env['GITHUB_RUN_ID'] === undefined
+        ? {}
+        : { runUrl: `${repositoryUrl(env)}/actions/runs/${env['GITHUB_RUN_ID']}` }),
     });
     try {
       let tools: Tools | undefined;
@@ -217,10 +219,17 @@ class Run {
       health: recorder.health,
       ...recorder.sections,
       ...sections,
+      ...this.#whereToRestore(sections.restoreInstructions ?? recorder.sections.restoreInstructions),
       ...(first === undefined ? {} : { error: first, otherErrors: others }),
       ...(error === undefined || recorder.lastWords === undefined ? {} : { lastWords: recorder.lastWords }),
     };
     return { report, artifactIds: recorder.stored.flatMap(({ ids }) => ids) };
+  }
+
+  #whereToRestore(how: RunReport['restoreInstructions']): Pick<RunReport, 'restoreInstructions'> {
+    const { env, inWorkflow } = this.#request;
+    if (how === undefined || !inWorkflow || env['GITHUB_REPOSITORY'] === undefined) return {};
+    return { restoreInstructions: { ...how, actionsUrl: `${repositoryUrl(env)}/actions` } };
   }
 
   #outcome(error: unknown): Outcome {
@@ -263,8 +272,8 @@ const noSaga: Saga = {
   commit: () => Promise.reject(new TypeError('recovery commits nothing')),
 };
 
-function runUrl(env: RunRequest['env']): string {
-  return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}/actions/runs/${env['GITHUB_RUN_ID'] ?? ''}`;
+function repositoryUrl(env: RunRequest['env']): string {
+  return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}`;
 }
 
 /** Under the lock, and with nothing left to recover, all that lies in staging is what a killed run left: whole backups, perhaps. */

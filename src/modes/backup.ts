@@ -2,14 +2,12 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { BackupSettings } from '../settings/settings.ts';
 import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
-import type { StoredPlace } from './recorder.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
 import { becomeHealthy, knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
 export interface BackupOutcome {
   readonly captured: CapturedBackup;
-  readonly stored: readonly StoredPlace[];
 }
 
 /**
@@ -56,7 +54,7 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
 
     for (const store of tools.stores) recorder.stored.push(await storeBackup(tools, captured, store));
     await saga.commit([]);
-    return { captured, stored: recorder.stored };
+    return { captured };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

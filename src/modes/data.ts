@@ -38,8 +38,7 @@ function folders({ stores, local }: Tools): string[] {
 
 export function sourceDeps(tools: Tools): Parameters<typeof createSource>[1] {
   const { project, log, clock, run, plan } = tools;
-  // A restore of the configuration writes what is missing: what is there is the administrator's.
-  return { project, log, clock, run, projectFiles: 'missing', ...(plan === undefined ? {} : { plan }) };
+  return { project, log, clock, run, ...(plan === undefined ? {} : { plan }) };
 }
 
 /** The services that have to stand still for the sources not to change. An application run by commands stops as a whole. */

@@ -19,7 +19,7 @@ type Sections = Pick<RunReport, 'backup' | 'left' | 'update' | 'restore' | 'rest
 export function sectionsOf(outcome: ModeOutcome, { recorder, project }: Pick<Tools, 'recorder' | 'project'>): Sections {
   switch (outcome.mode) {
     case 'backup':
-      return backupSections(outcome.captured.manifest, outcome.stored, project.directory);
+      return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
     case 'update': {
       const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
       const changedServices = images.map(({ service }) => service);

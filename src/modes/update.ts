@@ -6,7 +6,6 @@ import { waitHealthy } from '../health/wait.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
 import { prepareImages } from './build.ts';
 import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
-import type { StoredPlace } from './recorder.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
@@ -33,7 +32,6 @@ export interface UpdateOutcome {
     readonly to: string;
   }[];
   readonly captured: CapturedBackup | undefined;
-  readonly stored: readonly StoredPlace[];
 }
 
 /** Versions whose images stay protected: the one before this update, and one more. */
@@ -50,7 +48,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const head = (await checkout?.head()) ?? null;
   const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
   const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
-  const unchanged: UpdateOutcome = { updated: false, from, to: from, changed: [], captured: undefined, stored: [] };
+  const unchanged: UpdateOutcome = { updated: false, from, to: from, changed: [], captured: undefined };
   if (target === 'nothing-new') return unchanged;
   recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
 
@@ -124,14 +122,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
       ),
     );
     await becomeHealthy(tools, settings);
-    const outcome: UpdateOutcome = {
-      updated: true,
-      from,
-      to: labelOf(target),
-      changed,
-      captured,
-      stored: recorder.stored,
-    };
+    const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
     recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
     await saga.commit([
       { action: 'store-backup', data: { backup: captured.manifest.name } },

@@ -32,11 +32,7 @@ export interface RunReport {
   readonly backup?: {
     readonly name: string;
     readonly parts: readonly ReportedPart[];
-    readonly stores: readonly {
-      readonly name: string;
-      readonly url?: string | undefined;
-      readonly expiresAt?: string | undefined;
-    }[];
+    readonly stores: readonly { readonly name: string; readonly url?: string | undefined }[];
     readonly bytes: number;
     readonly rawBytes: number;
   };
@@ -73,8 +69,8 @@ export interface RunReport {
   /** The last log lines of the services that are not well. Untrusted. */
   readonly lastWords?: readonly { readonly service: string; readonly state: string; readonly text: string }[];
   readonly restoreInstructions?: {
-    /** Where the restore workflow is dispatched. */
-    readonly workflowUrl?: string | undefined;
+    /** The repository's Actions page, where a restore workflow is dispatched; only in a workflow. */
+    readonly actionsUrl?: string | undefined;
     /** The command line that restores it on the host. */
     readonly command?: string | undefined;
     /** The RESTORE.md beside the backup. */

@@ -77,17 +77,9 @@ function facts(report: RunReport): string {
   return ['| | |', '| --- | --- |', ...shown.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
 }
 
-function storeText({
-  name,
-  url,
-  expiresAt,
-}: {
-  name: string;
-  url?: string | undefined;
-  expiresAt?: string | undefined;
-}): string {
+function storeText({ name, url }: { name: string; url?: string | undefined }): string {
   const safe = url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url);
-  return `${safe ? `[${inline(name)}](${url})` : inline(name)}${expiresAt === undefined ? '' : `, until ${inline(expiresAt.slice(0, 10))}`}`;
+  return safe ? `[${inline(name)}](${url})` : inline(name);
 }
 
 function errors({ error, otherErrors = [] }: RunReport): string[] {
@@ -173,10 +165,10 @@ function backups({ backups: listed }: RunReport): string {
 
 function howToRestore({ restoreInstructions: how }: RunReport): string {
   if (how === undefined) return '';
-  const { workflowUrl, command, file } = how;
+  const { actionsUrl, command, file } = how;
   const ways = [
-    ...(workflowUrl !== undefined && /^https?:\/\/[^\s()<>]+$/.test(workflowUrl)
-      ? [`- in GitHub: run the [restore workflow](${workflowUrl})`]
+    ...(actionsUrl !== undefined && /^https?:\/\/[^\s()<>]+$/.test(actionsUrl)
+      ? [`- in GitHub: run the restore workflow from [Actions](${actionsUrl}) with this backup's name`]
       : []),
     ...(command === undefined
       ? []

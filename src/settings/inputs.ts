@@ -167,7 +167,7 @@ export const inputs = [
   {
     name: 'health',
     description:
-      'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`. Best is one that reads the database.',
+      'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
     default: 'the containers’ states and health checks, and the published web ports that answered before',
     modes: acting,
     example: 'type=http,url=http://localhost:8000/login/',

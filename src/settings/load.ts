@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { parseSettings, projectDirectoryOf, type Environment } from './parse.ts';
@@ -11,13 +11,27 @@ export function environmentOf(options: Omit<Environment, 'kindOf'>): Environment
 }
 
 /**
- * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, and `path-unreadable` at the
- * first path that this user can't look at.
+ * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
+ * first path that this user can't look at, and `config-misnamed`.
  */
 export function loadSettings(typed: RawInputs, environment: Environment): Settings {
-  const file = path.join(projectDirectoryOf(typed, environment), CONFIG_FILE);
-  const text = environment.kindOf(file) === 'file' ? readable(file, () => readFileSync(file, 'utf8')) : undefined;
+  const directory = projectDirectoryOf(typed, environment);
+  const file = path.join(directory, CONFIG_FILE);
+  // Whatever has that name is meant to be read: a directory or a link to nowhere is an error, not an absent file.
+  const text = isThere(file) ? readable(file, () => readFileSync(file, 'utf8')) : undefined;
+  const other = path.join(directory, MISNAMED);
+  if (text === undefined && isThere(other)) {
+    throw new CaretakerError('config-misnamed', `${other} is not read: the settings' file is ${CONFIG_FILE}`, {
+      hint: `Rename it to ${CONFIG_FILE}.`,
+    });
+  }
   return parseSettings(withFile(typed, file, text), environment);
+}
+
+const MISNAMED = 'caretaker.yaml';
+
+function isThere(file: string): boolean {
+  return readable(file, () => lstatSync(file, { throwIfNoEntry: false })) !== undefined;
 }
 
 function kindOf(file: string): 'file' | 'directory' | null {

@@ -48,8 +48,6 @@ export function projectFilesSource(
     },
 
     async stage(part, read, run) {
-      const wish = deps.projectFiles ?? 'leave';
-      if (wish === 'leave') return [];
       const { fresh, aside } = beside(tree, run);
       const found: string[] = [];
       try {

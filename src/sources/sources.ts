@@ -17,8 +17,6 @@ export interface SourceDeps {
   readonly run: string;
   /** What the project's data are by its own settings: a restore may write there, besides the project directory and its mounts. */
   readonly plan?: DataPlan;
-  /** What a restore does with the project's own files (compose files, env files): nothing by default, or writes those that are missing. */
-  readonly projectFiles?: 'leave' | 'missing';
 }
 
 /** Binds what was found to where it lives. Reads nothing but the project's services. */

@@ -1,4 +1,4 @@
-import { chmodSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { BadInput } from './bad-input.ts';
 
@@ -496,6 +496,25 @@ export const badSettings: readonly BadInput[] = [
     code: 'path-unreadable',
     names: [/\/shop\/caretaker\.yml/, 'permission denied'],
     hint: 'user',
+  },
+  {
+    title: 'a caretaker.yml that is a directory',
+    prepare: ({ shop }) => {
+      rmSync(path.join(shop, 'caretaker.yml'));
+      mkdirSync(path.join(shop, 'caretaker.yml'));
+    },
+    inputs: ({ shop }) => ({ 'project-directory': shop }),
+    code: 'path-unreadable',
+    names: [/\/shop\/caretaker\.yml/, 'EISDIR'],
+    hint: 'able to read it',
+  },
+  {
+    title: 'settings in caretaker.yaml',
+    prepare: ({ shop }) => renameSync(path.join(shop, 'caretaker.yml'), path.join(shop, 'caretaker.yaml')),
+    inputs: ({ shop }) => ({ 'project-directory': shop }),
+    code: 'config-misnamed',
+    names: [/\/shop\/caretaker\.yaml/],
+    hint: 'Rename it to caretaker.yml',
   },
   // --- The command line's own ---
   {

@@ -45,14 +45,13 @@ const base: RunReport = {
       {
         name: 'workflow artifacts of uso/site',
         url: 'https://github.com/uso/site/actions/runs/1',
-        expiresAt: '2026-12-21T22:00:00Z',
       },
     ],
   },
   left: [{ what: '/run/podman/podman.sock', why: 'a socket holds no data' }],
   warnings: [],
   restoreInstructions: {
-    workflowUrl: 'https://github.com/uso/site/actions/workflows/restore.yml',
+    actionsUrl: 'https://github.com/uso/site/actions',
     command: 'compose-caretaker restore --backup uso-20261121T220000Z --confirm uso',
     file: 'uso-20261121T220000Z.RESTORE.md',
   },
@@ -79,12 +78,10 @@ describe('the job summary', () => {
     const text = markdownSummary(base);
     expect(text).toMatch(/^## ✅ Backup of uso: 413 MB in 35 s\n/);
     expect(text).toContain('| Backup | <code>uso-20261121T220000Z</code>, 413 MB of 3.5 GB |');
-    expect(text).toContain(
-      '[workflow artifacts of uso/site](https://github.com/uso/site/actions/runs/1), until 2026-12-21',
-    );
+    expect(text).toContain('[workflow artifacts of uso/site](https://github.com/uso/site/actions/runs/1)');
     expect(text).toContain('| Downtime | none: nothing was stopped |');
     expect(text).toContain('| database | postgres, physical | 3.4 GB | 412 MB | 12 s | online |');
-    expect(text).toContain('[restore workflow](https://github.com/uso/site/actions/workflows/restore.yml)');
+    expect(text).toContain('restore workflow from [Actions](https://github.com/uso/site/actions)');
     expect(text).toContain('compose-caretaker restore --backup uso-20261121T220000Z --confirm uso');
     expect(text).toContain('uso-20261121T220000Z.RESTORE.md');
     expect(text).toContain('- /run/podman/podman.sock: a socket holds no data');
@@ -152,7 +149,7 @@ describe('the job summary', () => {
           { name: 'x', url: 'https://x)(' },
         ],
       },
-      restoreInstructions: { workflowUrl: 'javascript:alert(1)' },
+      restoreInstructions: { actionsUrl: 'javascript:alert(1)' },
     });
     for (const bad of [
       '<script>',

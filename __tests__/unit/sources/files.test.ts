@@ -283,7 +283,7 @@ describe('a SQLite database', () => {
 });
 
 describe('the project’s own files', () => {
-  const source = (projectFiles?: 'missing'): Promise<Source> => {
+  const source = (): Promise<Source> => {
     const members = ['.env', 'envs/prod.env', 'compose.yml'].map((path) => join(root, path));
     const spec: SourceSpec = {
       type: 'project-files',
@@ -293,7 +293,7 @@ describe('the project’s own files', () => {
       exclude: [],
       writers: [],
     };
-    return createSource(spec, { ...here.deps, ...(projectFiles && { projectFiles }) });
+    return createSource(spec, here.deps);
   };
   beforeEach(() => {
     put('.env', 'SECRET=1');
@@ -301,18 +301,11 @@ describe('the project’s own files', () => {
     put('compose.yml', 'services: {}');
   });
 
-  test('are left alone by a restore unless it is asked', async () => {
-    const part = await take(await source());
-    rmSync(join(root, '.env'));
-    expect(await (await source()).stage(part, read, 'r2')).toEqual([]);
-    expect(existsSync(join(root, '.env'))).toBe(false);
-  });
-
-  test('when asked, the missing are written and those that are there are not', async () => {
+  test('the missing are written and those that are there are not', async () => {
     const part = await take(await source());
     rmSync(join(root, 'envs'), { recursive: true });
     put('.env', 'SECRET=2');
-    await restore(await source('missing'), part);
+    await restore(await source(), part);
     expect(get('envs/prod.env')).toBe('A=1');
     expect(get('.env')).toBe('SECRET=2');
     expect(here.warnings.join()).toContain('/etc/hostname');
