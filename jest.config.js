@@ -1,6 +1,8 @@
 /** Suites by folder: unit and contract need nothing but Node; integration needs the engines; e2e the workflow engine too. */
 export default {
   testEnvironment: 'node',
+  // Of two processors Jest would leave one idle.
+  maxWorkers: '100%',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
