@@ -7,7 +7,15 @@ import { CaretakerError, messageOf } from './errors.ts';
 import { fileError, syncDirectory } from './system/files.ts';
 import { checkSqlite, copySqlite } from './system/sqlite.ts';
 import { swap, unswap, type Swap } from './system/swaps.ts';
-import { likeness, lstatOrNull, makeDirectoryLike, removeTrees, scanTree } from './system/trees.ts';
+import {
+  fingerprintTrees,
+  likeness,
+  lstatOrNull,
+  makeDirectoryLike,
+  removeTrees,
+  scanTree,
+  type FingerprintOptions,
+} from './system/trees.ts';
 
 export type AgentAnswer =
   | { readonly ok: true; readonly value: unknown }
@@ -15,6 +23,8 @@ export type AgentAnswer =
 
 const operations: Readonly<Record<string, (request: never) => Promise<unknown>>> = {
   scan: ({ root }: { root: string }) => scanTree(root),
+  fingerprint: ({ roots, ...options }: { roots: readonly string[] } & FingerprintOptions) =>
+    fingerprintTrees(roots, options),
   exists: async ({ path }: { path: string }) => (await lstatOrNull(path)) !== null,
   swap: (request: { swap: Swap }) => swap(request.swap),
   unswap: (request: { swap: Swap }) => unswap(request.swap),

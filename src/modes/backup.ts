@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { BackupSettings } from '../settings/settings.ts';
-import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
+import { captureBackup, checkDisk, storeBackup, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
 import { becomeHealthy, knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -12,7 +12,7 @@ export interface BackupOutcome {
 
 /**
  * backup: find the data → copy it while the application serves → verify the copy → store it.
- * With `consistency=stopped` the services that write stand still while the copy is made, and only then.
+ * With `consistency=stopped` the services that write stand still while what changed since the first copy is copied, and only then.
  */
 export async function backup(tools: Tools, settings: BackupSettings): Promise<BackupOutcome> {
   const { project, recorder, saga } = tools;
@@ -25,14 +25,14 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
   });
 
   const head = (await tools.checkout?.head()) ?? null;
+  let warm: WarmBackup | undefined;
   try {
-    const capture = (situation: 'serving' | 'quiesced'): Promise<CapturedBackup> =>
-      captureBackup(tools, { sources, left, situation, reason: 'backup', head, directory });
-
     let captured: CapturedBackup;
+    const request = { sources, left, reason: 'backup', head, directory } as const;
     if (settings.consistency === 'online' || !(await project.running())) {
-      captured = await capture('serving');
+      captured = await captureBackup(tools, { ...request, situation: 'serving' });
     } else {
+      warm = await warmBackup(tools, request);
       const servers = serversOf(sources);
       const running = await runningServices(project);
       const resting = (await writersOf(project, sources)).filter(
@@ -45,7 +45,7 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
           await project.stop(resting);
         }),
       );
-      captured = await capture('quiesced');
+      captured = await captureBackup(tools, { ...request, situation: 'quiesced' }, warm);
       await recorder.step('Start them again', () =>
         saga.step('start writers', { undo: null }, () => project.start(resting)),
       );
@@ -56,6 +56,7 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
     await saga.commit([]);
     return { captured };
   } finally {
+    await warm?.end();
     await rm(directory, { recursive: true, force: true });
   }
 }

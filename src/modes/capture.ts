@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { renderInstructions } from '../archive/instructions.ts';
-import { parseManifest, SCHEMA, type Manifest, type Part } from '../archive/manifest.ts';
+import { parseManifest, SCHEMA, type Manifest, type Part, type PartFile } from '../archive/manifest.ts';
 import { backupName, instructionsFile, manifestFile, partFile } from '../archive/names.ts';
 import { verifyPart, writePart, writeText } from '../archive/parts.ts';
-import type { Source, Situation } from '../sources/source.ts';
+import type { Capture, RawStream, Situation, Source, WarmCapture } from '../sources/source.ts';
 import type { LocalFile, Store } from '../stores/store.ts';
 import type { Head } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
@@ -57,20 +57,92 @@ function rawBytes(source: Source): Promise<number> {
 
 const estimates = new WeakMap<Source, Promise<number>>();
 
+/** What was copied while the application served, to be completed by `captureBackup` when the writers stand still. */
+export interface WarmBackup {
+  readonly name: Manifest['name'];
+  readonly createdAt: Date;
+  readonly deployment: Deployment;
+  readonly parts: ReadonlyMap<Source, WarmPart>;
+  /** Lets go of what the sources hold. Always called. */
+  end(): Promise<void>;
+}
+
+interface WarmPart {
+  readonly capture: WarmCapture;
+  readonly files: PartFile[];
+  seconds: number;
+}
+
+/** More than this is worth one more pass while the application serves. */
+const CATCH_UP_BYTES = 64 * 1024 * 1024;
+const CATCH_UP_ROUNDS = 3;
+
+/**
+ * The first of two passes: all that can be copied while the application serves is copied, and read back whole, so that only what changes from here on
+ * is left for the time in which users wait. Sources that have one pass only are left to `captureBackup`.
+ */
+export async function warmBackup(tools: Tools, request: Omit<CaptureRequest, 'situation'>): Promise<WarmBackup> {
+  const { recorder, clock } = tools;
+  recorder.acted = true;
+  const createdAt = clock.now();
+  const name = backupName(tools.project.name, createdAt);
+  await mkdir(request.directory, { recursive: true, mode: 0o700 });
+  const parts = new Map<Source, WarmPart>();
+  const end = async (): Promise<void> => {
+    for (const { capture } of parts.values()) await capture.finish();
+  };
+  const writer: PartWriter = { tools, directory: request.directory, backup: name };
+  try {
+    for (const source of request.sources) {
+      if (source.warm === undefined) continue;
+      await recorder.step(`Back up ${source.name} while it serves`, async () => {
+        tools.log.info(source.describe());
+        const start = clock.monotonic();
+        const capture = await source.warm?.();
+        if (capture === undefined) return;
+        const part: WarmPart = { capture, files: [], seconds: 0 };
+        parts.set(source, part);
+        part.files.push(...(await writeStreams(writer, source, capture.streams)));
+        part.seconds = (clock.monotonic() - start) / 1000;
+      });
+    }
+    for (const [source, part] of parts) {
+      const start = clock.monotonic();
+      let bytes = Infinity;
+      for (let round = 0; round < CATCH_UP_ROUNDS && bytes > CATCH_UP_BYTES; round++) {
+        const streams = await part.capture.more('serving');
+        const files = streams === 'anew' ? [] : await writeStreams(writer, source, streams);
+        part.files.push(...files);
+        bytes = files.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+      }
+      part.seconds += (clock.monotonic() - start) / 1000;
+    }
+    return { name, createdAt, deployment: await deployment(tools, request.head), parts, end };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
 /**
  * Takes one backup of all sources into a local directory: databases first and files after them, so that no row refers to a file
  * that the backup lacks. Every part is written, fsynced, then read back whole: digest, decompression, the tar's structure.
  */
-export async function captureBackup(tools: Tools, request: CaptureRequest): Promise<CapturedBackup> {
-  const { project, log } = tools;
+export async function captureBackup(tools: Tools, request: CaptureRequest, warm?: WarmBackup): Promise<CapturedBackup> {
+  const { project } = tools;
   tools.recorder.acted = true;
-  const createdAt = tools.clock.now();
-  const name = backupName(project.name, createdAt);
+  const createdAt = warm?.createdAt ?? tools.clock.now();
+  const name = warm?.name ?? backupName(project.name, createdAt);
   await mkdir(request.directory, { recursive: true, mode: 0o700 });
 
+  const writer: PartWriter = { tools, directory: request.directory, backup: name };
   const parts: Part[] = [];
   for (const source of request.sources) {
-    parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(tools, source, request, name)));
+    parts.push(
+      await tools.recorder.step(`Back up ${source.name}`, () =>
+        capturePart(writer, source, request.situation, warm?.parts.get(source)),
+      ),
+    );
   }
 
   const draft: Omit<Manifest, 'instructions'> = {
@@ -82,7 +154,7 @@ export async function captureBackup(tools: Tools, request: CaptureRequest): Prom
     projectDirectory: project.directory,
     host: hostName(),
     caretaker: tools.caretaker,
-    ...(await deployment(tools, request.head)),
+    ...(warm?.deployment ?? (await deployment(tools, request.head))),
     ownership: project.files.way,
     encryption: null,
     parts,
@@ -96,15 +168,6 @@ export async function captureBackup(tools: Tools, request: CaptureRequest): Prom
   const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
   const manifestLocal = await writeText(request.directory, manifestFile(name), manifestText);
 
-  await tools.recorder.step('Verify the backup', async () => {
-    for (const part of parts) {
-      for (const file of part.files) {
-        await verifyPart(path.join(request.directory, file.file), file);
-        log.info(`${file.file}: digest, compression and archive are whole`);
-      }
-    }
-  });
-
   const partFiles = parts.flatMap((part) =>
     part.files.map(({ file, bytes, sha256 }) => ({
       path: path.join(request.directory, file),
@@ -116,38 +179,68 @@ export async function captureBackup(tools: Tools, request: CaptureRequest): Prom
   return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
 }
 
-async function capturePart(tools: Tools, source: Source, request: CaptureRequest, name: string): Promise<Part> {
-  tools.log.info(source.describe());
-  tools.signal.throwIfAborted();
-  const start = tools.clock.monotonic();
-  const total = await rawBytes(source);
-  const capture = await source.capture(request.situation);
-  try {
-    const files = [];
-    for (const stream of capture.streams) {
-      files.push(
-        await writePart({
-          directory: request.directory,
-          file: partFile(name, source.name, stream.suffix),
-          stream: stream.open(),
-          onProgress: (bytes) => tools.log.progress(source.name, bytes, total),
-          signal: tools.signal,
-        }),
-      );
+/** Where the files of a backup are written. */
+interface PartWriter {
+  readonly tools: Tools;
+  readonly directory: string;
+  readonly backup: Manifest['name'];
+}
+
+async function capturePart(
+  writer: PartWriter,
+  source: Source,
+  situation: Situation,
+  warm: WarmPart | undefined,
+): Promise<Part> {
+  const { log, clock } = writer.tools;
+  const start = clock.monotonic();
+  const { name, kind, method, origin } = source;
+  const done = ({ files, consistency, facts }: Pick<Part, 'files' | 'consistency'> & Pick<Capture, 'facts'>): Part => ({
+    ...{ name, kind, method, files, consistency, origin },
+    seconds: (warm?.seconds ?? 0) + (clock.monotonic() - start) / 1000,
+    ...facts,
+  });
+
+  if (warm !== undefined) {
+    const more = await warm.capture.more(situation);
+    if (more !== 'anew') {
+      const files = [...warm.files, ...(await writeStreams(writer, source, more))];
+      return done({ files, consistency: situation === 'serving' ? 'online' : situation, facts: warm.capture.facts });
     }
-    return {
-      name: source.name,
-      kind: source.kind,
-      method: source.method,
-      files,
-      consistency: capture.consistency,
-      origin: source.origin,
-      seconds: (tools.clock.monotonic() - start) / 1000,
-      ...capture.facts,
-    };
+    log.info(`${name}: written to since it was copied; all of it is copied anew`);
+    for (const { file } of warm.files) await rm(path.join(writer.directory, file));
+    await warm.capture.finish();
+  }
+  log.info(source.describe());
+  const capture = await source.capture(situation);
+  try {
+    const files = await writeStreams(writer, source, capture.streams);
+    return done({ files, consistency: capture.consistency, facts: capture.facts });
   } finally {
     await capture.finish();
   }
+}
+
+/** Writes streams to files and reads each back whole: digest, decompression, the tar's structure. */
+async function writeStreams(writer: PartWriter, source: Source, streams: readonly RawStream[]): Promise<PartFile[]> {
+  const { tools, directory, backup } = writer;
+  const { log, signal } = tools;
+  signal.throwIfAborted();
+  const total = await rawBytes(source);
+  const files: PartFile[] = [];
+  for (const stream of streams) {
+    const file = await writePart({
+      directory,
+      file: partFile(backup, source.name, stream.suffix),
+      stream: stream.open(),
+      onProgress: (bytes) => log.progress(source.name, bytes, total),
+      signal,
+    });
+    await verifyPart(path.join(directory, file.file), file);
+    log.info(`${file.file}: digest, compression and archive are whole`);
+    files.push(file);
+  }
+  return files;
 }
 
 /** Inside the project directory relative to it, since a project may be restored elsewhere. */
@@ -155,11 +248,10 @@ function relativeTo(directory: string, file: string): string {
   return file.startsWith(`${directory}/`) ? path.relative(directory, file) : file;
 }
 
+type Deployment = Pick<Manifest, 'version' | 'engine' | 'platform' | 'images'>;
+
 /** What is deployed now: code, engine, images. */
-async function deployment(
-  tools: Tools,
-  head: Head | null,
-): Promise<Pick<Manifest, 'version' | 'engine' | 'platform' | 'images'>> {
+async function deployment(tools: Tools, head: Head | null): Promise<Deployment> {
   const { engine } = tools.project;
   const containers = await tools.project.containers();
   return {

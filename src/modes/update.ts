@@ -5,7 +5,7 @@ import { CaretakerError } from '../errors.ts';
 import { waitHealthy } from '../health/wait.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
 import { prepareImages } from './build.ts';
-import { captureBackup, checkDisk, storeBackup, type CapturedBackup } from './capture.ts';
+import { captureBackup, checkDisk, storeBackup, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
@@ -38,8 +38,8 @@ export interface UpdateOutcome {
 const PROTECTED_VERSIONS = 2;
 
 /**
- * update: choose the version and refuse what must not be → code → images, while the old version serves → stop what writes →
- * verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
+ * what writes → the rest of the verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
  * table in undo.ts: data back, images back, code back, the old version up and healthy.
  */
 export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
@@ -96,7 +96,10 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   }
 
   const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+  const request = { sources, left, reason: 'before-update', head, directory } as const;
+  let warm: WarmBackup | undefined;
   try {
+    if (serving.length > 0) warm = await warmBackup(tools, request);
     const servers = serversOf(sources);
     const resting = (
       await withDependents(
@@ -111,8 +114,10 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
       }),
     );
     const situation = serving.length === 0 ? 'stopped' : 'quiesced';
-    const captured = await captureBackup(tools, { sources, left, situation, reason: 'before-update', head, directory });
+    const captured = await captureBackup(tools, { ...request, situation }, warm);
     await storeBackup(tools, captured, tools.local);
+    // A server that is told to stop might wait for a session of ours.
+    await warm?.end();
 
     await recorder.step('Switch to the new version', () =>
       saga.step(
@@ -130,6 +135,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     ]);
     return outcome;
   } finally {
+    await warm?.end();
     await rm(directory, { recursive: true, force: true });
   }
 }

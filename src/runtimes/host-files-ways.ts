@@ -181,6 +181,8 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
     probe: () => ask('probe', {}, []),
     scan: (root) => ask<TreeScan>('scan', { root }, [root]),
     exists: (path) => ask<boolean>('exists', { path }, [path]),
+    fingerprint: (roots, { exclude = [], settle = false, contents = false }) =>
+      ask<string>('fingerprint', { roots, exclude, settle, contents }, roots),
 
     tar(root, { exclude = [], live = false, onWarning = () => undefined }) {
       return stream(
@@ -195,10 +197,11 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
       );
     },
 
-    untar(root) {
+    untar(root, { over = false } = {}) {
       let made = false;
       return stream(
         async () => {
+          if (over) return { argv: extractArgv(root), path: root };
           try {
             await run(['mkdir', '--mode=700', '--', root], [root]);
           } catch (error) {

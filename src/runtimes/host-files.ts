@@ -1,6 +1,6 @@
 import type { ProcessStream } from '../system/processes.ts';
 import type { Swap } from '../system/swaps.ts';
-import type { TreeScan } from '../system/trees.ts';
+import type { FingerprintOptions, TreeScan } from '../system/trees.ts';
 
 export type { TreeScan, Swap };
 
@@ -16,6 +16,8 @@ export interface HostFiles {
   readonly way: 'direct' | 'podman-unshare' | 'helper-container';
   scan(root: string): Promise<TreeScan>;
   exists(path: string): Promise<boolean>;
+  /** A digest over all that lies in these trees or files (missing ones count as such). Two that are equal: nothing was written in between. */
+  fingerprint(roots: readonly string[], options: Partial<FingerprintOptions>): Promise<string>;
   /**
    * A GNU tar (format pax: numeric owners, xattrs, ACLs, sparse, sub-second mtimes) of what is in `root`, members
    * named `./…`, `./` itself first with its owner and mode. `exclude`: paths relative to the root, taken literally, or patterns where
@@ -30,8 +32,11 @@ export interface HostFiles {
       readonly onWarning?: (line: string) => void;
     },
   ): ProcessStream;
-  /** Unpacks such a tar from its `stdin` into the new directory `root`; refuses when it is there already. Owners, modes, xattrs and sparse files as stored. Fsynced before `done`. */
-  untar(root: string): ProcessStream;
+  /**
+   * Unpacks such a tar from its `stdin` into the new directory `root`; refuses when it is there already, and removes it on failure. `over`: into one that is there, over
+   * what it holds. Owners, modes, xattrs and sparse files as stored. Fsynced before `done`.
+   */
+  untar(root: string, options?: { readonly over?: boolean }): ProcessStream;
   /** An online, transactional copy of a SQLite database by its backup API, checked by `PRAGMA quick_check`, owner, group and mode of the original; `to` must not exist. */
   copySqlite(from: string, to: string): Promise<void>;
   /** `PRAGMA integrity_check`; throws `sqlite-damaged`. */

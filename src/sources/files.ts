@@ -3,9 +3,10 @@ import type { TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import { beside, originOf, placesFor, removeFresh, within } from './places.ts';
-import type { Source } from './source.ts';
+import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { unpack } from './streams.ts';
+import { warmUnlessChanged } from './two-passes.ts';
 
 type FilesSpec = Extract<SourceSpec, { type: 'volume' | 'directory' | 'file' | 'project-files' }>;
 
@@ -21,6 +22,24 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
   const state = within(live, project.stateDirectory);
   const own = kind === 'file' ? [] : [OWN, ...(state === undefined || state === '' ? [] : [state])];
 
+  const capture = (situation: Situation): Promise<Capture> =>
+    Promise.resolve({
+      streams: [
+        {
+          suffix: 'tar',
+          open: () =>
+            files.tar(live, {
+              exclude: [...spec.exclude, ...own],
+              live: situation === 'serving',
+              onWarning: (line) => log.warn(`${spec.name}: ${line}`),
+            }),
+        },
+      ],
+      consistency: situation === 'serving' ? 'online' : situation,
+      facts: {},
+      finish: () => Promise.resolve(),
+    } as const);
+
   return {
     name: spec.name,
     kind,
@@ -32,23 +51,12 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
     describe: () => `${spec.name}: ${kind === 'volume' ? `volume ${spec.volume ?? ''}` : `${kind} ${live}`}`,
     estimate: async () => (await files.scan(live)).bytes,
 
-    capture(situation) {
-      return Promise.resolve({
-        streams: [
-          {
-            suffix: 'tar',
-            open: () =>
-              files.tar(live, {
-                exclude: [...spec.exclude, ...own],
-                live: situation === 'serving',
-                onWarning: (line) => log.warn(`${spec.name}: ${line}`),
-              }),
-          },
-        ],
-        consistency: situation === 'serving' ? 'online' : situation,
-        facts: {},
-        finish: () => Promise.resolve(),
-      } as const);
+    capture,
+
+    warm: () => {
+      // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
+      const exclude = carried([...spec.exclude, ...own], '').carry;
+      return warmUnlessChanged(files, [live], { exclude }, () => capture('serving'));
     },
 
     async stage(part, read, run) {

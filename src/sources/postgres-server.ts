@@ -15,12 +15,16 @@ export interface ServerFacts {
   /** Connectable databases that are no templates. */
   readonly databases: readonly string[];
   readonly locale: string;
+  /** Whether `pg_switch_wal()` would work: this role may, and the server is no standby. */
+  readonly switchesWal: boolean;
 }
 
 /** A way into a running server: programs run in its container, over its local socket. */
 export interface ServerAccess {
   readonly container: Container;
   readonly facts: ServerFacts;
+  /** The program that takes SQL on standard input or by `-c`, bare values out, ending at the first error. */
+  readonly psql: Argv;
   stream(argv: Argv): ProcessStream;
   run(argv: Argv, input?: string): Promise<{ exitCode: number; stdout: string; stderr: string }>;
 }
@@ -33,6 +37,7 @@ const FACTS = `select json_build_object(
   'replication', (select rolsuper or rolreplication from pg_roles where rolname = current_user),
   'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
   'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database where datallowconn and not datistemplate),
+  'switchesWal', has_function_privilege('pg_switch_wal()', 'execute') and not pg_is_in_recovery(),
   'locale', (select datcollate from pg_database where datname = current_database()))`;
 
 /** The container of the service, in whatever state; null where there is none. */
@@ -72,15 +77,17 @@ export async function openServer(
   for (const osUser of [undefined, 'postgres']) {
     for (const database of ['postgres', 'template1']) {
       const options: ExecOptions = { env, ...(osUser === undefined ? {} : { user: osUser }) };
-      const result = await runtime.exec(
-        container.id,
-        ['psql', '-X', '-w', '-At', '-v', 'ON_ERROR_STOP=1', '-U', server.user, '-d', database, '-c', FACTS],
-        { ...options, timeoutMs: 60_000, accept: [0, 1, 2, 3, 126, 127] },
-      );
+      const psql: Argv = ['psql', '-X', '-w', '-At', '-v', 'ON_ERROR_STOP=1', '-U', server.user, '-d', database];
+      const result = await runtime.exec(container.id, [...psql, '-c', FACTS], {
+        ...options,
+        timeoutMs: 60_000,
+        accept: [0, 1, 2, 3, 126, 127],
+      });
       if (result.exitCode === 0) {
         return {
           container,
           facts: parseFacts(result.stdout, server.service),
+          psql,
           stream: (argv) => runtime.execStream(container.id, argv, options),
           run: (argv, input) =>
             runtime.exec(container.id, argv, {

@@ -15,7 +15,8 @@ import {
   type ServerAccess,
   type ServerFacts,
 } from './postgres-server.ts';
-import type { Capture, Situation, Source } from './source.ts';
+import { BaseEnd, holdWal, isWalMember, noSlot, noWal, walTail } from './postgres-wal.ts';
+import type { Capture, Situation, Source, WarmCapture } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { checked, readHead, unpack } from './streams.ts';
 
@@ -56,10 +57,45 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     };
   };
 
-  const physical = (access: ServerAccess): Capture['streams'] => {
+  const physical = (access: ServerAccess, onMember?: (member: TarMember) => void): Capture['streams'] => {
     refuseUnfit(access.facts, spec);
     const argv = ['pg_basebackup', '-w', '-U', spec.user, '-D', '-', '-Ft', '-X', 'fetch', '-c', 'fast'] as const;
-    return [{ suffix: 'tar', open: () => checked(access.stream([...argv]), (source) => checkCluster(source, spec)) }];
+    return [
+      {
+        suffix: 'tar',
+        open: () => checked(access.stream([...argv]), (source) => checkCluster(source, spec, onMember)),
+      },
+    ];
+  };
+
+  /** A base backup while the application serves, and the WAL behind it: as much as was written, however large the cluster is. */
+  const warm = async (): Promise<WarmCapture | undefined> => {
+    const access = await openServer(project, log, spec);
+    const end = new BaseEnd();
+    const streams = physical(access, (member) => end.note(member));
+    let letGo: () => Promise<void>;
+    try {
+      if (!access.facts.switchesWal) throw noSlot('its role may not call pg_switch_wal, or it is a standby');
+      letGo = await holdWal(access, `caretaker_${deps.run.replaceAll(/[^a-z0-9_]/g, '_')}`);
+    } catch (error) {
+      if (!(error instanceof CaretakerError && error.code === 'postgres-slot')) throw error;
+      log.warn(`${spec.name}: all of it is copied while the application stands still: ${error.message}`);
+      return undefined;
+    }
+    let tails = 0;
+    return {
+      streams,
+      facts: facts(access.facts),
+      async more() {
+        if (end.member === undefined) throw noWal(spec);
+        const tail = await walTail(access, end.segment, end.member, `wal${tails + 1}.tar`);
+        if (tail === null) return [];
+        tails++;
+        end.segment = tail.last;
+        return [tail.stream];
+      },
+      finish: letGo,
+    };
   };
 
   const dump = (access: ServerAccess): Capture['streams'] => [
@@ -109,12 +145,13 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     fresh: string,
   ): Promise<void> => {
     let rooted = false;
-    for (const file of part.files) {
-      const onMember = (member: TarMember): void => {
-        rooted ||= member.path === '';
-      };
-      await unpack(files, fresh, checkCluster(read(file), spec, onMember));
-    }
+    const [base, ...tails] = part.files;
+    if (base === undefined) return;
+    const onMember = (member: TarMember): void => {
+      rooted ||= member.path === '';
+    };
+    await unpack(files, fresh, checkCluster(read(base), spec, onMember));
+    for (const file of tails) await unpack(files, fresh, read(file), { onMember: refuseButWal }, { over: true });
     // A base backup has no entry for the directory itself, and a server refuses one of another owner or mode.
     if (!rooted) await files.likeness(fresh, (await files.exists(live)) ? live : join(fresh, 'base'));
     await files.remove([join(fresh, 'postmaster.pid')]);
@@ -135,7 +172,11 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     estimate: async () => (await files.scan(live)).bytes,
 
     capture: (situation) =>
-      spec.method === 'files' ? stopped(situation) : online(situation, spec.method === 'physical' ? physical : dump),
+      spec.method === 'files'
+        ? stopped(situation)
+        : online(situation, spec.method === 'physical' ? (access) => physical(access) : dump),
+
+    ...(spec.method === 'physical' ? { warm } : {}),
 
     async stage(part, read, run): Promise<readonly Swap[]> {
       await refuseMajor(part, deps, spec);
@@ -222,6 +263,13 @@ async function* checkCluster(
       },
     );
   }
+}
+
+function refuseButWal(member: TarMember): void {
+  if (isWalMember(member)) return;
+  throw new CaretakerError('part-hostile', `refused to unpack ${member.name}: what follows a base backup is WAL only`, {
+    hint: 'This backup was not made by this program, or it was changed. Use another.',
+  });
 }
 
 /** A server of another major version does not start on a physical copy; it would only tell after the swap. */

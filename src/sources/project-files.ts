@@ -4,9 +4,10 @@ import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { HostFiles, Swap } from '../runtimes/host-files.ts';
 import { beside, originOf, within } from './places.ts';
-import type { Source } from './source.ts';
+import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { streamOf, unpack } from './streams.ts';
+import { warmUnlessChanged } from './two-passes.ts';
 
 /** Below it lie, by their absolute paths, the files from outside the project directory. */
 export const OUTSIDE = '.caretaker-outside';
@@ -24,6 +25,14 @@ export function projectFilesSource(
   const tree = join(root, 'project-files'); // The fresh ones lie in the project directory itself.
   const members = spec.members ?? [];
 
+  const capture = (situation: Situation): Promise<Capture> =>
+    Promise.resolve({
+      streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
+      consistency: situation === 'serving' ? 'online' : situation,
+      facts: {},
+      finish: () => Promise.resolve(),
+    } as const);
+
   return {
     name: spec.name,
     kind: 'project-files',
@@ -38,14 +47,8 @@ export function projectFilesSource(
       return scans.reduce((sum, { bytes }) => sum + bytes, 0);
     },
 
-    capture(situation) {
-      return Promise.resolve({
-        streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
-        consistency: situation === 'serving' ? 'online' : situation,
-        facts: {},
-        finish: () => Promise.resolve(),
-      } as const);
-    },
+    capture,
+    warm: () => warmUnlessChanged(files, members, {}, () => capture('serving')),
 
     async stage(part, read, run) {
       const { fresh, aside } = beside(tree, run);

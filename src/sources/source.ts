@@ -35,6 +35,11 @@ export interface Source {
    */
   capture(situation: Situation): Promise<Capture>;
   /**
+   * Begins a copy in two passes, so that the time in which writers stand still does not grow with the data: the whole of it while the
+   * application serves, and what changed since when they stand still. Undefined (with a line in the log) where only `capture` will do now.
+   */
+  warm?(): Promise<WarmCapture | undefined>;
+  /**
    * Unpacks a part beside the live data, on the same filesystem, and touches nothing live. `read` opens a file's raw bytes. Answers with the swaps that make it live (in order).
    * On failure it removes what it unpacked. `run` is unique to this attempt: everything made is named after it and this source.
    */
@@ -44,6 +49,15 @@ export interface Source {
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
   readonly loads: boolean;
   load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+/** A copy in two passes. `streams` is the first one's: the whole, taken while the application serves. */
+export interface WarmCapture extends Omit<Capture, 'consistency'> {
+  /**
+   * What changed since the last pass, as further streams of the same part (none where nothing did). While it serves: to catch up. `anew`:
+   * what was taken is of no use, and only `capture` will do.
+   */
+  more(situation: Situation): Promise<readonly RawStream[] | 'anew'>;
 }
 
 export interface Capture {

@@ -2,9 +2,10 @@ import { basename, join } from 'node:path';
 import type { SourceSpec } from '../project/project.ts';
 import { CaretakerError } from '../errors.ts';
 import { beside, originOf } from './places.ts';
-import type { Source } from './source.ts';
+import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { readHead, unpack } from './streams.ts';
+import { warmUnlessChanged } from './two-passes.ts';
 
 /**
  * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
@@ -15,6 +16,29 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
   const { files } = project;
   const live = spec.path;
   const name = basename(live);
+
+  const capture = async (situation: Situation): Promise<Capture> => {
+    const staging = join(project.stateDirectory, 'staging');
+    if (!(await files.exists(staging))) await files.makeDirectory(staging, project.stateDirectory);
+    const directory = join(staging, `${deps.run}-sqlite-${spec.name}`);
+    const finish = (): Promise<void> => files.remove([directory]);
+    try {
+      await finish();
+      await files.makeDirectory(directory, project.stateDirectory);
+      const copy = join(directory, name);
+      await files.copySqlite(live, copy);
+      const facts = readSqliteHeader(await readHead(files, copy, 100), live);
+      return {
+        streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
+        consistency: situation === 'serving' ? 'online' : situation,
+        facts: { sqlite: facts },
+        finish,
+      };
+    } catch (error) {
+      await finish();
+      throw error;
+    }
+  };
 
   return {
     name: spec.name,
@@ -27,27 +51,11 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
     describe: () => `${spec.name}: SQLite database ${live}`,
     estimate: async () => (await files.scan(live)).bytes,
 
-    async capture(situation) {
-      const staging = join(project.stateDirectory, 'staging');
-      if (!(await files.exists(staging))) await files.makeDirectory(staging, project.stateDirectory);
-      const directory = join(staging, `${deps.run}-sqlite-${spec.name}`);
-      const finish = (): Promise<void> => files.remove([directory]);
-      try {
-        await finish();
-        await files.makeDirectory(directory, project.stateDirectory);
-        const copy = join(directory, name);
-        await files.copySqlite(live, copy);
-        const facts = readSqliteHeader(await readHead(files, copy, 100), live);
-        return {
-          streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
-          consistency: situation === 'serving' ? 'online' : situation,
-          facts: { sqlite: facts },
-          finish,
-        };
-      } catch (error) {
-        await finish();
-        throw error;
-      }
+    capture,
+    // Not `-shm`: it holds nothing, and readers write it.
+    warm: () => {
+      const all = ['', '-wal', '-journal'].map((end) => live + end);
+      return warmUnlessChanged(files, all, { contents: true }, () => capture('serving'));
     },
 
     async stage(part, read, run) {

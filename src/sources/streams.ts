@@ -65,16 +65,17 @@ function drained(stdin: Writable): Promise<void> {
 }
 
 /**
- * Unpacks a part's tar into the new directory `root`. No header reaches the unpacking program before it was found
- * harmless: `part-hostile`, `part-damaged`..
+ * Unpacks a part's tar into the new directory `root` (with `over`, over what is in it). No header reaches the unpacking program before it was found
+ * harmless: `part-hostile`, `part-damaged`.
  */
 export async function unpack(
   files: HostFiles,
   root: string,
   bytes: AsyncIterable<Uint8Array>,
-  onMember?: Parameters<typeof checkTar>[1],
+  handlers?: Parameters<typeof checkTar>[1],
+  options?: Parameters<HostFiles['untar']>[1],
 ): Promise<void> {
-  await feed(files.untar(root), checkTar(bytes, onMember));
+  await feed(files.untar(root, options), checkTar(bytes, handlers));
 }
 
 /** The first bytes of a file that only the containers' root may read. */

@@ -1,7 +1,10 @@
 import { constants } from 'node:fs';
 import { lchown, lstat, mkdir, open, opendir, realpath, rm, chmod } from 'node:fs/promises';
-import type { Stats } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import type { BigIntStats, Stats } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { CaretakerError } from '../errors.ts';
 import { fileError, syncDirectory } from './files.ts';
 
@@ -86,6 +89,65 @@ export async function scanTree(root: string): Promise<TreeScan> {
   found.caches.sort();
   const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
   return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
+}
+
+export interface FingerprintOptions {
+  /** Plain paths relative to each root, left out with all below them. */
+  readonly exclude: readonly string[];
+  /** First has what mapped memory holds written back (`sync --file-system`), or later writes to the same pages would move no time. */
+  readonly settle: boolean;
+  /** Only what contents move: SQLite's readers give its files their owner anew, which moves times of change. */
+  readonly contents: boolean;
+}
+
+/**
+ * A digest over what lies in these trees (or single files, or nothing): for files and links name, inode, size, owner, mode, links, times of
+ * modification and change in nanoseconds; for directories no times, which move with what is left out. What is ours does not count. Throws `host-files-denied` where something may not be read.
+ */
+export async function fingerprintTrees(
+  roots: readonly string[],
+  { exclude, settle, contents }: FingerprintOptions,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const left = new Set(exclude);
+  const note = (root: number, name: string, stat: BigIntStats): void => {
+    const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
+    const written = stat.isDirectory() ? [] : [size, mtimeNs];
+    const changed = contents ? [] : [mode, uid, gid, ...(stat.isDirectory() ? [] : [nlink, ctimeNs])];
+    hash.update(`${JSON.stringify([root, name, ...[ino, ...written, ...changed].map(String)])}\n`);
+  };
+  const visit = async (root: number, directory: string, name: string): Promise<void> => {
+    for (const entry of (await listOrEmpty(directory)).sort()) {
+      const member = name === '' ? entry : `${name}/${entry}`;
+      if (entry.includes(OURS) || left.has(member)) continue;
+      const stat = await bigStatOrNull(path.join(directory, entry));
+      if (stat === null) continue;
+      note(root, member, stat);
+      if (stat.isDirectory()) await visit(root, path.join(directory, entry), member);
+    }
+  };
+  for (const [index, root] of roots.entries()) {
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await bigStatOrNull(real);
+    if (real === null || stat === null) {
+      hash.update(`${JSON.stringify([index, 'missing'])}\n`);
+      continue;
+    }
+    if (settle) await promisify(execFile)('sync', ['--file-system', '--', real]);
+    // Looked at only now: writing back may have moved times.
+    note(index, '', (await bigStatOrNull(real)) ?? stat);
+    if (stat.isDirectory()) await visit(index, real, '');
+  }
+  return hash.digest('hex');
+}
+
+async function bigStatOrNull(file: string): Promise<BigIntStats | null> {
+  try {
+    return await lstat(file, { bigint: true });
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw fileError(`look at ${file}`, error);
+  }
 }
 
 async function isSqlite(file: string): Promise<boolean> {

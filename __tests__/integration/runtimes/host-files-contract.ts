@@ -106,6 +106,23 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       await load(archive, files.untar(fresh));
       expect(await describeTree(fresh)).toEqual(before);
       expect((await stat(path.join(fresh, 'sparse'))).blocks * 512).toBeLessThan(1024 * 1024);
+
+      // Over what is there: what the archive lacks stays.
+      await writeFile(path.join(fresh, 'later'), 'later');
+      await load(archive, files.untar(fresh, { over: true }));
+      expect(await readFile(path.join(fresh, 'later'), 'utf8')).toBe('later');
+      await rm(path.join(fresh, 'later'));
+      expect((await describeTree(fresh)).length).toBe(before.length);
+    });
+
+    test('tells whether anything was written', async () => {
+      const live = path.join(place, 'live');
+      await makeNastyTree(live, host.onHost);
+      const before = await files.fingerprint([live, path.join(place, 'missing')], { settle: true });
+      await save(files.tar(live, {}), path.join(project, `${name}.tar`));
+      expect(await files.fingerprint([live, path.join(place, 'missing')], {})).toBe(before);
+      await writeFile(path.join(live, 'sparse'), 'x', { flag: 'r+' });
+      expect(await files.fingerprint([live, path.join(place, 'missing')], {})).not.toBe(before);
     });
 
     test('leaves out what is excluded and nothing else', async () => {

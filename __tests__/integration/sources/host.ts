@@ -13,7 +13,7 @@ import { createHostFiles } from '../../../src/runtimes/host-files-ways.ts';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import { createPodman } from '../../../src/runtimes/podman.ts';
 import type { Container, Runtime } from '../../../src/runtimes/runtime.ts';
-import type { Situation, Source } from '../../../src/sources/source.ts';
+import type { Capture, RawStream, Situation, Source } from '../../../src/sources/source.ts';
 import type { SourceDeps } from '../../../src/sources/sources.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import type { Argv, Command, Processes } from '../../../src/system/processes.ts';
@@ -187,18 +187,48 @@ export class Host {
 
   async take(source: Source, situation: Situation = 'serving'): Promise<Part> {
     const capture = await source.capture(situation);
-    const files: PartFile[] = [];
     try {
-      for (const one of capture.streams) {
-        const file = partFile(this.backupName, source.name, one.suffix);
-        files.push(await writePart({ directory: this.backups, file, stream: one.open() }));
-      }
+      return this.part(source, await this.write(source, capture.streams), capture.consistency, capture.facts);
     } finally {
       await capture.finish();
     }
+  }
+
+  /** In two passes, with `between` after the first and before the writers are said to stand still. 'anew': the first was for nothing. */
+  async takeInTwoPasses(source: Source, between: () => Promise<void>): Promise<Part | 'anew'> {
+    const capture = await source.warm?.();
+    if (capture === undefined) throw new Error(`${source.name} has one pass only`);
+    try {
+      const files = await this.write(source, capture.streams);
+      const caughtUp = await capture.more('serving');
+      if (caughtUp !== 'anew') files.push(...(await this.write(source, caughtUp)));
+      await between();
+      const rest = await capture.more('quiesced');
+      if (rest === 'anew') return 'anew';
+      files.push(...(await this.write(source, rest)));
+      return this.part(source, files, 'quiesced', capture.facts);
+    } finally {
+      await capture.finish();
+    }
+  }
+
+  private async write(source: Source, streams: readonly RawStream[]): Promise<PartFile[]> {
+    const files: PartFile[] = [];
+    for (const one of streams) {
+      const file = partFile(this.backupName, source.name, one.suffix);
+      files.push(await writePart({ directory: this.backups, file, stream: one.open() }));
+    }
     for (const file of files) await verifyPart(join(this.backups, file.file), file);
-    const { name, kind, method, origin } = source;
-    return { name, kind, method, origin, files, consistency: capture.consistency, seconds: 1, ...capture.facts };
+    return files;
+  }
+
+  private part(
+    { name, kind, method, origin }: Source,
+    files: PartFile[],
+    consistency: Part['consistency'],
+    facts: Capture['facts'],
+  ): Part {
+    return { name, kind, method, origin, files, consistency, seconds: 1, ...facts };
   }
 
   read = (file: PartFile): AsyncIterable<Uint8Array> => readPart(join(this.backups, file.file), file);

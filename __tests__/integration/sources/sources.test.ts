@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { SourceSpec } from '../../../src/project/project.ts';
 import { createSource, sourceForPart } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
+import { killChildren } from '../../../src/system/live-processes.ts';
+import { systemClock } from '../../../src/system/system-clock.ts';
 import { Host, IMAGE } from './host.ts';
 
 jest.setTimeout(240_000);
@@ -118,6 +120,67 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
     await host.psql('drop table a, b');
     await host.restoreByHand([part], 'database');
     expect(await counts()).toEqual([a, b]);
+  });
+
+  test('PostgreSQL in two passes: what was written up to the stop comes back, and the server keeps no slot', async () => {
+    await emptyBackups();
+    await host.psql(SCHEMA);
+    const source = await postgres('physical');
+    let atStop: [number, number] | undefined;
+    const part = await host.takeInTwoPasses(source, async () => {
+      expect(await host.psql('select temporary, active from pg_replication_slots')).toBe('t|t');
+      // More than one segment of WAL, a table that the base backup does not know, and a commit that nobody waited for.
+      await underWriter(async () => {
+        await host.psql(`create table later as select n, repeat('l', 500) fill from generate_series(1, 60000) n`);
+      });
+      await host.psql(`set synchronous_commit = off; insert into later values (-1, 'the very last')`);
+      atStop = await counts();
+    });
+    if (part === 'anew') throw new Error('a server is never copied anew');
+    expect(part.files.length).toBeGreaterThan(1);
+    expect(part.files.at(-1)!.file).toMatch(/\.database\.wal\d\.tar\.zst$/);
+    expect(await host.psql('select count(*) from pg_replication_slots')).toBe('0');
+
+    const check = async (): Promise<void> => {
+      expect(await counts()).toEqual(atStop);
+      expect(await host.psql('select count(*), max(fill) filter (where n = -1) from later')).toBe(
+        '60001|the very last',
+      );
+    };
+    await host.psql('drop table a, b, later');
+    await host.restore(await sourceForPart(part, host.deps), part);
+    await check();
+    expect(leftovers()).toEqual([]);
+    await host.psql('drop table a, b, later');
+    await host.restoreByHand([part], 'database');
+    await check();
+    await host.psql('drop table later');
+  });
+
+  test('PostgreSQL without a free slot is left to one pass, and says so', async () => {
+    await host.psql(
+      `select pg_create_physical_replication_slot('taken' || n) from generate_series(1, current_setting('max_replication_slots')::int) n`,
+    );
+    try {
+      const source = await postgres('physical');
+      expect(await source.warm?.()).toBeUndefined();
+      expect(host.warnings.at(-1)).toMatch(
+        /database: all of it is copied while the application stands still: .*replication slot/,
+      );
+    } finally {
+      await host.psql('select pg_drop_replication_slot(slot_name) from pg_replication_slots');
+    }
+  });
+
+  test('a client that is killed leaves no slot in the server', async () => {
+    const source = await postgres('physical');
+    const capture = await source.warm?.();
+    expect(await host.psql('select count(*) from pg_replication_slots')).toBe('1');
+    await killChildren();
+    for (let i = 0; i < 100 && (await host.psql('select count(*) from pg_replication_slots')) !== '0'; i++)
+      await systemClock.sleep(100);
+    expect(await host.psql('select count(*) from pg_replication_slots')).toBe('0');
+    await capture?.finish();
   });
 
   test('PostgreSQL, dump with roles and odd names: back in place, then by RESTORE.md alone', async () => {

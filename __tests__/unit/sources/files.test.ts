@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -62,6 +71,75 @@ async function restore(source: Source, part: Part): Promise<void> {
 
 const leftovers = (): string[] =>
   readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('.caretaker-'));
+
+describe('two passes', () => {
+  const put3 = (): void => {
+    put('media/a.txt', 'one');
+    put('media/logs/access.log', 'left out');
+    put('media/shop.db', 'another part');
+  };
+  const media = (): Promise<Source> =>
+    createSource(
+      {
+        type: 'directory',
+        name: 'media',
+        path: join(root, 'media'),
+        exclude: ['logs/**', 'shop.db', 'shop.db-wal'],
+        writers: [],
+      },
+      here.deps,
+    );
+  const database = (): Promise<Source> =>
+    createSource({ type: 'sqlite', name: 'db', path: join(root, 'shop.db'), writers: [] }, here.deps);
+
+  /** What the second pass says after `between`. */
+  async function secondPass(source: Source, between: () => void): Promise<unknown> {
+    const capture = (await source.warm!())!;
+    try {
+      expect(capture.streams).toHaveLength(1);
+      expect(await capture.more('serving')).toEqual([]);
+      between();
+      return await capture.more('quiesced');
+    } finally {
+      await capture.finish();
+    }
+  }
+
+  test.each<[string, () => void]>([
+    ['nothing', () => undefined],
+    ['what is left out', () => put('media/logs/access.log', 'more')],
+    ['another part in the tree', () => put('media/shop.db-wal', 'more')],
+    ['what is ours', () => put('media/.caretaker-fresh-r9-x/a', 'more')],
+    ['what was only read', () => void get('media/a.txt')],
+  ])('%s moved: the first pass was all', async (_what, between) => {
+    put3();
+    expect(await secondPass(await media(), between)).toEqual([]);
+  });
+
+  test.each<[string, () => void]>([
+    ['a file has another content of the same length', () => put('media/a.txt', 'two')],
+    ['a file came', () => put('media/sub/b.txt', '')],
+    ['a file went', () => rmSync(join(root, 'media/a.txt'))],
+    ['a directory came', () => void mkdirSync(join(root, 'media/empty'))],
+    ['a mode changed', () => chmodSync(join(root, 'media/a.txt'), 0o640)],
+    ['all went', () => rmSync(join(root, 'media'), { recursive: true })],
+  ])('%s: all is taken anew', async (_what, between) => {
+    put3();
+    expect(await secondPass(await media(), between)).toBe('anew');
+  });
+
+  test('a SQLite database is taken anew when it or its write-ahead log moved, and only then', async () => {
+    const connection = new DatabaseSync(join(root, 'shop.db'));
+    connection.exec('PRAGMA journal_mode=wal; CREATE TABLE t (a)');
+    expect(await secondPass(await database(), () => undefined)).toEqual([]);
+    expect(await secondPass(await database(), () => connection.exec('INSERT INTO t VALUES (1)'))).toBe('anew');
+    connection.close();
+    // At rest: no write-ahead log, and ours comes and goes.
+    expect(await secondPass(await database(), () => undefined)).toEqual([]);
+    expect(leftovers()).toEqual([]);
+    expect(existsSync(join(root, '.caretaker/staging/r1-sqlite-db'))).toBe(false);
+  });
+});
 
 describe('a directory', () => {
   const spec = (exclude: string[] = []): SourceSpec => ({

@@ -1,10 +1,17 @@
-import { backup, DatabaseSync } from 'node:sqlite';
 import { basename, dirname } from 'node:path';
 import { mkdirSync, statSync } from 'node:fs';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
+import { checkSqlite, copySqlite } from '../../../src/system/sqlite.ts';
 import { swap, unswap } from '../../../src/system/swaps.ts';
-import { likeness, lstatOrNull, makeDirectoryLike, removeTrees, scanTree } from '../../../src/system/trees.ts';
+import {
+  fingerprintTrees,
+  likeness,
+  lstatOrNull,
+  makeDirectoryLike,
+  removeTrees,
+  scanTree,
+} from '../../../src/system/trees.ts';
 
 /** The host's files as this process may read them: real archives, real renames, no engine. */
 export function localFiles(): HostFiles {
@@ -18,24 +25,14 @@ export function localFiles(): HostFiles {
       const excludes = exclude.flatMap((path) => ['--anchored', '--wildcards', `--exclude=./${path}`]);
       return nodeProcesses.stream({ argv: ['tar', '--format=pax', ...excludes, '-cf', '-', ...target] });
     },
-    untar(root) {
-      mkdirSync(root);
+    fingerprint: (roots, options) =>
+      fingerprintTrees(roots, { exclude: [], settle: false, contents: false, ...options }),
+    untar(root, { over = false } = {}) {
+      if (!over) mkdirSync(root);
       return nodeProcesses.stream({ argv: ['tar', '--no-same-owner', '-xpf', '-', '-C', root] });
     },
-    async copySqlite(from, to) {
-      const database = new DatabaseSync(from, { readOnly: true });
-      try {
-        await backup(database, to);
-      } finally {
-        database.close();
-      }
-    },
-    checkSqlite(path) {
-      const database = new DatabaseSync(path, { readOnly: true });
-      const [row] = database.prepare('PRAGMA integrity_check').all();
-      database.close();
-      return row?.['integrity_check'] === 'ok' ? Promise.resolve() : Promise.reject(new Error('damaged'));
-    },
+    copySqlite,
+    checkSqlite,
     makeDirectory: makeDirectoryLike,
     likeness,
     swap: (one) => swap(one),

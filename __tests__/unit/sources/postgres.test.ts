@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import type { Part } from '../../../src/archive/manifest.ts';
+import type { Part, PartFile } from '../../../src/archive/manifest.ts';
+import { TAR_END, tarHeader, tarPadding } from '../../../src/archive/tar.ts';
 import type { Container } from '../../../src/runtimes/runtime.ts';
 import { createSource } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
@@ -35,7 +36,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const healthy = {
   version: '17.6', number: 170006, walLevel: 'replica', walSenders: 10, replication: true, tablespaces: [] as string[],
-  databases: ['postgres', 'shop'], locale: 'C.UTF-8',
+  databases: ['postgres', 'shop'], locale: 'C.UTF-8', switchesWal: true,
 }; // prettier-ignore
 
 /** A server that lets in who should be let in. */
@@ -187,6 +188,63 @@ describe('taking a base backup', () => {
   test('an archive without a cluster in it fails in its stream', async () => {
     const empty = server({}, ({ argv }) => (argv[0] === 'pg_basebackup' ? { stdout: Buffer.alloc(1024) } : undefined));
     await expect(printed(await source(at(empty)))).rejects.toMatchObject({ code: 'part-damaged' });
+  });
+});
+
+describe('a base backup in two passes', () => {
+  const slot = (call: Called): Answer | undefined =>
+    call.argv[0] === 'psql' && !call.argv.includes('-c') ? { stdout: 'slot caretaker_r1\n' } : undefined;
+
+  test('begins with the whole, under a slot that goes with its session', async () => {
+    const here = at(server({}, slot));
+    const capture = (await (await source(here)).warm?.())!;
+    expect(capture.streams.map(({ suffix }) => suffix)).toEqual(['tar']);
+    await capture.finish();
+    const session = here.calls.findIndex(({ argv }) => argv[0] === 'psql' && !argv.includes('-c'));
+    expect(here.fed.get(session)?.toString()).toContain(
+      "pg_create_physical_replication_slot('caretaker_r1', true, true)",
+    );
+  });
+
+  test.each<[string, Partial<typeof healthy>, Answer]>([
+    ['no slot is free', {}, { exitCode: 3, stderr: 'ERROR:  all replication slots are in use' }],
+    ['its role may not switch the WAL', { switchesWal: false }, {}],
+  ])('%s: one pass, and a warning', async (_what, facts, answer) => {
+    const here = at(server(facts, (call) => slot(call) && answer));
+    expect(await (await source(here)).warm?.()).toBeUndefined();
+    expect(here.warnings.join()).toContain('all of it is copied while the application stands still');
+  });
+
+  test('what would make it fail or lack something is found before', async () => {
+    await expect((await source(at(server({ walSenders: 0 })))).warm?.()).rejects.toMatchObject({
+      code: 'postgres-wal-level',
+    });
+  });
+
+  test('a dump and a stopped directory have one pass', async () => {
+    for (const method of ['dump', 'files'] as const)
+      expect(await source(at(server()), method)).not.toHaveProperty('warm');
+  });
+
+  test('the tail is unpacked over the base, and may hold nothing but WAL', async () => {
+    const database = await source(at(server()));
+    const whole = part('physical', ['tar', 'wal1.tar']);
+    const tail = (name: string): Buffer =>
+      Buffer.concat([
+        tarHeader({ name, path: name, type: 'file', size: 3, mode: 0o600, uid: process.getuid!(), gid: process.getgid!(), mtime: 0 }),
+        Buffer.from('new'), tarPadding(3), TAR_END,
+      ]); // prettier-ignore
+    const read =
+      (name: string) =>
+      (file: PartFile): AsyncIterable<Uint8Array> =>
+        bytes(file.file.endsWith('wal1.tar.zst') ? tail(name) : cluster());
+    await expect(database.stage(whole, read('global/pg_control'), 'r2')).rejects.toMatchObject({
+      code: 'part-hostile',
+    });
+    expect(readdirSync(root).filter((name) => name.startsWith('.caretaker-'))).toEqual([]);
+    const [swap] = await database.stage(whole, read('pg_wal/000000010000000000000004'), 'r2');
+    expect(readFileSync(join(swap!.fresh, 'pg_wal/000000010000000000000004'), 'utf8')).toBe('new');
+    expect(readFileSync(join(swap!.fresh, 'global/pg_control'), 'utf8')).toBe('restored');
   });
 });
 
