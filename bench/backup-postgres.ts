@@ -6,21 +6,17 @@
  *
  * Exits with 1 when a backup took more memory than the limit, or anything failed. Removes what it made in either case.
  */
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import path from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { measuredRun, type MeasuredRun } from './measured-run.ts';
-import { copyLines, createDocuments } from './sample-rows.ts';
+import { PostgresContainer } from './postgres-container.ts';
 
 const LIMIT_MIB = 250;
 const IMAGE = 'docker.io/library/postgres:17-alpine';
-const TABLE_CHARACTERS = 200e6;
 
 type Argv = readonly [string, ...string[]];
 type Measured = MeasuredRun & { readonly storedBytes: number; readonly copySeconds?: number };
@@ -50,13 +46,17 @@ const project = `ck-bench-${randomUUID().slice(0, 8)}`;
 const home = path.join(path.resolve(values.directory), project);
 const backups = path.join(home, 'backups');
 const container = `${project}-database`;
+const server = new PostgresContainer({
+  ...{ engine, container, user: 'bench', signal },
+  size: async () => parseInt(await run(owner('du', '-s', '--block-size=1', 'database')), 10),
+});
 const compose: Argv = engine === 'docker' ? ['docker', 'compose', '-p', project] : ['podman-compose', '-p', project];
 /** The data directory is the server's own, with mode 700: only the containers' root reads it. */
 const asOwner = engine === 'podman' && rootless ? ['podman', 'unshare'] : [];
 
 try {
   await bringUp();
-  const directoryBytes = await fill();
+  const directoryBytes = await server.fill(wantedBytes);
   console.log(await machine(directoryBytes));
 
   const rows: [string, Measured][] = [];
@@ -124,29 +124,7 @@ async function bringUp(): Promise<void> {
 `,
   );
   await run([...compose, 'up', '-d']);
-  await ready();
-}
-
-/** Fills the cluster; the size of its directory in bytes. What makes that quick is undone before anything is measured. */
-async function fill(): Promise<number> {
-  const quick = { fsync: 'off', wal_level: 'minimal', max_wal_senders: '0', maintenance_work_mem: "'256MB'" };
-  for (const [name, value] of Object.entries(quick)) await sql(`ALTER SYSTEM SET ${name} = ${value}`);
-  await restart();
-  for (let index = 1; (await directorySize()) < wantedBytes; index += 1) {
-    const name = `documents_${index}`;
-    const lines = function* (): Generator<string> {
-      // In the transaction that makes the table, COPY writes no WAL, and rows that no vacuum has to visit later.
-      yield `BEGIN; ${createDocuments(name)} COPY ${name} FROM STDIN (FREEZE);\n`;
-      yield* copyLines(index, Math.min(TABLE_CHARACTERS, wantedBytes / 2));
-      yield `\\.\nALTER TABLE ${name} ADD PRIMARY KEY (id); CREATE INDEX ON ${name} (author); COMMIT;\n`;
-    };
-    await psql(lines());
-  }
-  await sql('ALTER SYSTEM RESET ALL');
-  await restart();
-  await sql('CHECKPOINT');
-  await run(['sync']);
-  return directorySize();
+  await server.ready();
 }
 
 /** A, as its user runs it: nothing is stopped. */
@@ -181,7 +159,7 @@ async function coldTar(create: readonly string[], suffix: string): Promise<Measu
   await run([engine, 'stop', container]);
   const measured = await measuredRun(owner('tar', ...create, file, './database'), { cwd: home, signal });
   await run([engine, 'start', container]);
-  await ready();
+  await server.ready();
   const storedBytes = statSync(file).size;
   rmSync(file);
   await run(['sync']);
@@ -195,49 +173,6 @@ function owner(program: string, ...args: readonly string[]): Argv {
 async function run([program, ...args]: Argv): Promise<string> {
   const { stdout } = await promisify(execFile)(program, args, { cwd: home, signal, maxBuffer: 16 * 1024 * 1024 });
   return stdout;
-}
-
-async function sql(statement: string): Promise<void> {
-  await psql([`${statement};\n`]);
-}
-
-async function psql(script: Iterable<string>): Promise<void> {
-  const argv = ['exec', '-i', container, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-U', 'bench'];
-  const child = spawn(engine, argv, { stdio: ['pipe', 'ignore', 'pipe'], signal });
-  let words = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    words = (words + chunk.toString()).slice(-2000);
-  });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  // When psql ends early, its own words tell why, not the broken pipe.
-  const [code] = await Promise.all([ended, pipeline(Readable.from(script), child.stdin).catch(() => undefined)]);
-  if (code !== 0) throw new Error(`psql ended with code ${code}: ${words}`);
-}
-
-async function restart(): Promise<void> {
-  await run([engine, 'restart', container]);
-  await ready();
-}
-
-/** Over TCP: the image's own first server, which is about to go, listens on its socket only. */
-async function ready(): Promise<void> {
-  for (let attempt = 0; attempt < 240; attempt += 1) {
-    const argv: Argv = [engine, 'exec', container, 'pg_isready', '-q', '-h', '127.0.0.1', '-U', 'bench'];
-    const up = await run(argv).then(
-      () => true,
-      () => false,
-    );
-    if (up) return;
-    await sleep(500, undefined, { signal });
-  }
-  throw new Error('the database server did not become ready within two minutes');
-}
-
-async function directorySize(): Promise<number> {
-  return parseInt(await run(owner('du', '-s', '--block-size=1', 'database')), 10);
 }
 
 async function machine(directoryBytes: number): Promise<string> {
