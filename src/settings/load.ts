@@ -31,7 +31,15 @@ export function loadSettings(typed: RawInputs, environment: Environment): Settin
 const MISNAMED = 'caretaker.yaml';
 
 function isThere(file: string): boolean {
-  return readable(file, () => lstatSync(file, { throwIfNoEntry: false })) !== undefined;
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    // Below a project directory that is a file: what is wrong with that is told by whoever checks it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return false;
+    return readable(file, () => {
+      throw error;
+    });
+  }
 }
 
 function kindOf(file: string): 'file' | 'directory' | null {
