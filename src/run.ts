@@ -214,6 +214,7 @@ class Run {
       startedAt: this.#startedAt.toISOString(),
       seconds: (systemClock.monotonic() - this.#start) / 1000,
       steps: recorder.steps,
+      outages: recorder.outages,
       warnings: recorder.warnings,
       downtimeSeconds: recorder.downtimeSeconds,
       health: recorder.health,

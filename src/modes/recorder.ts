@@ -5,8 +5,17 @@ import type { Clock } from '../system/clock.ts';
 
 export interface RecordedStep {
   readonly name: string;
+  /** Since the run began. */
+  readonly startSeconds: number;
   readonly seconds: number;
   readonly outcome: 'done' | 'failed';
+}
+
+/** A time in which users got no answer, or may have got none. */
+export interface Outage {
+  /** Since the run began. */
+  readonly startSeconds: number;
+  readonly seconds: number;
 }
 
 /** A store that has the backup now. */
@@ -33,19 +42,25 @@ export class Recorder {
   lastWords: readonly { readonly service: string; readonly state: string; readonly text: string }[] | undefined;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #begin: number;
+  readonly #spans: Outage[] = [];
   #awaySince: number | undefined;
-  #awayMs = 0;
 
   constructor(log: Log, clock: Clock) {
     this.#log = log;
     this.#clock = clock;
+    this.#begin = clock.monotonic();
+  }
+
+  #now(): number {
+    return (this.#clock.monotonic() - this.#begin) / 1000;
   }
 
   /** Runs one step in a log group of its own and notes how long it took. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const start = this.#clock.monotonic();
+    const startSeconds = this.#now();
     const note = (outcome: RecordedStep['outcome']): void => {
-      this.steps.push({ name, seconds: (this.#clock.monotonic() - start) / 1000, outcome });
+      this.steps.push({ name, startSeconds, seconds: this.#now() - startSeconds, outcome });
     };
     try {
       const value = await this.#log.group(name, work);
@@ -64,19 +79,26 @@ export class Recorder {
 
   /** The first service is about to be stopped. A second call changes nothing. */
   away(): void {
-    this.#awaySince ??= this.#clock.monotonic();
+    this.#awaySince ??= this.#now();
   }
 
   /** Health passed first so many seconds ago: waiting for it to last is no downtime. */
   serving(secondsAgo = 0): void {
     if (this.#awaySince === undefined) return;
-    this.#awayMs += Math.max(0, this.#clock.monotonic() - secondsAgo * 1000 - this.#awaySince);
+    const startSeconds = this.#awaySince;
+    this.#spans.push({ startSeconds, seconds: Math.max(0, this.#now() - secondsAgo - startSeconds) });
     this.#awaySince = undefined;
   }
 
-  /** Seconds from the first stop to the first passed health, as far as they are over; undefined where nothing was stopped. */
+  /** Each from the first stop to the first passed health, the last one up to now if it is not over. */
+  get outages(): readonly Outage[] {
+    if (this.#awaySince === undefined) return this.#spans;
+    return [...this.#spans, { startSeconds: this.#awaySince, seconds: this.#now() - this.#awaySince }];
+  }
+
+  /** The sum of these; undefined where nothing was stopped. */
   get downtimeSeconds(): number | undefined {
-    const open = this.#awaySince === undefined ? 0 : this.#clock.monotonic() - this.#awaySince;
-    return this.#awayMs + open === 0 ? undefined : (this.#awayMs + open) / 1000;
+    const sum = this.outages.reduce((total, { seconds }) => total + seconds, 0);
+    return sum === 0 ? undefined : sum;
   }
 }

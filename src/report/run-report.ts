@@ -28,7 +28,16 @@ export interface RunReport {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly seconds: number;
-  readonly steps: readonly { readonly name: string; readonly seconds: number; readonly outcome: 'done' | 'failed' }[];
+  /** In the order in which they ended. */
+  readonly steps: readonly {
+    readonly name: string;
+    /** Since the run began. */
+    readonly startSeconds: number;
+    readonly seconds: number;
+    readonly outcome: 'done' | 'failed';
+  }[];
+  /** When the application was away, in seconds since the run began: from the first stop to the first passed health. */
+  readonly outages?: readonly { readonly startSeconds: number; readonly seconds: number }[];
   readonly backup?: {
     readonly name: string;
     readonly parts: readonly ReportedPart[];

@@ -24,6 +24,7 @@ export function markdownSummary(report: RunReport, limit = LIMIT): string {
     backups(report),
     howToRestore(report),
     left(report),
+    timeline(report),
     steps(report),
   ].filter((section) => section !== '');
   return fit(sections, limit);
@@ -182,6 +183,27 @@ function left({ left: rows = [] }: RunReport): string {
   if (rows.length === 0) return '';
   const lines = rows.slice(0, 100).map(({ what, why }) => `- ${inline(what)}: ${inline(why)}`);
   return details(`Not in the backup: ${rows.length}`, lines.join('\n'));
+}
+
+/** A Mermaid gantt chart, where the application was away: which steps the users waited for is what one wants to see. */
+function timeline({ steps: all, outages = [] }: RunReport): string {
+  if (outages.length === 0) return '';
+  const ms = (seconds: number): number => Math.round(seconds * 1000);
+  const bar = (name: string, start: number, seconds: number, tag: string): string =>
+    `    ${name.replaceAll(/[^\p{L}\p{N} ./()-]/gu, ' ').slice(0, 60)} :${tag}${ms(start)}, ${Math.max(ms(start + seconds), ms(start) + 1)}`;
+  const rows = [
+    '    section Users',
+    ...outages.map(({ startSeconds, seconds }) =>
+      bar(`away ${formatSeconds(seconds)}`, startSeconds, seconds, 'crit, '),
+    ),
+    '    section Steps',
+    ...all
+      .slice(0, 100)
+      .map(({ name, startSeconds, seconds, outcome }) =>
+        bar(name, startSeconds, seconds, outcome === 'failed' ? 'crit, ' : ''),
+      ),
+  ];
+  return ['```mermaid', 'gantt', '    dateFormat x', '    axisFormat %M:%S', ...rows, '```'].join('\n');
 }
 
 function steps({ steps: all }: RunReport): string {

@@ -14,8 +14,8 @@ const base: RunReport = {
   startedAt: '2026-11-21T22:00:00.000Z',
   seconds: 34.6,
   steps: [
-    { name: 'Find the data', seconds: 0.4, outcome: 'done' },
-    { name: 'Back up database', seconds: 12, outcome: 'done' },
+    { name: 'Find the data', startSeconds: 0, seconds: 0.4, outcome: 'done' },
+    { name: 'Back up database', startSeconds: 0.4, seconds: 12, outcome: 'done' },
   ],
   backup: {
     name: 'uso-20261121T220000Z',
@@ -121,6 +121,29 @@ describe('the job summary', () => {
     expect(markdownSummary({ ...base, ...report }).split('\n')[0]).toBe(`## ${headline}`);
   });
 
+  test('when users waited, and for what, is a chart', () => {
+    const steps = [
+      { name: 'Stop: the services, that #write', startSeconds: 1, seconds: 0.5, outcome: 'done' },
+      { name: 'Switch', startSeconds: 1.5, seconds: 0, outcome: 'failed' },
+    ] as const;
+    const text = markdownSummary({ ...failed, steps, outages: [{ startSeconds: 1, seconds: 2.25 }] });
+    expect(text).toContain(
+      [
+        '```mermaid',
+        'gantt',
+        '    dateFormat x',
+        '    axisFormat %M:%S',
+        '    section Users',
+        '    away 2.3 s :crit, 1000, 3250',
+        '    section Steps',
+        '    Stop  the services  that  write :1000, 1500',
+        '    Switch :crit, 1500, 1501',
+        '```',
+      ].join('\n'),
+    );
+    expect(markdownSummary({ ...base, outages: [] })).not.toContain('mermaid');
+  });
+
   test('a log can’t break out of its fence', () => {
     const text = markdownSummary({
       ...failed,
@@ -141,7 +164,8 @@ describe('the job summary', () => {
       error: { code: 'x', message: evil, hint: evil, chain: [evil] },
       lastWords: [{ service: evil, state: evil, text: '' }],
       left: [{ what: evil, why: evil }],
-      steps: [{ name: evil, seconds: 1, outcome: 'failed' }],
+      steps: [{ name: evil, startSeconds: 0, seconds: 1, outcome: 'failed' }],
+      outages: [{ startSeconds: 0, seconds: 1 }],
       backup: {
         ...base.backup!,
         stores: [
