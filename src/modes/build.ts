@@ -1,5 +1,6 @@
 import { CaretakerError } from '../errors.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
+import type { RunAuthorCommand } from '../system/author-command.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -25,16 +26,29 @@ export async function prepareImages(tools: Tools, settings: UpdateSettings): Pro
 }
 
 async function buildByCommand(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
-  const { exitCode, tail } = await tools.runAuthorCommand(command, {
-    cwd: settings.sourceDirectory ?? tools.project.directory,
-    onLine: (line) => tools.log.info(line),
-    timeoutMs: settings.buildTimeoutMs,
-    signal: tools.signal,
+  const ended = await run(tools, settings, command, settings.sourceDirectory ?? tools.project.directory);
+  if (ended.exitCode === 0) return;
+  throw new CaretakerError('build-failed', `the build command ended with code ${ended.exitCode}: ${command}`, {
+    input: 'build',
+    hint: `Its last lines were:\n${ended.tail}`,
   });
-  if (exitCode !== 0) {
-    throw new CaretakerError('build-failed', `the build command ended with code ${exitCode}: ${command}`, {
-      input: 'build',
-      hint: `Its last lines were:\n${tail}`,
-    });
-  }
+}
+
+/** Throws `migration-failed`: the data are undone then like everything else. */
+export async function migrate(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
+  const ended = await run(tools, settings, command, tools.project.directory);
+  if (ended.exitCode === 0) return;
+  throw new CaretakerError('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
+    input: 'migrate-command',
+    hint: `Its last lines were:\n${ended.tail}`,
+  });
+}
+
+function run(tools: Tools, settings: UpdateSettings, command: string, cwd: string): ReturnType<RunAuthorCommand> {
+  const { log, signal } = tools;
+  return tools.runAuthorCommand(command, {
+    ...{ cwd, signal },
+    onLine: (line) => log.info(line),
+    timeoutMs: settings.buildTimeoutMs,
+  });
 }

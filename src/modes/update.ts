@@ -4,7 +4,7 @@ import type { Target } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import { waitHealthy } from '../health/wait.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
-import { prepareImages } from './build.ts';
+import { migrate, prepareImages } from './build.ts';
 import { captureBackup, checkDisk, storeBackup, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
 import { sectionsOf } from './report.ts';
@@ -39,7 +39,7 @@ const PROTECTED_VERSIONS = 2;
 
 /**
  * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
- * what writes → the rest of the verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * what writes → the rest of the verified local backup → migrate → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
  * table in undo.ts: data back, images back, code back, the old version up and healthy.
  */
 export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
@@ -119,13 +119,14 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     // A server that is told to stop might wait for a session of ours.
     await warm?.end();
 
-    await recorder.step('Switch to the new version', () =>
-      saga.step(
-        'switch',
-        { undo: { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } } },
-        () => bringUp(tools),
-      ),
-    );
+    const dataBack = { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } };
+    await saga.step('switch', { undo: dataBack }, async () => {
+      const { migrateCommand } = settings;
+      if (migrateCommand !== undefined) {
+        await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
+      }
+      await recorder.step('Switch to the new version', () => bringUp(tools));
+    });
     await becomeHealthy(tools, settings);
     const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
     recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);

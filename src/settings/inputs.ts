@@ -158,8 +158,16 @@ export const inputs = [
     example: './deploy/build-image.sh nginx',
   },
   {
+    name: 'migrate-command',
+    description:
+      'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest.',
+    default: 'none: the application migrates when it starts',
+    modes: ['update'],
+    example: 'docker compose run --rm web ./manage.py migrate',
+  },
+  {
     name: 'build-timeout',
-    description: 'How long building or pulling may take.',
+    description: 'How long building, pulling or migrating may take.',
     default: '`1h`',
     modes: ['update'],
     example: '90m',

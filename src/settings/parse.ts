@@ -105,6 +105,7 @@ class Parser {
           ...acting,
           ...this.#target(),
           build: this.#build(),
+          migrateCommand: this.#text('migrate-command'),
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
           keepLocal: this.#count('keep-local', 3),
         };

@@ -72,6 +72,7 @@ export interface UpdateSettings extends ActingSettings {
   readonly eventTag: string | undefined;
   readonly build: BuildSettings;
   readonly buildTimeoutMs: number;
+  readonly migrateCommand: string | undefined;
   readonly keepLocal: number;
 }
 
