@@ -7,7 +7,7 @@ import { commandProbe } from './health/command.ts';
 import type { Probe } from './health/health.ts';
 import { httpProbe } from './health/http.ts';
 import { publishedPortProbes } from './health/published-ports.ts';
-import { localDirectory } from './modes/undo.ts';
+import { localDirectory } from './modes/capture.ts';
 import { createCommandProject } from './project/command-project.ts';
 import { discoverProject } from './project/discover.ts';
 import { planData } from './project/data.ts';

@@ -8,6 +8,7 @@ import { list } from './modes/list.ts';
 import { Recorder } from './modes/recorder.ts';
 import { listSection, sectionsOf, type ModeOutcome } from './modes/report.ts';
 import { restore } from './modes/restore.ts';
+import { rollback } from './modes/rollback.ts';
 import type { Tools } from './modes/tools.ts';
 import { forwardActions, undoActions } from './modes/undo.ts';
 import { update } from './modes/update.ts';
@@ -22,6 +23,7 @@ import { recover } from './safety/recovery.ts';
 import { runSaga, type Saga, type SagaOutcome } from './safety/saga.ts';
 import { ensureStateDirectory } from './safety/state-directory.ts';
 import { environmentOf, loadSettings } from './settings/load.ts';
+import { modes } from './settings/inputs.ts';
 import { projectDirectoryOf } from './settings/parse.ts';
 import type { Settings } from './settings/settings.ts';
 import type { RawInputs } from './settings/sources.ts';
@@ -80,6 +82,8 @@ async function act(tools: Tools, settings: Acting, { openFolder }: Opened): Prom
       return { mode: 'backup', ...(await backup(tools, settings)) };
     case 'update':
       return { mode: 'update', ...(await update(tools, settings)) };
+    case 'rollback':
+      return { mode: 'rollback', ...(await rollback(tools, settings)) };
     case 'restore':
       return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
   }
@@ -104,7 +108,7 @@ class Run {
     const log: Log = { ...request.log, warn: (line) => this.recorder.warn(line) };
     this.world = { env: request.env, log, signal: this.#cancel.signal };
     const mode = request.raw.values.mode?.text.trim();
-    this.#mode = mode === 'update' || mode === 'restore' || mode === 'list' ? mode : 'backup';
+    this.#mode = modes.find((known) => known === mode) ?? 'backup';
     const environment = environmentOf({ ...request, cwd: process.cwd() });
     this.project = path.basename(projectDirectoryOf(request.raw, environment));
   }

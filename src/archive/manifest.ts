@@ -61,7 +61,7 @@ export interface Manifest {
   /** ISO 8601, UTC. */
   readonly createdAt: string;
   /** Why it was made. */
-  readonly reason: 'backup' | 'before-update' | 'before-restore';
+  readonly reason: 'backup' | 'before-update' | 'before-restore' | 'before-rollback';
   readonly project: string;
   readonly projectDirectory: string;
   readonly host: string;
@@ -155,7 +155,7 @@ export function parseManifest(json: unknown): Manifest {
     schema,
     name,
     createdAt: root.instant('createdAt'),
-    reason: root.oneOf('reason', ['backup', 'before-update', 'before-restore']),
+    reason: root.oneOf('reason', ['backup', 'before-update', 'before-restore', 'before-rollback']),
     project: root.text('project'),
     projectDirectory: root.absolutePath('projectDirectory'),
     host: root.text('host', true),

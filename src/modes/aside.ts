@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { rm } from 'node:fs/promises';
-import type { Part } from '../archive/manifest.ts';
+import type { Head } from '../code/git.ts';
+import type { Manifest, Part } from '../archive/manifest.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { createSource, sourceForPart } from '../sources/sources.ts';
 import type { Source } from '../sources/source.ts';
@@ -14,14 +15,19 @@ export interface AsidePart {
   readonly swaps: readonly Swap[];
 }
 
+export interface KeepAside {
+  readonly parts: readonly AsidePart[];
+  readonly run: string;
+  readonly reason: Manifest['reason'];
+  /** The version whose data lie aside. */
+  readonly head: Head | null;
+}
+
 /**
  * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
  * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
  */
-export async function keepAside(
-  tools: Tools,
-  { parts, run }: { parts: readonly AsidePart[]; run: string },
-): Promise<void> {
+export async function keepAside(tools: Tools, { parts, run, reason, head }: KeepAside): Promise<void> {
   const { project, recorder } = tools;
   const directory = path.join(project.stateDirectory, 'staging', `${run}-safety`);
   await rm(directory, { recursive: true, force: true });
@@ -39,8 +45,8 @@ export async function keepAside(
         sources,
         left: [],
         situation: 'stopped',
-        reason: 'before-restore',
-        head: (await tools.checkout?.head()) ?? null,
+        reason,
+        head,
         directory,
       });
       await storeBackup(tools, captured, tools.local);

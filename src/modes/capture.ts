@@ -293,6 +293,11 @@ export async function storeBackup(tools: Tools, captured: CapturedBackup, store:
   });
 }
 
+/** Where safety backups stay. */
+export function localDirectory(stateDirectory: string): string {
+  return path.join(stateDirectory, 'safety');
+}
+
 /** A backup that a folder on this host holds, as it was captured. Throws `store-missing` where it is not there. */
 export async function capturedIn(directory: string, name: string): Promise<CapturedBackup> {
   const file = manifestFile(name);

@@ -27,6 +27,9 @@ export async function protectImages(project: Project, run: string): Promise<read
   return names;
 }
 
+/** Versions whose images stay protected: the one before the last update, and one more. */
+export const PROTECTED_VERSIONS = 2;
+
 /** Puts the old names back where a build or a pull moved them. */
 export async function imagesBack(project: Project, names: readonly ImageName[]): Promise<void> {
   if (project.engine === null) return;

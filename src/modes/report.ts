@@ -4,6 +4,7 @@ import type { RunReport } from '../report/run-report.ts';
 import type { BackupOutcome } from './backup.ts';
 import type { ListedBackup } from './list.ts';
 import type { RestoreOutcome } from './restore.ts';
+import type { RollbackOutcome } from './rollback.ts';
 import type { Tools } from './tools.ts';
 import type { UpdateOutcome } from './update.ts';
 
@@ -11,6 +12,7 @@ import type { UpdateOutcome } from './update.ts';
 export type ModeOutcome =
   | ({ readonly mode: 'backup' } & BackupOutcome)
   | ({ readonly mode: 'update' } & UpdateOutcome)
+  | ({ readonly mode: 'rollback' } & RollbackOutcome)
   | ({ readonly mode: 'restore' } & RestoreOutcome);
 
 type Sections = Pick<RunReport, 'backup' | 'left' | 'update' | 'restore' | 'restoreInstructions'>;
@@ -26,6 +28,15 @@ export function sectionsOf(outcome: ModeOutcome, { recorder, project }: Pick<Too
       const update = { from: outcome.from, to: outcome.to, changedServices, images };
       if (outcome.captured === undefined) return { update };
       return { update, ...backupSections(outcome.captured.manifest, recorder.stored, project.directory) };
+    }
+    case 'rollback': {
+      const { update, restored, captured } = outcome;
+      const versions = { update: { from: update.to, to: update.from, changedServices: [] } };
+      if (captured !== undefined) return versions;
+      return {
+        ...versions,
+        restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
+      };
     }
     case 'restore': {
       const { chosen, parts } = outcome;

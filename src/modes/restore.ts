@@ -1,29 +1,22 @@
 import path from 'node:path';
 import { mkdir, rm } from 'node:fs/promises';
-import { readPart, verifyPart } from '../archive/parts.ts';
-import type { Manifest, Part, PartFile } from '../archive/manifest.ts';
+import { verifyPart } from '../archive/parts.ts';
+import type { Manifest, Part } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
-import type { Swap } from '../runtimes/host-files.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import type { Store } from '../stores/store.ts';
 import { freeBytes } from '../system/disk.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
-import { sourceDeps, writersOf } from './data.ts';
-import { becomeHealthy, knownServices, runningServices, serveAgain, withDependents } from './serving.ts';
+import { sourceDeps } from './data.ts';
+import { exchangeData, startProject } from './exchange.ts';
+import { knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
 export interface RestoreOutcome {
   readonly chosen: ChosenBackup;
   readonly parts: readonly string[];
-}
-
-/** One part on its way: where its bytes lie now, and what makes it live. */
-export interface StagedPart {
-  readonly part: Part;
-  readonly source: Source;
-  readonly swaps: readonly Swap[];
 }
 
 /**
@@ -55,38 +48,13 @@ export async function restore(
       Promise.resolve(),
     );
 
-    const staged: StagedPart[] = [];
-    for (const part of parts) {
-      const source = sources.get(part.name) as Source;
-      const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () =>
-        saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run: tools.run } } }, () =>
-          source.stage(part, partReader(directory), tools.run),
-        ),
-      );
-      staged.push({ part, source, swaps });
-    }
-
-    const resting = await withDependents(project, await writersOf(project, [...sources.values()]));
-    await recorder.step('Stop the services that use the data', () =>
-      saga.step('stop', { undo: null }, async () => {
-        recorder.away();
-        await project.stop(resting);
-      }),
-    );
-    await recorder.step('Swap the data', () => swapAll(tools, staged));
-    await loadAll(tools, staged, directory, (part, work) =>
-      recorder.step(`Load ${part.name}`, () =>
-        saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
-      ),
-    );
-    await recorder.step('Start', () =>
-      saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () =>
-        startProject(tools, serving.length > 0 ? resting : undefined),
-      ),
-    );
-    await becomeHealthy(tools, settings);
+    const aside = await exchangeData(tools, settings, {
+      ...{ parts, sources, directory, run: tools.run },
+      start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
+    });
+    const head = (await tools.checkout?.head()) ?? null;
     await saga.commit([
-      { action: 'keep-aside', data: { parts: staged.map(({ part, swaps }) => ({ part, swaps })), run: tools.run } },
+      { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-restore', head } },
       { action: 'tidy', data: { keepLocal: settings.keepLocal } },
     ]);
     return { chosen, parts: parts.map(({ name }) => name) };
@@ -151,48 +119,4 @@ async function fetchParts(
     await verifyPart(target, file);
     tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
   }
-}
-
-export function partReader(directory: string): (file: PartFile) => AsyncIterable<Uint8Array> {
-  return (file) => readPart(path.join(directory, file.file), file);
-}
-
-/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
-export function inSwapOrder(staged: readonly StagedPart[]): readonly Swap[] {
-  const swaps = staged.flatMap(({ swaps }) => swaps);
-  return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
-}
-
-async function swapAll(tools: Tools, staged: readonly StagedPart[]): Promise<void> {
-  for (const swap of inSwapOrder(staged)) {
-    tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
-    await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () =>
-      tools.project.files.swap(swap),
-    );
-  }
-}
-
-/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
-export async function loadAll(
-  tools: Tools,
-  staged: readonly StagedPart[],
-  directory: string,
-  around: (part: Part, work: () => Promise<void>) => Promise<void>,
-): Promise<void> {
-  for (const { part, source } of staged) {
-    const { server } = source;
-    if (!source.loads || server === undefined) continue;
-    await around(part, async () => {
-      await startProject(tools, [server]);
-      await source.load?.(part, partReader(directory));
-    });
-  }
-}
-
-/** Starts the containers that are there; brings the project up where it has none. */
-export async function startProject(tools: Tools, services: readonly string[] | undefined): Promise<void> {
-  const { project } = tools;
-  const present = new Set((await project.containers()).map(({ service }) => service));
-  const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
-  await (services !== undefined && complete ? project.start(services) : project.up(services));
 }

@@ -1,6 +1,7 @@
 import type { Target } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
+import { avoided } from './avoided.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -32,6 +33,14 @@ export async function chooseTarget(
     // Tags of images may move without the code: that is what `build: pull` asks for.
     if (settings.build.kind === 'pull') return 'as-it-is';
     log.info(`${head.tag ?? head.describe ?? head.commit} is deployed, and there is nothing newer`);
+    return 'nothing-new';
+  }
+  const bad =
+    settings.ref === undefined && settings.eventTag === undefined ? await avoided(tools.project.stateDirectory) : null;
+  if (bad?.commit === target.commit) {
+    tools.recorder.warn(
+      `${target.label} was tried on ${bad.at} and did not do (${bad.why}): it is passed over until there is a newer version. To try it again, give it as "ref".`,
+    );
     return 'nothing-new';
   }
   await checkout.gate(target, settings.allow);

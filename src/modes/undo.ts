@@ -8,11 +8,13 @@ import type { Actions } from '../safety/actions.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { readText, writeAtomic } from '../system/files.ts';
-import { keepAside, type AsidePart } from './aside.ts';
-import { capturedIn, storeBackup } from './capture.ts';
+import { keepAside, type KeepAside } from './aside.ts';
+import { avoid, avoidNothing, type Avoided } from './avoided.ts';
+import { capturedIn, localDirectory, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
 import { dropProtections, imagesBack, type ImageName } from './images.ts';
-import { inSwapOrder, loadAll, partReader, type StagedPart } from './restore.ts';
+import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
+import { inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -45,7 +47,17 @@ export function forwardActions(tools: () => Tools): Actions {
       const captured = await capturedIn(localDirectory(project.stateDirectory), (data as { backup: string }).backup);
       for (const store of stores) recorder.stored.push(await storeBackup(tools(), captured, store));
     },
-    'keep-aside': (data) => keepAside(tools(), data as { parts: readonly AsidePart[]; run: string }),
+    'keep-aside': (data) => keepAside(tools(), data as KeepAside),
+    'remember-update': async (data) => {
+      const { stateDirectory } = tools().project;
+      await rememberUpdate(stateDirectory, data as LastUpdate);
+      await avoidNothing(stateDirectory);
+    },
+    'forget-update': async (data) => {
+      const { stateDirectory } = tools().project;
+      if (data !== null) await avoid(stateDirectory, data as Avoided);
+      await forgetUpdate(stateDirectory);
+    },
     tidy: async (data) => {
       const { keepLocal, keepVersions } = data as { keepLocal: number; keepVersions?: number };
       const { local, project } = tools();
@@ -56,11 +68,6 @@ export function forwardActions(tools: () => Tools): Actions {
       if (keepVersions !== undefined) await dropProtections(project, keepVersions);
     },
   };
-}
-
-/** Where safety backups stay. */
-export function localDirectory(stateDirectory: string): string {
-  return path.join(stateDirectory, 'safety');
 }
 
 interface DataBack {

@@ -1,24 +1,17 @@
-import path from 'node:path';
-import { rm } from 'node:fs/promises';
-import type { Target } from '../code/git.ts';
-import { CaretakerError } from '../errors.ts';
+import type { Snapshot, Target } from '../code/git.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
 import { waitHealthy } from '../health/wait.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
+import { avoid } from './avoided.ts';
 import { migrate, prepareImages } from './build.ts';
-import { captureBackup, checkDisk, storeBackup, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
-import { dataSources, serversOf, writersOf } from './data.ts';
+import { checkDisk, type CapturedBackup } from './capture.ts';
+import { dataSources } from './data.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
-import { changedImages, dropProtections, protectImages } from './images.ts';
-import {
-  becomeHealthy,
-  knownServices,
-  noteLastWords,
-  runningContainers,
-  runningServices,
-  serveAgain,
-  withDependents,
-} from './serving.ts';
+import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS } from './images.ts';
+import type { LastUpdate } from './last-update.ts';
+import { knownServices, runningContainers, runningServices, serveAgain } from './serving.ts';
+import { bringUp, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface UpdateOutcome {
@@ -33,9 +26,6 @@ export interface UpdateOutcome {
   }[];
   readonly captured: CapturedBackup | undefined;
 }
-
-/** Versions whose images stay protected: the one before this update, and one more. */
-const PROTECTED_VERSIONS = 2;
 
 /**
  * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
@@ -69,10 +59,11 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     Promise.resolve(),
   );
 
+  let code: Snapshot | null = null;
   if (checkout !== null && target !== 'as-it-is') {
-    const snapshot = await checkout.snapshot(target);
+    code = await checkout.snapshot(target);
     await recorder.step(`Check out ${target.label}`, () =>
-      saga.step('check out', { undo: { action: 'code-back', data: snapshot } }, () =>
+      saga.step('check out', { undo: { action: 'code-back', data: code } }, () =>
         checkout.checkout(target, settings.allow),
       ),
     );
@@ -95,61 +86,47 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     );
   }
 
-  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-backup`);
-  const request = { sources, left, reason: 'before-update', head, directory } as const;
-  let warm: WarmBackup | undefined;
   try {
-    if (serving.length > 0) warm = await warmBackup(tools, request);
-    const servers = serversOf(sources);
-    const resting = (
-      await withDependents(
-        project,
-        (await writersOf(project, sources)).filter((service) => !servers.includes(service)),
-      )
-    ).filter((service) => !servers.includes(service));
-    await recorder.step('Stop the services that write', () =>
-      saga.step('stop writers', { undo: null }, async () => {
-        recorder.away();
-        await project.stop(resting);
-      }),
+    return await switchOver(
+      tools,
+      settings,
+      { sources, left, reason: 'before-update', head, serving },
+      async () => {
+        const { migrateCommand } = settings;
+        if (migrateCommand !== undefined) {
+          await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
+        }
+        await recorder.step('Switch to the new version', () => bringUp(tools));
+      },
+      async (captured) => {
+        const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
+        recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
+        const done: LastUpdate = {
+          ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
+          at: tools.clock.now().toISOString(),
+          commit: (await checkout?.head())?.commit ?? null,
+        };
+        await saga.commit([
+          { action: 'remember-update', data: done },
+          { action: 'store-backup', data: { backup: captured.manifest.name } },
+          { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+        ]);
+        return outcome;
+      },
     );
-    const situation = serving.length === 0 ? 'stopped' : 'quiesced';
-    const captured = await captureBackup(tools, { ...request, situation }, warm);
-    await storeBackup(tools, captured, tools.local);
-    // A server that is told to stop might wait for a session of ours.
-    await warm?.end();
-
-    const dataBack = { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } };
-    await saga.step('switch', { undo: dataBack }, async () => {
-      const { migrateCommand } = settings;
-      if (migrateCommand !== undefined) {
-        await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
-      }
-      await recorder.step('Switch to the new version', () => bringUp(tools));
-    });
-    await becomeHealthy(tools, settings);
-    const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
-    recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
-    await saga.commit([
-      { action: 'store-backup', data: { backup: captured.manifest.name } },
-      { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
-    ]);
-    return outcome;
-  } finally {
-    await warm?.end();
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
-/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
-async function bringUp(tools: Tools): Promise<void> {
-  try {
-    await tools.project.up();
   } catch (error) {
-    await noteLastWords(tools);
+    if (target !== 'as-it-is' && error instanceof CaretakerError && BAD_VERSION.includes(error.code)) {
+      const bad = { commit: target.commit, label: target.label, at: tools.clock.now().toISOString(), why: error.code };
+      await avoid(project.stateDirectory, bad).catch((failure: unknown) => {
+        recorder.warn(`The next run that follows releases will try ${target.label} again: ${messageOf(failure)}`);
+      });
+    }
     throw error;
   }
 }
+
+/** What says something of the version itself. */
+const BAD_VERSION: readonly string[] = ['unhealthy', 'migration-failed'];
 
 function labelOf(target: Target | 'as-it-is'): string {
   return target === 'as-it-is' ? 'the images’ newest versions' : target.label;

@@ -14,6 +14,7 @@ export const marks: Readonly<Record<RunReport['outcome'], string>> = {
 const nouns: Readonly<Record<RunReport['mode'], string>> = {
   backup: 'Backup',
   update: 'Update',
+  rollback: 'Rollback',
   restore: 'Restore',
   list: 'List of the backups',
 };
@@ -32,7 +33,7 @@ export function headline(report: RunReport): string {
     case 'incomplete':
       return `${what} is in place, but something that follows it failed`;
     case 'rolled-back':
-      return `${what} failed and was rolled back${mode === 'update' ? `: ${update?.from ?? 'the old version'} serves again` : ': the data from before serve again'}`;
+      return `${what} failed and was rolled back${mode !== 'restore' ? `: ${update?.from ?? 'the version before'} serves again` : ': the data from before serve again'}`;
     case 'rollback-failed':
       return `${what} failed, and so did the way back: ${project} needs you now`;
     case 'done':
@@ -43,6 +44,8 @@ export function headline(report: RunReport): string {
       return `${what}${backup === undefined ? ' done' : `: ${formatBytes(backup.bytes)} in ${formatSeconds(report.seconds)}`}`;
     case 'update':
       return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+    case 'rollback':
+      return `${project} is back at ${update?.to ?? 'the version before'}${update?.from ? ` from ${update.from}` : ''}${restore === undefined ? ', with the data of now' : ', with the data from before'}`;
     case 'restore':
       return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
     case 'list':

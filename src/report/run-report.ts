@@ -22,7 +22,7 @@ export interface ReportedPart {
 
 /** What a run did, as plain data: the job summary, the terminal's last words and `--json` are made of it. */
 export interface RunReport {
-  readonly mode: 'backup' | 'update' | 'restore' | 'list';
+  readonly mode: 'backup' | 'update' | 'rollback' | 'restore' | 'list';
   readonly project: string;
   readonly outcome: Outcome;
   /** ISO 8601, UTC. */

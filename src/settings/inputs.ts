@@ -1,4 +1,4 @@
-export const modes = ['backup', 'update', 'restore', 'list'] as const;
+export const modes = ['backup', 'update', 'rollback', 'restore', 'list'] as const;
 export type Mode = (typeof modes)[number];
 
 export interface Input {
@@ -24,13 +24,13 @@ export interface Input {
 }
 
 const all: readonly Mode[] = modes;
-const acting: readonly Mode[] = ['backup', 'update', 'restore'];
+const acting: readonly Mode[] = ['backup', 'update', 'rollback', 'restore'];
 
 /** All inputs, in the order in which README and `--help` show them. */
 export const inputs = [
   {
     name: 'mode',
-    description: 'What to do: `backup`, `update`, `restore` or `list`.',
+    description: 'What to do: `backup`, `update`, `rollback` (go back before the last update), `restore` or `list`.',
     default: 'required',
     modes: all,
     example: 'backup',
@@ -114,7 +114,7 @@ export const inputs = [
     name: 'keep-local',
     description: 'How many of the safety backups that updates and restores make stay on the host.',
     default: '`3`',
-    modes: ['update', 'restore'],
+    modes: ['update', 'rollback', 'restore'],
     example: '5',
   },
   {
@@ -196,6 +196,15 @@ export const inputs = [
     example: '30s',
   },
   {
+    name: 'with-data',
+    description:
+      'Whether a rollback brings the data from before the update back too. `true` loses what was written since; `false` lets the old version work on the data of the new one.',
+    default: 'required by `rollback`',
+    modes: ['rollback'],
+    example: 'true',
+    perRun: true,
+  },
+  {
     name: 'backup',
     description:
       'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
@@ -213,9 +222,9 @@ export const inputs = [
   },
   {
     name: 'confirm',
-    description: 'The project’s name, typed by whoever starts the restore.',
-    default: 'required by `restore`',
-    modes: ['restore'],
+    description: 'The project’s name, typed by whoever starts what replaces live data.',
+    default: 'required by `restore`, and by `rollback` with `with-data: true`',
+    modes: ['rollback', 'restore'],
     example: 'uso',
     perRun: true,
   },

@@ -109,6 +109,11 @@ class Parser {
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
           keepLocal: this.#count('keep-local', 3),
         };
+      case 'rollback': {
+        const withData = this.#withData();
+        const confirm = withData ? this.#confirm(acting.projectName) : '';
+        return { mode, ...acting, withData, confirm, keepLocal: this.#count('keep-local', 3) };
+      }
       case 'restore':
         return {
           mode,
@@ -491,11 +496,25 @@ class Parser {
     return text;
   }
 
+  #withData(): boolean {
+    const text = this.#text('with-data');
+    if (text === undefined) {
+      this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
+        hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
+      });
+    } else if (text !== 'true' && text !== 'false') {
+      this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
+        hint: 'Write true or false.',
+      });
+    }
+    return text === 'true';
+  }
+
   #confirm(projectName: string | undefined): string {
     const typed = this.#text('confirm') ?? '';
     const name = projectName ?? normalName(path.basename(this.#directory));
     if (typed === '') {
-      this.#problem('confirm-missing', 'confirm', 'a restore replaces live data, and confirm is empty', {
+      this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
         hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
       });
     } else if (projectName !== undefined && typed !== projectName) {

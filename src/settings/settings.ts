@@ -2,7 +2,7 @@
  * What a run was asked for, parsed and checked: nothing below this room reads a raw string. One union, told apart by `mode`.
  * All paths are absolute, all times milliseconds.
  */
-export type Settings = BackupSettings | UpdateSettings | RestoreSettings | ListSettings;
+export type Settings = BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | ListSettings;
 
 /** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
@@ -73,6 +73,15 @@ export interface UpdateSettings extends ActingSettings {
   readonly build: BuildSettings;
   readonly buildTimeoutMs: number;
   readonly migrateCommand: string | undefined;
+  readonly keepLocal: number;
+}
+
+export interface RollbackSettings extends ActingSettings {
+  readonly mode: 'rollback';
+  /** Whether the data from before the update come back, or those of now stay. */
+  readonly withData: boolean;
+  /** As for a restore where `withData`, else empty. */
+  readonly confirm: string;
   readonly keepLocal: number;
 }
 

@@ -516,6 +516,29 @@ export const badSettings: readonly BadInput[] = [
     names: [/\/shop\/caretaker\.yaml/],
     hint: 'Rename it to caretaker.yml',
   },
+  {
+    title: 'a rollback that does not say what becomes of the data',
+    mode: 'rollback',
+    code: 'with-data-missing',
+    names: ['with-data'],
+    hint: /true .*lost.* false/,
+  },
+  {
+    title: 'a rollback whose with-data is neither true nor false',
+    mode: 'rollback',
+    ...input('with-data', 'yes'),
+    code: 'with-data-invalid',
+    names: ['with-data', 'yes'],
+    hint: 'true or false',
+  },
+  {
+    title: 'a rollback with the data and without a confirmation',
+    mode: 'rollback',
+    ...input('with-data', 'true'),
+    code: 'confirm-missing',
+    names: ['confirm'],
+    hint: 'shop',
+  },
   // --- The command line's own ---
   {
     title: 'a token on the command line',

@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Shop } from '../../../demo/shop.ts';
+import type { RunReport } from '../../../src/report/run-report.ts';
+
+/* The whole program on a machine with nothing but Node: what an update can do besides, and the way back later. */
+
+jest.setTimeout(120_000);
+
+let shop: Shop;
+
+beforeEach(async () => {
+  shop = await Shop.open();
+  for (const item of ['tea', 'bread', 'honey']) await shop.order(item);
+});
+
+afterEach(() => {
+  shop.close();
+});
+
+async function run(
+  mode: string,
+  ...flags: string[]
+): Promise<{ readonly code: number | null; readonly report: RunReport }> {
+  const child = shop.caretaker(mode, ['--json', ...flags], 'pipe');
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, report: JSON.parse(output) as RunReport };
+}
+
+const follow = (...flags: string[]): ReturnType<typeof run> => run('update', '--track', 'releases', ...flags);
+const state = (name: string): string => path.join(shop.directory, '.caretaker', name);
+const receipts = (): string[] => readdirSync(path.join(shop.directory, 'data', 'receipts')).sort();
+const safetyBackups = (): string[] => readdirSync(state('safety')).filter((name) => name.endsWith('.manifest.json'));
+
+describe('migrate-command', () => {
+  test('runs when the old version has stopped and its backup is there, and before the new one starts', async () => {
+    shop.publish('v1.1.0');
+    const look =
+      '! sh control status || exit 9; ls .caretaker/safety > data/receipts/seen; git describe --tags >> data/receipts/seen';
+    const { code, report } = await follow('--migrate-command', look);
+    expect(code).toBe(0);
+    const seen = readFileSync(path.join(shop.directory, 'data/receipts/seen'), 'utf8');
+    expect(seen).toContain('.manifest.json\n');
+    expect(seen).toMatch(/v1\.1\.0\n$/);
+    const names = report.steps.map(({ name }) => name);
+    expect(names.indexOf('Migrate')).toBe(names.indexOf('Switch to the new version') - 1);
+    expect(report.outages).toHaveLength(1);
+  });
+
+  test('that fails half way takes back what it did', async () => {
+    shop.publish('v1.1.0');
+    const before = receipts();
+    const { code, report } = await follow(
+      '--migrate-command',
+      'rm -r data/receipts; echo no table of that name >&2; exit 3',
+    );
+    expect(code).toBe(1);
+    expect(report).toMatchObject({
+      outcome: 'rolled-back',
+      error: { code: 'migration-failed', hint: expect.stringContaining('no table of that name') },
+    });
+    expect(receipts()).toEqual(before);
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+  });
+});
+
+test('a version that did not do is passed over by what only follows, until there is another or it is asked for', async () => {
+  shop.publish('v1.1.0');
+  const failing = ['--migrate-command', 'exit 1'];
+  expect((await follow(...failing)).code).toBe(1);
+  const again = await follow();
+  expect(again).toMatchObject({ code: 0, report: { outcome: 'no-op' } });
+  expect(again.report.warnings.join()).toMatch(/v1\.1\.0 was tried on .* \(migration-failed\)/);
+  expect((await shop.look()).version).toBe('v1.0.0');
+
+  const asked = await run('update', '--ref', 'v1.1.0');
+  expect(asked.code).toBe(0);
+  expect((await shop.look()).version).toBe('v1.1.0');
+  expect(existsSync(state('avoided.json'))).toBe(false);
+});
+
+describe('rollback', () => {
+  async function updated(): Promise<void> {
+    shop.publish('v1.1.0');
+    expect((await follow()).code).toBe(0);
+    await shop.order('cheese');
+  }
+
+  test('with the data: as it was at the update, and the newer data are kept', async () => {
+    await updated();
+    const { code, report } = await run('rollback', '--with-data', 'true', '--confirm', 'shop');
+    expect(code).toBe(0);
+    expect(report).toMatchObject({ outcome: 'done', update: { from: 'v1.1.0', to: 'v1.0.0' } });
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+    expect(existsSync(state('last-update.json'))).toBe(false);
+    expect(readdirSync(state('staging'))).toEqual([]);
+
+    // The way back from the way back: what was there is a backup.
+    const kept = report.restore!.safetyBackup!;
+    expect(JSON.parse(readFileSync(state(`safety/${kept}.manifest.json`), 'utf8'))).toMatchObject({
+      reason: 'before-rollback',
+      version: { tag: 'v1.1.0' },
+    });
+    expect((await follow()).report.warnings.join()).toContain('rolled back by hand');
+    expect((await run('update', '--ref', 'v1.1.0')).code).toBe(0);
+    expect((await run('restore', '--backup', state('safety'), '--confirm', 'shop')).code).not.toBeNull();
+  });
+
+  test('without the data: the old version serves what was written since', async () => {
+    await updated();
+    const { code, report } = await run('rollback', '--with-data', 'false');
+    expect(code).toBe(0);
+    expect(report.outcome).toBe('done');
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 4, receipts: 4 });
+    expect(safetyBackups()).toHaveLength(2);
+  });
+
+  test('that fails brings the newer version and its data back', async () => {
+    await updated();
+    for (const data of [
+      ['--with-data', 'true', '--confirm', 'shop'],
+      ['--with-data', 'false'],
+    ]) {
+      const { code, report } = await run(
+        'rollback',
+        ...data,
+        '--health',
+        'type=command,run=exit 1',
+        '--health-timeout',
+        '2s',
+      );
+      // The way back has to pass the same check: it says so, and the next run without it finishes.
+      expect(code).toBe(1);
+      expect(report.outcome).toBe('rollback-failed');
+      expect((await run('backup')).report.warnings.join()).toContain('everything is as it was before it');
+      expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 4, receipts: 4 });
+    }
+    expect((await run('rollback', '--with-data', 'false')).code).toBe(0);
+  });
+
+  test('is refused where there is nothing to go back to, or not to that', async () => {
+    expect(await run('rollback', '--with-data', 'false')).toMatchObject({
+      code: 1,
+      report: { outcome: 'refused', error: { code: 'nothing-to-roll-back' } },
+    });
+    await updated();
+    expect((await run('rollback')).report.error?.code).toBe('with-data-missing');
+    expect((await run('rollback', '--with-data', 'true', '--confirm', 'shpo')).report).toMatchObject({
+      outcome: 'refused',
+      error: { code: 'not-confirmed' },
+    });
+    execFileSync('git', ['checkout', '--quiet', 'v1.0.0'], { cwd: shop.directory });
+    expect((await run('rollback', '--with-data', 'false')).report.error?.code).toBe('rollback-moved');
+    expect((await shop.look()).orders).toBe(4);
+  });
+});

@@ -1,0 +1,113 @@
+import path from 'node:path';
+import { readPart } from '../archive/parts.ts';
+import type { Part, PartFile } from '../archive/manifest.ts';
+import type { Swap } from '../runtimes/host-files.ts';
+import type { Source } from '../sources/source.ts';
+import type { AsidePart } from './aside.ts';
+import { writersOf } from './data.ts';
+import { becomeHealthy, withDependents, type Patience } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+/** One part on its way: where its bytes lie now, and what makes it live. */
+export interface StagedPart {
+  readonly part: Part;
+  readonly source: Source;
+  readonly swaps: readonly Swap[];
+}
+
+/** What is to be made live: parts that are whole and verified in `directory`. */
+export interface Exchange {
+  readonly parts: readonly Part[];
+  /** By the part's name: where it goes. */
+  readonly sources: ReadonlyMap<string, Source>;
+  readonly directory: string;
+  readonly run: string;
+  /** Starts what was stopped. */
+  readonly start: (services: readonly string[]) => Promise<void>;
+}
+
+/**
+ * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
+ * ended: answers with where. Undone, they are live again.
+ */
+export async function exchangeData(
+  tools: Tools,
+  patience: Patience,
+  exchange: Exchange,
+): Promise<readonly AsidePart[]> {
+  const { project, recorder, saga } = tools;
+  const { parts, sources, directory, run } = exchange;
+  const staged: StagedPart[] = [];
+  for (const part of parts) {
+    const source = sources.get(part.name) as Source;
+    const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () =>
+      saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run } } }, () =>
+        source.stage(part, partReader(directory), run),
+      ),
+    );
+    staged.push({ part, source, swaps });
+  }
+
+  const resting = await withDependents(project, await writersOf(project, [...sources.values()]));
+  await recorder.step('Stop the services that use the data', () =>
+    saga.step('stop', { undo: null }, async () => {
+      recorder.away();
+      await project.stop(resting);
+    }),
+  );
+  await recorder.step('Swap the data', () => swapAll(tools, staged));
+  await loadAll(tools, staged, directory, (part, work) =>
+    recorder.step(`Load ${part.name}`, () =>
+      saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
+    ),
+  );
+  await recorder.step('Start', () =>
+    saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)),
+  );
+  await becomeHealthy(tools, patience);
+  return staged.map(({ part, swaps }) => ({ part, swaps }));
+}
+
+export function partReader(directory: string): (file: PartFile) => AsyncIterable<Uint8Array> {
+  return (file) => readPart(path.join(directory, file.file), file);
+}
+
+/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
+export function inSwapOrder(staged: readonly StagedPart[]): readonly Swap[] {
+  const swaps = staged.flatMap(({ swaps }) => swaps);
+  return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
+}
+
+async function swapAll(tools: Tools, staged: readonly StagedPart[]): Promise<void> {
+  for (const swap of inSwapOrder(staged)) {
+    tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
+    await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () =>
+      tools.project.files.swap(swap),
+    );
+  }
+}
+
+/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
+export async function loadAll(
+  tools: Tools,
+  staged: readonly StagedPart[],
+  directory: string,
+  around: (part: Part, work: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  for (const { part, source } of staged) {
+    const { server } = source;
+    if (!source.loads || server === undefined) continue;
+    await around(part, async () => {
+      await startProject(tools, [server]);
+      await source.load?.(part, partReader(directory));
+    });
+  }
+}
+
+/** Starts the containers that are there; brings the project up where it has none. */
+export async function startProject(tools: Tools, services: readonly string[] | undefined): Promise<void> {
+  const { project } = tools;
+  const present = new Set((await project.containers()).map(({ service }) => service));
+  const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+  await (services !== undefined && complete ? project.start(services) : project.up(services));
+}

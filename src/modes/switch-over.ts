@@ -1,0 +1,66 @@
+import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import {
+  captureBackup,
+  storeBackup,
+  warmBackup,
+  type CapturedBackup,
+  type CaptureRequest,
+  type WarmBackup,
+} from './capture.ts';
+import { serversOf, writersOf } from './data.ts';
+import { becomeHealthy, noteLastWords, withDependents, type Patience } from './serving.ts';
+import type { Tools } from './tools.ts';
+
+/**
+ * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `change`, which brings
+ * up the other version → health → `commit`. Whatever fails puts the data back; what changed code and images before is undone by the steps that did so.
+ */
+export async function switchOver<T>(
+  tools: Tools,
+  patience: Patience,
+  { serving, ...what }: Omit<CaptureRequest, 'situation' | 'directory'> & { readonly serving: readonly string[] },
+  change: () => Promise<void>,
+  commit: (captured: CapturedBackup) => Promise<T>,
+): Promise<T> {
+  const { project, recorder, saga } = tools;
+  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+  const request = { ...what, directory };
+  let warm: WarmBackup | undefined;
+  try {
+    if (serving.length > 0) warm = await warmBackup(tools, request);
+    // Database servers run on: the rest of the backup comes out of them.
+    const servers = serversOf(request.sources);
+    const writers = (await writersOf(project, request.sources)).filter((service) => !servers.includes(service));
+    const resting = (await withDependents(project, writers)).filter((service) => !servers.includes(service));
+    await recorder.step('Stop the services that write', () =>
+      saga.step('stop writers', { undo: null }, async () => {
+        recorder.away();
+        await project.stop(resting);
+      }),
+    );
+    const situation = serving.length === 0 ? 'stopped' : 'quiesced';
+    const captured = await captureBackup(tools, { ...request, situation }, warm);
+    await storeBackup(tools, captured, tools.local);
+    // A server that is told to stop might wait for a session of ours.
+    await warm?.end();
+
+    const dataBack = { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } };
+    await saga.step('switch', { undo: dataBack }, change);
+    await becomeHealthy(tools, patience);
+    return await commit(captured);
+  } finally {
+    await warm?.end();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
+export async function bringUp(tools: Tools): Promise<void> {
+  try {
+    await tools.project.up();
+  } catch (error) {
+    await noteLastWords(tools);
+    throw error;
+  }
+}
