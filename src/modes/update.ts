@@ -6,6 +6,7 @@ import { avoid } from './avoided.ts';
 import { migrate, prepareImages } from './build.ts';
 import { checkDisk, type CapturedBackup } from './capture.ts';
 import { dataSources } from './data.ts';
+import { refuseMajorChange } from './database-major.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS } from './images.ts';
@@ -73,6 +74,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)),
   );
 
+  if (!settings.allow.includes('postgres-major')) await refuseMajorChange(tools, sources);
   const changed = await changedImages(project);
   const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
   if (project.engine !== null && changed.length === 0 && !modelChanged) {

@@ -251,6 +251,15 @@ export function commonRuntime(
 
     imageId,
 
+    async imageEnvironment(image) {
+      const args = ['image', 'inspect', '--format', '{{json .Config.Env}}', '--', image];
+      const answer = await engine.find(args, `look at the image ${image}`);
+      if (answer === null) return null;
+      const lines = (JSON.parse(answer) as readonly string[] | null) ?? [];
+      const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)] as const);
+      return Object.fromEntries(pairs) as Readonly<Record<string, string>>;
+    },
+
     async tag(image, newName) {
       await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
     },

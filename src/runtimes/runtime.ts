@@ -97,6 +97,8 @@ export interface Runtime {
   logTail(id: string, lines: number): Promise<string>;
   /** `sha256:…` of a name or id, null where there is none. */
   imageId(nameOrId: string): Promise<string | null>;
+  /** The environment that an image gives its containers; null where there is no such image. */
+  imageEnvironment(nameOrId: string): Promise<Readonly<Record<string, string>> | null>;
   /** Registry digests (`name@sha256:…`) of an image; empty for a local build. */
   imageDigests(nameOrId: string): Promise<string[]>;
   tag(imageId: string, name: string): Promise<void>;

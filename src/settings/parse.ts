@@ -35,7 +35,15 @@ const engines = {
   'docker-compose-v2': 'docker-compose-v2',
   'podman-compose': 'podman-compose',
 } as const satisfies Readonly<Record<string, EngineChoice>>;
-const allowances: readonly Allowance[] = ['major', 'downgrade', 'prerelease', 'dirty', 'unhealthy', 'public-artifacts'];
+const allowances: readonly Allowance[] = [
+  'major',
+  'downgrade',
+  'prerelease',
+  'dirty',
+  'postgres-major',
+  'unhealthy',
+  'public-artifacts',
+];
 const builds = ['auto', 'compose', 'pull', 'none'] as const;
 /** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
 const dataKeys: Readonly<Record<string, readonly string[]>> = {

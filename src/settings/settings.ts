@@ -7,7 +7,8 @@ export type Settings = BackupSettings | UpdateSettings | RollbackSettings | Rest
 /** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
 
-export type Allowance = 'major' | 'downgrade' | 'prerelease' | 'dirty' | 'unhealthy' | 'public-artifacts';
+export type Allowance =
+  'major' | 'downgrade' | 'prerelease' | 'dirty' | 'postgres-major' | 'unhealthy' | 'public-artifacts';
 
 export type StoreSettings =
   | {

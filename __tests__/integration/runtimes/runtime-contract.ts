@@ -286,6 +286,8 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.imageId(`${prefix}/nothing:1`)).toBeNull();
       expect(await runtime.imageId(IMAGE)).toMatch(/^sha256:[0-9a-f]{64}$/);
       expect(await runtime.imageDigests(`${prefix}/nothing:1`)).toEqual([]);
+      expect(await runtime.imageEnvironment(`${prefix}/nothing:1`)).toBeNull();
+      expect(await runtime.imageEnvironment(IMAGE)).toMatchObject({ PG_MAJOR: '17' });
       const own = await imageOfOurOwn();
       expect(await runtime.imageDigests(own)).toEqual([]);
       await runtime.remove([`${prefix}-seed`]);

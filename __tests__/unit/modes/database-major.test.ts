@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import { majorInTag, refuseMajorChange } from '../../../src/modes/database-major.ts';
+import type { Tools } from '../../../src/modes/tools.ts';
+import type { Source } from '../../../src/sources/source.ts';
+
+describe('the major version in an image’s tag', () => {
+  test.each<[string, number | undefined]>([
+    ['docker.io/library/postgres:17-alpine', 17],
+    ['localhost:5000/postgres:18', 18],
+    ['postgres:16.4@sha256:abc', 16],
+    ['bitnami/postgresql:17', 17],
+    ['pgvector/pgvector:pg18', 18],
+    ['timescale/timescaledb:2.17.2-pg16', 16],
+    ['postgis/postgis:17-3.5', 17],
+    ['postgres', undefined],
+    ['postgres:latest', undefined],
+    ['example/web:18', undefined],
+  ])('%s: %s', (image, major) => expect(majorInTag(image)).toBe(major));
+});
+
+describe('an update', () => {
+  /** A server of 17 that runs, and what the new model names for it. */
+  function tools(image: string, environment: Record<string, string> | null, serves = true): Tools {
+    const container = { id: '1', service: 'db', state: 'running', oneOff: false, env: {} };
+    const runtime = {
+      exec: () => Promise.resolve({ exitCode: 0, stdout: 'postgres (PostgreSQL) 17.6', stderr: '' }),
+      imageEnvironment: () => Promise.resolve(environment),
+    };
+    const services = [{ name: 'db', image }];
+    const engine = { runtime, compose: { model: () => Promise.resolve({ services }) } };
+    return { project: { engine, containers: () => Promise.resolve(serves ? [container] : []) } } as unknown as Tools;
+  }
+  const database = [{ kind: 'postgres', server: 'db' }] as unknown as Source[];
+
+  test.each([
+    ['the image says it', 'example/db:9', { PG_MAJOR: '18' }],
+    ['the tag says it, where the image is not there', 'postgres:18', null],
+  ])('to another major is refused: %s', async (_what, image, environment) => {
+    await expect(refuseMajorChange(tools(image, environment), database)).rejects.toMatchObject({
+      code: 'postgres-major-change',
+      message: expect.stringMatching(/PostgreSQL 18 .* as db, whose data are of PostgreSQL 17/),
+    });
+  });
+
+  test.each<[string, Tools, Source[]]>([
+    ['to the same', tools('postgres:17', { PG_MAJOR: '17' }), database],
+    ['to what nobody knows', tools('example/db:9', {}), database],
+    ['without a server so far', tools('postgres:18', null, false), database],
+    ['of other data', tools('postgres:18', null), [{ kind: 'directory', server: undefined }] as unknown as Source[]],
+    ['without an engine', { project: { engine: null } } as unknown as Tools, database],
+  ])('%s goes on', async (_what, here, sources) => {
+    await expect(refuseMajorChange(here, sources)).resolves.toBeUndefined();
+  });
+});
