@@ -5,6 +5,7 @@ import path from 'node:path';
 import { CaretakerError, CaretakerErrors } from './errors.ts';
 import { backup } from './modes/backup.ts';
 import { list } from './modes/list.ts';
+import { planUpdate } from './modes/plan.ts';
 import { Recorder } from './modes/recorder.ts';
 import { listSection, sectionsOf, type ModeOutcome } from './modes/report.ts';
 import { restore } from './modes/restore.ts';
@@ -25,7 +26,7 @@ import { ensureStateDirectory } from './safety/state-directory.ts';
 import { environmentOf, loadSettings } from './settings/load.ts';
 import { modes } from './settings/inputs.ts';
 import { projectDirectoryOf } from './settings/parse.ts';
-import type { Settings } from './settings/settings.ts';
+import type { Settings, UpdateSettings } from './settings/settings.ts';
 import type { RawInputs } from './settings/sources.ts';
 import { runAuthorCommand } from './system/author-command.ts';
 import { killChildren } from './system/live-processes.ts';
@@ -53,6 +54,7 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
     const opened = await open(settings, run.world);
     run.project = opened.project.name;
     if (settings.mode === 'list') return listSection(await list(opened));
+    if (settings.mode === 'update' && settings.dryRun) return run.plan(opened, settings);
     const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
     return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
   });
@@ -127,6 +129,13 @@ class Run {
     } finally {
       release();
     }
+  }
+
+  /** What an update would do. Without the lock: nothing is touched. */
+  async plan(opened: Opened, settings: UpdateSettings): Promise<Partial<RunReport>> {
+    const { from, to, plan } = await planUpdate(this.#tools(opened, noSaga), settings);
+    this.#noOp = true;
+    return { update: { from, to, changedServices: [] }, plan };
   }
 
   /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */

@@ -84,7 +84,8 @@ export function listSection(listed: readonly ListedBackup[]): Pick<RunReport, 'b
 export function outputsOf(report: RunReport, artifactIds: readonly string[]): Readonly<Record<string, string>> {
   const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
   const name = backup?.name ?? restore?.backup;
-  const serves = ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
+  const serves =
+    report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
   return {
     ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
     ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),

@@ -8,6 +8,7 @@ import {
   type CaptureRequest,
   type WarmBackup,
 } from './capture.ts';
+import type { Source } from '../sources/source.ts';
 import { serversOf, writersOf } from './data.ts';
 import { becomeHealthy, noteLastWords, withDependents, type Patience } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -29,10 +30,7 @@ export async function switchOver<T>(
   let warm: WarmBackup | undefined;
   try {
     if (serving.length > 0) warm = await warmBackup(tools, request);
-    // Database servers run on: the rest of the backup comes out of them.
-    const servers = serversOf(request.sources);
-    const writers = (await writersOf(project, request.sources)).filter((service) => !servers.includes(service));
-    const resting = (await withDependents(project, writers)).filter((service) => !servers.includes(service));
+    const resting = await restingServices(tools, request.sources);
     await recorder.step('Stop the services that write', () =>
       saga.step('stop writers', { undo: null }, async () => {
         recorder.away();
@@ -53,6 +51,13 @@ export async function switchOver<T>(
     await warm?.end();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What stands still for the last of a backup: what writes, and what depends on it, but not the database servers out of which it comes. */
+export async function restingServices({ project }: Tools, sources: readonly Source[]): Promise<readonly string[]> {
+  const servers = serversOf(sources);
+  const writers = (await writersOf(project, sources)).filter((service) => !servers.includes(service));
+  return (await withDependents(project, writers)).filter((service) => !servers.includes(service));
 }
 
 /** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */

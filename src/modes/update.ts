@@ -1,4 +1,4 @@
-import type { Snapshot, Target } from '../code/git.ts';
+import type { Head, Snapshot, Target } from '../code/git.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { waitHealthy } from '../health/wait.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
@@ -38,7 +38,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
 
   const head = (await checkout?.head()) ?? null;
   const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
-  const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
+  const from = versionOf(head);
   const unchanged: UpdateOutcome = { updated: false, from, to: from, changed: [], captured: undefined };
   if (target === 'nothing-new') return unchanged;
   recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
@@ -130,12 +130,16 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
 /** What says something of the version itself. */
 const BAD_VERSION: readonly string[] = ['unhealthy', 'migration-failed'];
 
-function labelOf(target: Target | 'as-it-is'): string {
+export function versionOf(head: Head | null): string | null {
+  return head === null ? null : (head.tag ?? head.describe ?? head.commit);
+}
+
+export function labelOf(target: Target | 'as-it-is'): string {
   return target === 'as-it-is' ? 'the images’ newest versions' : target.label;
 }
 
 /** An update of an application that is ill already can't tell its own failure from the old one. */
-async function refuseUnhealthy(tools: Tools, settings: UpdateSettings): Promise<void> {
+export async function refuseUnhealthy(tools: Tools, settings: UpdateSettings): Promise<void> {
   if (settings.allow.includes('unhealthy') || !(await tools.project.running())) return;
   const report = await waitHealthy(tools.probes, {
     ...tools,

@@ -21,10 +21,14 @@ const nouns: Readonly<Record<RunReport['mode'], string>> = {
 
 /** One sentence that says how it ended. Plain text. */
 export function headline(report: RunReport): string {
-  const { mode, project, outcome, update, restore, backup, backups } = report;
+  const { mode, project, outcome, update, restore, backup, backups, plan } = report;
   const what = `${nouns[mode]} of ${project}`;
   switch (outcome) {
     case 'no-op':
+      if (plan !== undefined)
+        return update?.to === update?.from
+          ? `${project} is up to date${of(update?.from)}`
+          : `${project} would be updated${update?.from ? ` from ${update.from}` : ''} to ${update?.to ?? 'a newer version'}: a dry run, nothing was touched`;
       return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
     case 'refused':
       return `${what} refused: nothing was touched`;

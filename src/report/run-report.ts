@@ -53,6 +53,8 @@ export interface RunReport {
     readonly changedServices: readonly string[];
     readonly images?: readonly { readonly service: string; readonly from: string; readonly to: string }[];
   };
+  /** `dry-run`: what would happen, in order. */
+  readonly plan?: readonly string[];
   readonly restore?: {
     readonly backup: string;
     readonly parts: readonly string[];

@@ -22,6 +22,7 @@ export function markdownSummary(report: RunReport, limit = LIMIT): string {
     parts(report),
     images(report),
     backups(report),
+    planned(report),
     howToRestore(report),
     left(report),
     timeline(report),
@@ -177,6 +178,11 @@ function howToRestore({ restoreInstructions: how }: RunReport): string {
     ...(file === undefined ? [] : [`- without this tool: follow ${code(file)}, stored with the backup`]),
   ];
   return ways.length === 0 ? '' : `### To restore it\n\n${ways.join('\n')}`;
+}
+
+function planned({ plan = [] }: RunReport): string {
+  if (plan.length === 0) return '';
+  return `### What an update would do\n\n${plan.map((line, at) => `${at + 1}. ${inline(line)}`).join('\n')}`;
 }
 
 function left({ left: rows = [] }: RunReport): string {

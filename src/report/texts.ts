@@ -14,6 +14,7 @@ export function terminalSummary(report: RunReport): string {
   };
 
   if (backups !== undefined && backups.length > 0) lines.push(...listing(backups));
+  report.plan?.forEach((line, at) => row(at === 0 ? 'would' : '', line));
   row('services', update?.changedServices.join(', '));
   row('parts', restore?.parts.join(', '));
   row('before', restore?.safetyBackup === undefined ? undefined : `${restore.safetyBackup}, kept on the host`);

@@ -158,6 +158,15 @@ export const inputs = [
     example: './deploy/build-image.sh nginx',
   },
   {
+    name: 'dry-run',
+    description:
+      '`true`: an update says what it would do, refuses what it would refuse, and touches nothing but what git knows of the remote.',
+    default: '`false`',
+    modes: ['update'],
+    example: 'true',
+    perRun: true,
+  },
+  {
     name: 'migrate-command',
     description:
       'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest.',

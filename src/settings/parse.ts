@@ -113,6 +113,7 @@ class Parser {
           ...acting,
           ...this.#target(),
           build: this.#build(),
+          dryRun: this.#oneOf('dry-run', ['true', 'false'] as const, 'false') === 'true',
           migrateCommand: this.#text('migrate-command'),
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
           keepLocal: this.#count('keep-local', 3),

@@ -74,6 +74,8 @@ export interface UpdateSettings extends ActingSettings {
   readonly build: BuildSettings;
   readonly buildTimeoutMs: number;
   readonly migrateCommand: string | undefined;
+  /** Say what would happen, and touch nothing. */
+  readonly dryRun: boolean;
   readonly keepLocal: number;
 }
 

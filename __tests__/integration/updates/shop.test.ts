@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
 import type { RunReport } from '../../../src/report/run-report.ts';
@@ -81,6 +81,39 @@ test('a version that did not do is passed over by what only follows, until there
   expect(asked.code).toBe(0);
   expect((await shop.look()).version).toBe('v1.1.0');
   expect(existsSync(state('avoided.json'))).toBe(false);
+});
+
+test('a dry run says what an update would do, refuses what it would refuse, and touches nothing', async () => {
+  const tree = (): string[] =>
+    readdirSync(shop.directory, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name !== '.git' && !name.startsWith('.git/'))
+      .map((name) => `${name} ${statSync(path.join(shop.directory, name), { bigint: true }).mtimeNs}`)
+      .sort();
+  shop.publish('v1.1.0');
+  const before = tree();
+  const { code, report } = await follow('--dry-run', 'true', '--migrate-command', 'touch migrated');
+  expect({ code, error: report.error }).toEqual({ code: 0, error: undefined });
+  expect(report).toMatchObject({ outcome: 'no-op', update: { from: 'v1.0.0', to: 'v1.1.0' } });
+  const plan = report.plan!.join('\n');
+  for (const words of [
+    /^Check out v1\.1\.0/,
+    /SQLite database .* while it serves/,
+    /^Stop application;/m,
+    /^Migrate: touch migrated$/m,
+  ])
+    expect(plan).toMatch(words);
+  expect(tree()).toEqual(before);
+  expect((await shop.look()).version).toBe('v1.0.0');
+
+  expect(
+    await follow('--dry-run', 'true', '--health', 'type=command,run=exit 1', '--health-timeout', '1s'),
+  ).toMatchObject({
+    code: 1,
+    report: { outcome: 'refused', error: { code: 'unhealthy-before' } },
+  });
+  expect(tree()).toEqual(before);
+  expect((await follow()).code).toBe(0);
+  expect((await follow('--dry-run', 'true')).report.plan).toEqual(['Nothing: there is nothing newer.']);
 });
 
 describe('rollback', () => {
