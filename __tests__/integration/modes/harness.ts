@@ -302,7 +302,7 @@ export class Deployment {
     }
     if (existsSync(this.state)) {
       // The journals of runs that have ended stay as a record; `journal.jsonl` is one that has not.
-      const stays = /^(\.gitignore|safety|backups|staging|journal-.*\.jsonl)$/;
+      const stays = /^(\.gitignore|safety|backups|staging|journal-.*\.jsonl|last-update\.json|avoided\.json)$/;
       found.push(...readdirSync(this.state).filter((name) => !stays.test(name)));
     }
     const staging = path.join(this.state, 'staging');

@@ -54,8 +54,11 @@ describe('USO on rootless Podman with podman-compose 1.6.0', () => {
 
   test('a good release serves with its migration done, and the backup from before is stored', async () => {
     await app.make('release', 'v1.1.0', 'good');
+    const { database } = await app.containers();
     const { outcome, update, backup } = await app.succeeds('update');
 
+    // What did not change runs on.
+    expect((await app.containers())['database']).toEqual(database);
     expect([outcome, update?.from, update?.to, update?.changedServices]).toEqual(['done', 'v1.0.0', 'v1.1.0', ['web']]);
     expect(JSON.parse((await app.get('/version')).body)).toEqual({ version: 'v1.1.0', schema: 2 });
     await app.write(3);
