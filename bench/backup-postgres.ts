@@ -47,7 +47,7 @@ const home = path.join(path.resolve(values.directory), project);
 const backups = path.join(home, 'backups');
 const container = `${project}-database`;
 const server = new PostgresContainer({
-  ...{ engine, container, user: 'bench', signal },
+  ...{ engine, container: () => Promise.resolve(container), user: 'bench', signal },
   size: async () => parseInt(await run(owner('du', '-s', '--block-size=1', 'database')), 10),
 });
 const compose: Argv = engine === 'docker' ? ['docker', 'compose', '-p', project] : ['podman-compose', '-p', project];

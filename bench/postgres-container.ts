@@ -10,7 +10,8 @@ const TABLE_CHARACTERS = 200e6;
 
 export interface PostgresContainerOptions {
   readonly engine: string;
-  readonly container: string;
+  /** Its name or id now: what brings up a stack anew gives it another. */
+  readonly container: () => Promise<string>;
   readonly user: string;
   readonly signal: AbortSignal;
   /** Bytes of its directory on disk. */
@@ -56,7 +57,7 @@ export class PostgresContainer {
 
   async psql(script: Iterable<string>): Promise<void> {
     const { engine, container, user, signal } = this.#options;
-    const argv = ['exec', '-i', container, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-U', user];
+    const argv = ['exec', '-i', await container(), 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-U', user];
     const child = spawn(engine, argv, { stdio: ['pipe', 'ignore', 'pipe'], signal });
     let words = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -72,7 +73,7 @@ export class PostgresContainer {
   }
 
   async restart(): Promise<void> {
-    await this.#run(this.#options.engine, 'restart', this.#options.container);
+    await this.#run(this.#options.engine, 'restart', await this.#options.container());
     await this.ready();
   }
 
@@ -80,7 +81,8 @@ export class PostgresContainer {
   async ready(): Promise<void> {
     const { engine, container, user, signal } = this.#options;
     for (let attempt = 0; attempt < 240; attempt += 1) {
-      const up = await this.#run(engine, 'exec', container, 'pg_isready', '-q', '-h', '127.0.0.1', '-U', user).then(
+      const ready = ['exec', await container(), 'pg_isready', '-q', '-h', '127.0.0.1', '-U', user];
+      const up = await this.#run(engine, ...ready).then(
         () => true,
         () => false,
       );

@@ -52,7 +52,7 @@ try {
   await make('create', '--name', name, '--port', port);
   await make('up');
   const server = new PostgresContainer({
-    ...{ engine, container: await containerOf('database'), user: 'usonline', signal },
+    ...{ engine, container: () => containerOf('database'), user: 'usonline', signal },
     size: async () => parseInt(await run(asOwner('du', '-s', '--block-size=1', 'database')), 10),
   });
   await warmUp();

@@ -135,7 +135,7 @@ async function maskSecrets(project: Project, log: Log): Promise<void> {
 }
 
 async function probesFor(settings: Exclude<Settings, { mode: 'list' }>, project: Project): Promise<Probe[]> {
-  const states: Probe = { name: 'services', check: () => project.look() };
+  const states: Probe = { name: 'services', shallow: true, check: () => project.look() };
   const told = settings.health.map((probe) =>
     probe.type === 'http'
       ? httpProbe(probe)

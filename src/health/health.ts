@@ -10,11 +10,15 @@ export interface ProbeResult {
 /** A check of the application. Never throws for a bad answer: that is a result. */
 export interface Probe {
   readonly name: string;
+  /** It sees that something runs or answers, and not whether the application can work with its data. */
+  readonly shallow?: true;
   check(): Promise<ProbeResult>;
 }
 
 export interface HealthReport {
   readonly healthy: boolean;
+  /** True where all probes are shallow: nothing looked at the data. */
+  readonly shallow?: boolean;
   /** The last result of every probe. */
   readonly results: readonly { readonly probe: string; readonly ok: boolean; readonly detail: string }[];
   /** Seconds until all probes first passed; undefined when never. */

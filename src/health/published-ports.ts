@@ -28,6 +28,7 @@ function urlOf({ hostIp, hostPort }: PublishedPort): string {
 function portProbe(url: string): Probe {
   return {
     name: url,
+    shallow: true,
     async check(): Promise<ProbeResult> {
       try {
         const { status, body } = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });

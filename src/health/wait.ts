@@ -40,6 +40,7 @@ export async function waitHealthy(probes: readonly Probe[], options: WaitOptions
     }
     const report = (healthy: boolean): HealthReport => ({
       healthy,
+      shallow: probes.every((probe) => probe.shallow === true),
       results: results.map(({ probe, ok, detail }) => ({ probe, ok, detail })),
       firstHealthySeconds,
       seconds: now / 1000,

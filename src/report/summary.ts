@@ -47,7 +47,15 @@ function fit(sections: readonly string[], limit: number): string {
 function facts(report: RunReport): string {
   const { backup, update, restore, health } = report;
   const downtime = downtimeText(report);
-  const healthText = health === undefined ? undefined : health.healthy ? 'healthy' : 'not healthy';
+  const seen = (health?.results ?? []).map(({ probe, detail }) => inline(`${probe}: ${cut(detail, 300)}`)).join('<br>');
+  const unproven =
+    health?.healthy === true && health.shallow === true
+      ? '<br>Not proven: that it can read its data. Give a `health` check that does.'
+      : '';
+  const healthText =
+    health === undefined
+      ? undefined
+      : `${health.healthy ? 'healthy' : 'not healthy'}${seen === '' ? '' : `<br>${seen}`}${unproven}`;
   const rows: (readonly [string, string | undefined])[] = [
     [
       'Version',

@@ -58,6 +58,7 @@ describe('waiting', () => {
       ],
       firstHealthySeconds: 5,
       seconds: 15,
+      shallow: false,
     });
   });
 

@@ -121,6 +121,17 @@ describe('the job summary', () => {
     expect(markdownSummary({ ...base, ...report }).split('\n')[0]).toBe(`## ${headline}`);
   });
 
+  test('what the health check saw, and what it did not prove, stands beside its verdict', () => {
+    const results = [{ probe: 'http://127.0.0.1:8000/', ok: true, detail: 'answers 200' }];
+    const health = { healthy: true, shallow: true, results, firstHealthySeconds: 1, seconds: 2 };
+    const text = markdownSummary({ ...base, health });
+    expect(text).toContain(
+      '| Health | healthy<br>http&#58;//127.0.0.1:8000/: answers 200<br>Not proven: that it can read its data.',
+    );
+    expect(markdownSummary({ ...base, health: { ...health, shallow: false } })).not.toContain('Not proven');
+    expect(markdownSummary({ ...base, health: { ...health, healthy: false } })).not.toContain('Not proven');
+  });
+
   test('when users waited, and for what, is a chart', () => {
     const steps = [
       { name: 'Stop: the services, that #write', startSeconds: 1, seconds: 0.5, outcome: 'done' },
