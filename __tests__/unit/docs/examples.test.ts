@@ -41,6 +41,7 @@ function ofAction(inputs: Readonly<Record<string, unknown>>): RawInputs {
     // What a dispatch would fill in.
     String(value)
       .replace(/\$\{\{ inputs\.backup \}\}/, 'latest')
+      .replace(/\$\{\{ inputs\.with-data \}\}/, 'true')
       .replace(/\$\{\{ [^}]*ref[^}]* \}\}/, 'v1.0.0')
       .replace(/\$\{\{.*?\}\}/, 'site'),
   ]);
