@@ -35,10 +35,13 @@ export type RunAuthorCommand = (text: string, options: AuthorCommandOptions) => 
  * - It closes standard input. Given as an empty `input`, a command that ends at once is an unhandled EPIPE.
  * - It gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails.
  * - A program that the command leaves in the background (a start command) has that pipe open. Its reader stays with it, told by
- *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE).
+ *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE). Before and after it waits for that it ignores the signal, which comes
+ *   late on a busy machine, when our end of the pipe is closed and the copying has ended by itself.
  */
 const BASH = `exec 3>&1 </dev/null
-exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; exec cat >/dev/null) 2>&1
+trap '' USR1
+exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; trap '' USR1; exec cat >/dev/null) 2>&1
+trap - USR1
 echo "$$ $!" >&3
 exec 3>&-
 exec bash -euo pipefail -c "$1" bash`;
