@@ -448,6 +448,8 @@ class GitCheckout implements Checkout {
   }
 
   async #localChanges(): Promise<string | null> {
+    // A file that was only touched, copied or given to another user would make `stash create` fail for want of changes.
+    await this.#git.run(['update-index', '-q', '--refresh'], { accept: [1] });
     const local = await this.#git.text(['stash', 'create'], { what: 'note the local changes' });
     return local === '' ? null : local;
   }

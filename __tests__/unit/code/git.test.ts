@@ -9,6 +9,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -514,6 +515,12 @@ describe('going back', () => {
     const before = state();
     await checkout.restoreSnapshot(journaled(await checkout.snapshot()));
     expect(state()).toEqual(before);
+  });
+
+  test('a file that was only touched is no local change', async () => {
+    git(clone, 'checkout', '--quiet', 'env');
+    utimesSync(path.join(clone, 'env'), 1, 1);
+    expect((await (await open()).snapshot()).local).toBeNull();
   });
 
   test('a file that did not differ keeps its inode: a container’s mount hangs on it', async () => {
