@@ -35,14 +35,28 @@ export const ANY_CODE: readonly number[] = [...Array(256).keys()];
  */
 export class Git {
   readonly directory: string;
-  /** Directories that git may trust although others own them: only the clone that the user named. */
-  readonly #trusted: readonly string[];
+  /** Directories that git may trust although others own them: only the clone that the user named, and what lies in it. */
+  readonly #trusted: string[];
   readonly #deps: GitDeps;
 
-  constructor(directory: string, trusted: readonly string[], deps: GitDeps) {
+  constructor(directory: string, trusted: string[], deps: GitDeps) {
     this.directory = directory;
     this.#trusted = trusted;
     this.#deps = deps;
+  }
+
+  /** The same in another directory. */
+  in(directory: string): Git {
+    return new Git(directory, this.#trusted, this.#deps);
+  }
+
+  /** True where another user's clone is trusted. */
+  get trusting(): boolean {
+    return this.#trusted.length > 0;
+  }
+
+  trust(directory: string): void {
+    if (!this.#trusted.includes(directory)) this.#trusted.push(directory);
   }
 
   /** Standard output without its last line end. Throws `code-failed`. */

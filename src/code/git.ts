@@ -1,8 +1,10 @@
-import { lstat, realpath, rm, stat, unlink } from 'node:fs/promises';
+import { lstat, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Clock } from '../system/clock.ts';
-import { ANY_CODE, Git, lastWords, tokenConfig, type GitDeps, type GitToken } from './git-command.ts';
+import type { RunResult } from '../system/processes.ts';
+import { ANY_CODE, Git, lastWords, tokenConfig, type GitDeps, type GitOptions, type GitToken } from './git-command.ts';
+import { submodulesOf } from './submodules.ts';
 import { gateVersions, highestVersion, newestAllowed, releases, parseVersion } from './versions.ts';
 
 /** What is checked out. */
@@ -44,6 +46,8 @@ export interface Snapshot {
   readonly local: string | null;
   /** Where the checkout was to lead: tells which files a killed one may have left behind. */
   readonly target: string | null;
+  /** By path: as each was that is checked out; null for one that comes with the target. */
+  readonly submodules?: readonly { readonly path: string; readonly was: Snapshot | null }[];
 }
 
 /** A git clone on this host. Throws `code-failed` with git's own last words. */
@@ -69,6 +73,7 @@ export interface Checkout {
   /**
    * Brings the files to the target and carries local changes along, as `git pull` does. A branch that is checked out moves with it where that is a fast-forward, so that
    * the next `git pull` still works; otherwise HEAD is detached. With `dirty` allowed, local changes in files that the target changes too are merged.
+   * Submodules that the target moves or brings follow, with theirs; one that was never checked out here stays so.
    * `dirty-tree`, `dirty-conflict`, `code-diverged`; in these cases everything is as before.
    */
   checkout(target: Target, allow?: readonly string[]): Promise<void>;
@@ -106,7 +111,10 @@ export async function openCheckout(
     if (result.exitCode === 0) {
       const top = result.stdout.replace(/\n$/, '');
       const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
-      return ours ? new GitCheckout(new Git(top, trusted, deps), deps) : null;
+      if (!ours) return null;
+      const checkout = new GitCheckout(new Git(top, trusted, deps), deps);
+      await checkout.trustSubmodules();
+      return checkout;
     }
     // The message names the directory to trust: the top one, or its .git. Only one that holds what the user named is.
     const dubious = /dubious ownership in repository at '(.+)'/.exec(result.stderr)?.[1];
@@ -158,27 +166,30 @@ class GitCheckout implements Checkout {
   }
 
   async fetch(): Promise<void> {
-    const { log, token } = this.#deps;
     const remote = await this.#remote();
     if (remote === null) {
-      log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
+      this.#deps.log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
       return;
     }
     const shallow = (await this.#git.text(['rev-parse', '--is-shallow-repository'])) === 'true';
     // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
-    const args = ['fetch', '--tags', '--force', ...(shallow ? ['--unshallow'] : []), remote];
-    const options = { show: true, accept: ANY_CODE, timeoutMs: 600_000 };
-    let result = await this.#git.run(args, options);
-    // Without the token first: the administrator's own credentials may reach what a workflow's token can't.
-    if (result.exitCode !== 0 && token !== undefined) {
-      const config = tokenConfig(token);
-      for (const [, value] of config) if (value !== '') log.mask(value.slice(value.lastIndexOf(' ') + 1));
-      result = await this.#git.run(args, { ...options, config });
-    }
+    // Submodules are fetched when they are checked out: it is not known yet to which version.
+    const args = ['fetch', '--tags', '--force', '--no-recurse-submodules', ...(shallow ? ['--unshallow'] : []), remote];
+    const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
     if (result.exitCode === 0) return;
     throw new CaretakerError('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
       hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
     });
+  }
+
+  /** A command that needs the network. Without the token first: the administrator's own credentials may reach what a workflow's token can't. */
+  async #reaching(args: readonly string[], options: GitOptions): Promise<RunResult> {
+    const { log, token } = this.#deps;
+    const result = await this.#git.run(args, { ...options, accept: ANY_CODE });
+    if (result.exitCode === 0 || token === undefined) return result;
+    const config = tokenConfig(token);
+    for (const [, value] of config) if (value !== '') log.mask(value.slice(value.lastIndexOf(' ') + 1));
+    return this.#git.run(args, { ...options, accept: ANY_CODE, config });
   }
 
   async resolveTarget({ ref, track, eventTag, allow = [] }: TargetRequest): Promise<Target | null> {
@@ -226,16 +237,23 @@ class GitCheckout implements Checkout {
     const differing = await this.#git.fields(['diff', '--name-only', '-z', '--no-renames', 'HEAD', commit]);
     const changed = differing.filter((file) => dirty.has(file));
     const untracked: string[] = [];
-    for (const { file } of await this.#added('HEAD', commit)) {
+    for (const { file, submodule } of await this.#added('HEAD', commit)) {
+      const place = path.join(this.directory, file);
+      // What git itself leaves of a submodule that an earlier version had.
+      if (submodule && ((await exists(path.join(place, '.git'))) || (await isEmptyDirectory(place)))) continue;
       // Git itself would overwrite an ignored file without a word: an .env that the new version brings with it.
-      if (!dirty.has(file) && (await exists(path.join(this.directory, file)))) untracked.push(file);
+      if (!dirty.has(file) && (await exists(place))) untracked.push(file);
     }
     return { changed, untracked };
   }
 
   async snapshot(target?: Target): Promise<Snapshot> {
     const { commit, branch } = await this.head();
-    return { commit, branch, local: await this.#localChanges(), target: target?.commit ?? null };
+    const submodules = await this.#noteSubmodules(commit, target?.commit);
+    return {
+      ...{ commit, branch, local: await this.#localChanges(), target: target?.commit ?? null },
+      ...(submodules.length === 0 ? {} : { submodules }),
+    };
   }
 
   async checkout(target: Target, allow: readonly string[] = []): Promise<void> {
@@ -244,21 +262,24 @@ class GitCheckout implements Checkout {
     if (head.commit === target.commit) return;
     await this.#refuseDiverged(head, target);
     const { changed } = await this.#refuseOverwriting(target, allow);
-    if (changed.length > 0) return this.#checkoutMerging(target);
+    const moved = await this.#movedSubmodules(head.commit, target.commit);
+    if (changed.length > 0) {
+      await this.#checkoutMerging(target);
+      return this.#updateSubmodules(moved);
+    }
     await this.#move(head, target);
+    await this.#updateSubmodules(moved);
     const carried = await this.dirtyFiles();
     if (carried.length > 0) log.info(`Local changes kept in ${carried.join(', ')}`);
-    if (await exists(path.join(this.directory, '.gitmodules'))) {
-      log.warn(
-        `${this.directory} has submodules, which an update leaves as they are: let the build command update them.`,
-      );
-    }
   }
 
   async restoreSnapshot(snapshot: Snapshot): Promise<void> {
     await this.#freeIndex();
     try {
+      // First of all: else the clone's own files would count as changed because of them.
+      await this.#submodulesBack(snapshot);
       await this.#putBack(snapshot);
+      await this.#lostSubmodulesBack(snapshot);
     } catch (error) {
       throw new CaretakerError('code-undo-failed', `failed to put ${this.directory} back to ${snapshot.commit}`, {
         cause: error,
@@ -401,7 +422,10 @@ class GitCheckout implements Checkout {
 
   async #refuseOverwriting(target: Target, allow: readonly string[]): Promise<{ readonly changed: readonly string[] }> {
     const { changed, untracked } = await this.collisions(target.commit);
-    const refused = [...(allow.includes('dirty') ? [] : changed), ...untracked];
+    const dirty = allow.includes('dirty');
+    const submodules = changed.length === 0 ? new Map() : await submodulesOf(this.#git, target.commit);
+    // Nothing merges what was changed inside a submodule.
+    const refused = [...changed.filter((file) => !dirty || submodules.has(file)), ...untracked];
     if (refused.length === 0) return { changed };
     throw new CaretakerError(
       'dirty-tree',
@@ -411,7 +435,9 @@ class GitCheckout implements Checkout {
         hint:
           untracked.length > 0
             ? 'Move these files away, or commit them.'
-            : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
+            : dirty
+              ? 'Commit or revert what was changed in these submodules: it is not merged.'
+              : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
       },
     );
   }
@@ -445,6 +471,107 @@ class GitCheckout implements Checkout {
         hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
       },
     );
+  }
+
+  // --- Submodules ---
+
+  /** Where another user's clone is trusted, so is what lies in it: `git status` looks into each submodule. */
+  async trustSubmodules(): Promise<void> {
+    if (!this.#git.trusting) return;
+    for (const file of (await submodulesOf(this.#git, 'HEAD')).keys()) {
+      if (!(await this.#isCheckedOut(file))) continue;
+      this.#git.trust(path.join(this.directory, file));
+      await this.#submodule(file).trustSubmodules();
+    }
+  }
+
+  #submodule(file: string): GitCheckout {
+    return new GitCheckout(this.#git.in(path.join(this.directory, file)), this.#deps);
+  }
+
+  #isCheckedOut(file: string): Promise<boolean> {
+    return exists(path.join(this.directory, file, '.git'));
+  }
+
+  /** What the way from one commit to the other moves or brings; `elsewhere`: its repository has moved too. */
+  async #movedSubmodules(from: string, to: string): Promise<{ readonly file: string; readonly elsewhere: boolean }[]> {
+    const before = await submodulesOf(this.#git, from);
+    const moved: { file: string; elsewhere: boolean }[] = [];
+    for (const [file, { name, url, update, commit }] of await submodulesOf(this.#git, to)) {
+      const old = before.get(file);
+      // One that somebody has put elsewhere by hand stays there as long as the versions agree.
+      if (old?.commit === commit) continue;
+      const how = await this.#git.text(['config', '--get', `submodule.${name}.update`], { accept: [1] });
+      if ((how === '' ? update : how) === 'none' || (old !== undefined && !(await this.#isCheckedOut(file)))) {
+        this.#deps.log.info(`The submodule ${file} is not checked out here, and stays so`);
+        continue;
+      }
+      moved.push({ file, elsewhere: old !== undefined && old.url !== url });
+    }
+    return moved;
+  }
+
+  async #updateSubmodules(moved: readonly { readonly file: string; readonly elsewhere: boolean }[]): Promise<void> {
+    if (moved.length === 0) return;
+    await this.#syncSubmodules(moved.filter(({ elsewhere }) => elsewhere).map(({ file }) => file));
+    await this.#checkOutSubmodules(moved.map(({ file }) => file));
+  }
+
+  async #syncSubmodules(files: readonly string[]): Promise<void> {
+    if (files.length > 0) await this.#git.run(['submodule', 'sync', '--recursive', '--', ...files]);
+  }
+
+  async #checkOutSubmodules(files: readonly string[]): Promise<void> {
+    // --checkout: the clone's configuration may name a command instead.
+    const args = ['submodule', 'update', '--init', '--recursive', '--checkout', '--', ...files];
+    const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
+    await this.trustSubmodules();
+    if (result.exitCode === 0) return;
+    throw new CaretakerError(
+      'code-failed',
+      `failed to check out the submodules ${files.join(', ')} in ${this.directory}: ${lastWords(result)}`,
+      {
+        hint: 'Run "git submodule update --init --recursive" there as the user that the runner works as: it needs access to their repositories too.',
+      },
+    );
+  }
+
+  async #noteSubmodules(commit: string, target: string | undefined): Promise<NonNullable<Snapshot['submodules']>> {
+    const noted: { path: string; was: Snapshot | null }[] = [];
+    const before = await submodulesOf(this.#git, commit);
+    const after = target === undefined ? new Map<string, never>() : await submodulesOf(this.#git, target);
+    for (const file of before.keys()) {
+      if (!(await this.#isCheckedOut(file))) continue;
+      const was = await this.#submodule(file).snapshot();
+      noted.push({ path: file, was: { ...was, target: after.get(file)?.commit ?? null } });
+    }
+    for (const file of after.keys()) {
+      if (!before.has(file) && !(await this.#isCheckedOut(file))) noted.push({ path: file, was: null });
+    }
+    return noted;
+  }
+
+  async #submodulesBack({ submodules = [] }: Snapshot): Promise<void> {
+    for (const { path: file, was } of submodules) {
+      if (!(await this.#isCheckedOut(file))) continue;
+      if (was === null) await rm(path.join(this.directory, file), { recursive: true });
+      else await this.#submodule(file).restoreSnapshot(was);
+    }
+  }
+
+  /** Those whose files were removed meanwhile: what they need is in the clone still. */
+  async #lostSubmodulesBack({ commit, target, submodules = [] }: Snapshot): Promise<void> {
+    if (submodules.length === 0) return;
+    const before = await submodulesOf(this.#git, commit);
+    const after = target === null ? before : await submodulesOf(this.#git, target);
+    const moved = [...before].filter(([file, { url }]) => (after.get(file)?.url ?? url) !== url).map(([file]) => file);
+    const known = new Set(submodules.map(({ path: file }) => file));
+    await this.#syncSubmodules(moved.filter((file) => known.has(file)));
+    for (const { path: file, was } of submodules) {
+      if (was === null || (await this.#isCheckedOut(file))) continue;
+      await this.#checkOutSubmodules([file]);
+      await this.#submodule(file).restoreSnapshot(was);
+    }
   }
 
   async #localChanges(): Promise<string | null> {
@@ -482,7 +609,8 @@ class GitCheckout implements Checkout {
 
   /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
   async #removeLeftovers({ commit, target }: Snapshot): Promise<void> {
-    if (target === null) return;
+    // A submodule's may not have been fetched yet.
+    if (target === null || (await this.#commit(target)) === null) return;
     for (const { file, blob } of await this.#added(commit, target)) {
       const there = await lstat(path.join(this.directory, file)).catch(() => null);
       if (there?.isFile() !== true) continue;
@@ -493,7 +621,7 @@ class GitCheckout implements Checkout {
     }
   }
 
-  async #added(from: string, to: string): Promise<{ file: string; blob: string }[]> {
+  async #added(from: string, to: string): Promise<{ file: string; blob: string; submodule: boolean }[]> {
     const fields = await this.#git.fields([
       'diff',
       '--raw',
@@ -504,9 +632,10 @@ class GitCheckout implements Checkout {
       from,
       to,
     ]);
-    const added: { file: string; blob: string }[] = [];
+    const added: { file: string; blob: string; submodule: boolean }[] = [];
     for (let at = 0; at + 1 < fields.length; at += 2) {
-      added.push({ blob: fields[at]?.split(' ')[3] ?? '', file: fields[at + 1] ?? '' });
+      const [, mode, , blob = ''] = fields[at]?.split(' ') ?? [];
+      added.push({ blob, file: fields[at + 1] ?? '', submodule: mode === '160000' });
     }
     return added;
   }
@@ -519,6 +648,10 @@ class GitCheckout implements Checkout {
     this.#deps.log.warn(`Removed ${lock}, which a git that was killed had left.`);
     await unlink(lock);
   }
+}
+
+async function isEmptyDirectory(directory: string): Promise<boolean> {
+  return (await readdir(directory).catch(() => null))?.length === 0;
 }
 
 async function exists(file: string): Promise<boolean> {
