@@ -46,7 +46,7 @@ PODMAN_COMPOSE_NEW=1.6.0 # the current generation
 PACKAGES=(
   podman runc netavark aardvark-dns iptables uidmap slirp4netns fuse-overlayfs
   docker.io docker-registry
-  debootstrap zstd age sqlite3 xz-utils pigz acl attr jq curl ca-certificates git iproute2 procps shellcheck
+  debootstrap zstd age sqlite3 xz-utils pigz acl attr jq curl ca-certificates git git-lfs iproute2 procps shellcheck
   python3 python3-venv python3-yaml python3-dotenv # the last two are what Debian's podman-compose needs
 )
 
