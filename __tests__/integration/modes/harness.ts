@@ -180,7 +180,14 @@ export class Deployment {
   /** The command line, with the flags that all runs on this deployment share. */
   async command(mode: string, ...flags: readonly string[]): Promise<Ended> {
     const given = (flag: string): boolean => flags.includes(flag);
-    const health = ['--health', `type=http,url=${this.healthUrl}`, '--health-timeout', '25s', '--settle', '2s'];
+    const health = [
+      ...['--health', `type=http,url=${this.healthUrl}`, '--settle', '2s'],
+      ...(given('--health-timeout') ? [] : ['--health-timeout', '25s']),
+    ];
+    const source =
+      mode === 'list' || this.#fixture === 'medcattrainer' || given('--source-directory')
+        ? []
+        : ['--source-directory', this.facts.source];
     const ended = await as(this.host, [
       process.env['CARETAKER_TEST_NODE24'] as string,
       this.#kit.cli,
@@ -188,8 +195,8 @@ export class Deployment {
       ...['--project-directory', this.facts.instance],
       ...['--store', `type=folder,path=${this.backups}`],
       ...(mode === 'list' ? [] : health),
-      ...(mode === 'list' || this.#fixture === 'medcattrainer' ? [] : ['--source-directory', this.facts.source]),
-      ...(mode === 'update' && !given('--ref') ? ['--track', 'releases'] : []),
+      ...source,
+      ...(mode === 'update' && !given('--ref') && !given('--track') ? ['--track', 'releases'] : []),
       ...(mode === 'update' && !given('--build') ? this.#build() : []),
       ...(mode === 'restore' && !given('--confirm') ? ['--confirm', this.facts.project] : []),
       ...flags,
