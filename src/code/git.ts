@@ -46,8 +46,26 @@ export interface Snapshot {
   readonly local: string | null;
   /** Where the checkout was to lead: tells which files a killed one may have left behind. */
   readonly target: string | null;
-  /** By path: as each was that is checked out; null for one that comes with the target. */
-  readonly submodules?: readonly { readonly path: string; readonly was: Snapshot | null }[];
+  readonly submodules?: readonly NotedSubmodule[];
+}
+
+export interface NotedSubmodule {
+  readonly path: string;
+  /** True where the target has another version of it, or none. */
+  readonly moves: boolean;
+  /** As it was when noted; null for one that comes with the target. */
+  readonly was: Snapshot | null;
+}
+
+/** Where a later run goes back to: the commits and branches of then, with the local changes of now. What did not move then stays as it is. */
+export function backTo(then: Snapshot, now: Snapshot): Snapshot {
+  const submodules = (then.submodules ?? []).flatMap((noted): NotedSubmodule[] => {
+    if (!noted.moves) return [];
+    const today = now.submodules?.find((one) => one.path === noted.path)?.was ?? null;
+    if (noted.was === null) return [noted];
+    return [{ ...noted, was: today === null ? { ...noted.was, local: null } : backTo(noted.was, today) }];
+  });
+  return { commit: then.commit, branch: then.branch, local: now.local, target: null, submodules };
 }
 
 /** A git clone on this host. Throws `code-failed` with git's own last words. */
@@ -536,17 +554,18 @@ class GitCheckout implements Checkout {
     );
   }
 
-  async #noteSubmodules(commit: string, target: string | undefined): Promise<NonNullable<Snapshot['submodules']>> {
-    const noted: { path: string; was: Snapshot | null }[] = [];
+  async #noteSubmodules(commit: string, target: string | undefined): Promise<NotedSubmodule[]> {
+    const noted: NotedSubmodule[] = [];
     const before = await submodulesOf(this.#git, commit);
     const after = target === undefined ? new Map<string, never>() : await submodulesOf(this.#git, target);
-    for (const file of before.keys()) {
+    for (const [file, { commit: recorded }] of before) {
       if (!(await this.#isCheckedOut(file))) continue;
       const was = await this.#submodule(file).snapshot();
-      noted.push({ path: file, was: { ...was, target: after.get(file)?.commit ?? null } });
+      const next = after.get(file)?.commit ?? null;
+      noted.push({ path: file, moves: next !== recorded, was: { ...was, target: next } });
     }
     for (const file of after.keys()) {
-      if (!before.has(file) && !(await this.#isCheckedOut(file))) noted.push({ path: file, was: null });
+      if (!before.has(file) && !(await this.#isCheckedOut(file))) noted.push({ path: file, moves: true, was: null });
     }
     return noted;
   }
@@ -554,9 +573,15 @@ class GitCheckout implements Checkout {
   async #submodulesBack({ submodules = [] }: Snapshot): Promise<void> {
     for (const { path: file, was } of submodules) {
       if (!(await this.#isCheckedOut(file))) continue;
-      if (was === null) await rm(path.join(this.directory, file), { recursive: true });
-      else await this.#submodule(file).restoreSnapshot(was);
+      if (was !== null) await this.#submodule(file).restoreSnapshot(was);
+      else if (await this.#submodule(file).#isPristine())
+        await rm(path.join(this.directory, file), { recursive: true });
+      else this.#deps.log.warn(`${path.join(this.directory, file)} stays, as it holds files that git does not know.`);
     }
+  }
+
+  async #isPristine(): Promise<boolean> {
+    return (await this.#git.text(['status', '--porcelain', '--ignored'])) === '';
   }
 
   /** Those whose files were removed meanwhile: what they need is in the clone still. */

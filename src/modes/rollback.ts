@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { verifyPart } from '../archive/parts.ts';
+import { backTo } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RollbackSettings } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
@@ -82,8 +83,7 @@ async function codeAndImagesBack(tools: Tools, update: LastUpdate): Promise<void
   const { project, checkout, saga } = tools;
   if (checkout !== null && update.code !== null) {
     const now = await checkout.snapshot();
-    // The very commit and branch of then, with the local changes of now.
-    const then = { ...update.code, local: now.local, target: null };
+    const then = backTo(update.code, now);
     await saga.step('check out', { undo: { action: 'code-back', data: { ...now, target: then.commit } } }, () =>
       checkout.restoreSnapshot(then),
     );

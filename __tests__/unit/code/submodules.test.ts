@@ -12,7 +12,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openCheckout, type Checkout, type CheckoutDeps, type Snapshot, type Target } from '../../../src/code/git.ts';
+import {
+  backTo,
+  openCheckout,
+  type Checkout,
+  type CheckoutDeps,
+  type Snapshot,
+  type Target,
+} from '../../../src/code/git.ts';
 import { silentLog } from '../../../src/report/silent.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
@@ -185,6 +192,36 @@ describe('submodules', () => {
     expect(existsSync(inClone('sounds'))).toBe(false);
     await update('v1.1.0');
     expect(read('sounds/bell.ogg')).toBe('bell');
+  });
+
+  test('that came with a release stay after the way back when they hold files of somebody’s', async () => {
+    add(app, icons, 'static');
+    git(app, 'tag', 'v1.1.0');
+    const snapshot = await update('v1.1.0');
+    writeFileSync(inClone('static/upload'), 'mine');
+    await (await open()).restoreSnapshot(snapshot);
+    expect(read('static/upload')).toBe('mine');
+    await update('v1.1.0');
+    expect(read('static/icon.svg')).toBe('1');
+  });
+
+  test('a later way back moves those that the update moved, and leaves what was done in the others since', async () => {
+    add(app, icons, 'static');
+    git(app, 'tag', 'v1.0.1');
+    await update('v1.0.1');
+    const before = contents();
+    release('v1.1.0');
+    const snapshot = await update('v1.1.0');
+    writeFileSync(inClone('static/icon.svg'), 'changed since\n');
+
+    const checkout = await open();
+    const now = await checkout.snapshot();
+    await checkout.restoreSnapshot(backTo(snapshot, now));
+    expect(contents()).toEqual(before);
+    expect(read('static/icon.svg')).toBe('changed since');
+    await checkout.restoreSnapshot(now);
+    expect(contents()).toEqual(['image: app:v1.1.0', 'v1.1.0', 'v1.1.0']);
+    expect(read('static/icon.svg')).toBe('changed since');
   });
 
   test('that come where files are refuse the update', async () => {
