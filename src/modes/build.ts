@@ -5,24 +5,52 @@ import type { Tools } from './tools.ts';
 
 /**
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
- * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all).
+ * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
+ * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
  */
 export async function prepareImages(tools: Tools, settings: UpdateSettings): Promise<void> {
   const { build } = settings;
   const { engine } = tools.project;
-  if (build.kind === 'command') return buildByCommand(tools, settings, build.command);
-  if (engine === null || build.kind === 'none') return;
+  if (build.kind === 'command') await buildByCommand(tools, settings, build.command);
+  if (engine === null) return;
   const { compose, runtime } = engine;
   const { services } = await compose.model();
-  if (build.kind === 'pull') return compose.pull();
-  const built = services.filter((service) => service.build).map(({ name }) => name);
-  if (built.length > 0) await compose.build(built);
-  if (build.kind === 'compose') return;
-  const absent: string[] = [];
-  for (const { name, image, build: builds } of services) {
-    if (!builds && image !== null && (await runtime.imageId(image)) === null) absent.push(name);
+  if (build.kind === 'pull') await compose.pull();
+  if (build.kind === 'auto' || build.kind === 'compose') {
+    const built = services.filter((service) => service.build).map(({ name }) => name);
+    if (built.length > 0) await compose.build(built);
   }
-  if (absent.length > 0) await compose.pull(absent);
+  const absent = async (): Promise<{ service: string; image: string }[]> => {
+    const found: { service: string; image: string }[] = [];
+    for (const { name: service, image, build: builds } of services) {
+      if (!builds && image !== null && (await runtime.imageId(image)) === null) found.push({ service, image });
+    }
+    return found;
+  };
+  const missing = await absent();
+  if (missing.length === 0) return;
+  try {
+    await compose.pull(missing.map(({ service }) => service));
+  } catch (error) {
+    if (!(error instanceof CaretakerError && ['compose-failed', 'command-failed'].includes(error.code))) throw error;
+    throw imageMissing(missing, error);
+  }
+  // podman-compose and names of `localhost/` are not asked for.
+  const still = await absent();
+  if (still.length > 0) throw imageMissing(still);
+}
+
+function imageMissing(missing: readonly { service: string; image: string }[], cause?: unknown): CaretakerError {
+  const names = missing.map(({ service, image }) => `${image} (${service})`).join(', ');
+  return new CaretakerError(
+    'image-missing',
+    `the new version needs ${names}, which ${missing.length === 1 ? 'is' : 'are'} not on this host and can't be pulled`,
+    {
+      input: 'build',
+      hint: 'Look whether the release names a tag that was published, and whether this host may pull it. An image that is built here needs a "build" that makes it.',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
 }
 
 async function buildByCommand(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
