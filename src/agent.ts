@@ -8,6 +8,7 @@ import { fileError, syncDirectory } from './system/files.ts';
 import { checkSqlite, copySqlite } from './system/sqlite.ts';
 import { swap, unswap, type Swap } from './system/swaps.ts';
 import {
+  emptyTree,
   fingerprintTrees,
   likeness,
   lstatOrNull,
@@ -28,6 +29,7 @@ const operations: Readonly<Record<string, (request: never) => Promise<unknown>>>
   exists: async ({ path }: { path: string }) => (await lstatOrNull(path)) !== null,
   swap: (request: { swap: Swap }) => swap(request.swap),
   unswap: (request: { swap: Swap }) => unswap(request.swap),
+  empty: ({ root, keep }: { root: string; keep: readonly string[] }) => emptyTree(root, keep),
   remove: ({ paths }: { paths: readonly string[] }) => removeTrees(paths),
   copySqlite: ({ from, to }: { from: string; to: string }) => copySqlite(from, to),
   checkSqlite: ({ path }: { path: string }) => checkSqlite(path),

@@ -6,6 +6,7 @@ import { manifestFile } from '../archive/names.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Actions } from '../safety/actions.ts';
 import type { Swap } from '../runtimes/host-files.ts';
+import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { readText, writeAtomic } from '../system/files.ts';
 import { keepAside, type KeepAside } from './aside.ts';
@@ -99,7 +100,6 @@ async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> 
   const { project, log } = tools;
   await project.stop();
   const directory = localDirectory(project.stateDirectory);
-  const file = recordFile(tools, run);
   let record = await readRecord(tools, run);
   if (record.swaps === null) {
     const text = await readText(path.join(directory, manifestFile(backup)));
@@ -112,23 +112,51 @@ async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> 
         },
       );
     }
-    const { parts } = parseManifest(JSON.parse(text));
-    const attempt = `${run}-back${record.attempts.length + 1}`;
-    record = { attempts: [...record.attempts, attempt], parts, swaps: null };
-    await writeAtomic(file, JSON.stringify(record));
-    const swaps: (readonly Swap[])[] = [];
-    for (const part of dataParts(parts)) {
-      log.info(`${part.name}: unpacking the data from before the update`);
-      const source = await sourceForPart(part, sourceDeps(tools));
-      swaps.push(await source.stage(part, partReader(directory), attempt));
+    const parts = dataParts(parseManifest(JSON.parse(text)).parts);
+    try {
+      record = await stageBack(tools, run, parts);
+    } catch (error) {
+      if (!(error instanceof CaretakerError && error.code === 'disk-full')) throw error;
+      log.warn(`${error.message}; making room: what the failed version left of the data goes first`);
+      await makeRoom(tools, run, parts);
+      record = await stageBack(tools, run, parts);
     }
-    record = { ...record, swaps };
-    await writeAtomic(file, JSON.stringify(record));
   }
   const staged = await stagedOf(tools, record);
   for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
   await loadAll(tools, staged, directory, (_name, work) => work());
 }
+
+/** Unpacks all parts beside what the failed version left, under a name of its own for each attempt. */
+async function stageBack(tools: Tools, run: string, parts: readonly Part[]): Promise<BackRecord> {
+  const { project, log } = tools;
+  const { attempts } = await readRecord(tools, run);
+  const attempt = `${run}-back${attempts.length + 1}`;
+  const record = { attempts: [...attempts, attempt], parts, swaps: null };
+  await writeAtomic(recordFile(tools, run), JSON.stringify(record));
+  const swaps: (readonly Swap[])[] = [];
+  for (const part of parts) {
+    log.info(`${part.name}: unpacking the data from before the update`);
+    const source = await sourceBack(part, tools);
+    swaps.push(await source.stage(part, partReader(localDirectory(project.stateDirectory)), attempt));
+  }
+  await writeAtomic(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
+  return { ...record, swaps };
+}
+
+/**
+ * The failed version filled the disk, or it never had room for the data twice. The safety backup is whole and was read back, and the live data are
+ * about to be replaced by it anyway. What the parts leave out stays. Killed anywhere, it can be done again.
+ */
+async function makeRoom(tools: Tools, run: string, parts: readonly Part[]): Promise<void> {
+  const sources = await Promise.all(parts.map((part) => sourceBack(part, tools)));
+  const { attempts } = await readRecord(tools, run);
+  for (const source of sources) for (const attempt of attempts) await source.unstage(attempt);
+  for (const source of sources) await source.discard?.();
+}
+
+const sourceBack = (part: Part, tools: Tools): Promise<Source> =>
+  sourceForPart(part, { ...sourceDeps(tools), back: true });
 
 /** The project's own files go back with the code, not with the data. */
 function dataParts(parts: readonly Part[]): Part[] {
@@ -138,7 +166,7 @@ function dataParts(parts: readonly Part[]): Part[] {
 async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]> {
   const staged: StagedPart[] = [];
   for (const [index, part] of dataParts(record.parts).entries()) {
-    staged.push({ part, source: await sourceForPart(part, sourceDeps(tools)), swaps: record.swaps?.[index] ?? [] });
+    staged.push({ part, source: await sourceBack(part, tools), swaps: record.swaps?.[index] ?? [] });
   }
   return staged;
 }

@@ -240,6 +240,7 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
     likeness: (path, like) => ask('likeness', { path, like }, [path, like]),
     swap: (swap) => ask('swap', { swap }, placesOfSwap(swap)),
     unswap: (swap) => ask('unswap', { swap }, placesOfSwap(swap)),
+    empty: (root, keep) => ask('empty', { root, keep }, [root]),
     async remove(paths) {
       if (paths.length > 0) await ask('remove', { paths }, paths);
     },

@@ -49,6 +49,11 @@ export interface HostFiles {
   swap(swap: Swap): Promise<void>;
   /** Puts the live data back, from any state. Nothing to do is no error. */
   unswap(swap: Swap): Promise<void>;
+  /**
+   * Removes what is in a directory, but for what lies at or below the relative paths of `keep`, the caretaker's own files and other filesystems. For data that are
+   * about to be replaced. Needs no room; nothing there is no error.
+   */
+  empty(root: string, keep: readonly string[]): Promise<void>;
   /** Removes what is there, whole trees too; never follows links. Only paths with `.caretaker` in their name: `not-ours` otherwise. */
   remove(paths: readonly string[]): Promise<void>;
 }

@@ -94,6 +94,8 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
       }
     },
 
+    ...(kind === 'file' ? {} : { discard: () => files.empty(live, carried([...spec.exclude, ...own], '').carry) }),
+
     unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
   };
 }

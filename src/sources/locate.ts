@@ -28,7 +28,8 @@ interface Mounted {
  * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
  * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
  *
- * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to.
+ * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
+ * (`back`) it is this run's own, and the project's present state is what can't be believed.
  */
 export async function locate(part: Part, deps: SourceDeps): Promise<Place> {
   const { project } = deps;
@@ -40,6 +41,15 @@ export async function locate(part: Part, deps: SourceDeps): Promise<Place> {
     writers: writersOf(path, mounts),
   });
 
+  // A volume that somebody removed meanwhile is made anew below.
+  if (deps.back === true && (origin.volume === undefined || (await project.files.exists(origin.path)))) {
+    const { service, containerPath, volume } = origin;
+    return place(origin.path, {
+      ...(service === undefined ? {} : { service }),
+      ...(containerPath === undefined ? {} : { containerPath }),
+      ...(volume === undefined ? {} : { volume }),
+    });
+  }
   if (origin.service !== undefined && origin.containerPath !== undefined) {
     const { service, containerPath } = origin;
     const found = mounts

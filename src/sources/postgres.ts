@@ -179,7 +179,7 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     ...(spec.method === 'physical' ? { warm } : {}),
 
     async stage(part, read, run): Promise<readonly Swap[]> {
-      await refuseMajor(part, deps, spec);
+      if (deps.back !== true) await refuseMajor(part, deps, spec);
       const { fresh, aside } = await placesFor(files, live, run);
       try {
         if (part.method === 'dump') {
@@ -206,6 +206,8 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     },
 
     unstage: (run) => removeFresh(files, live, run),
+
+    discard: () => files.empty(live, []),
 
     load: (part, read) => loadDump(part, read, spec, deps),
   };

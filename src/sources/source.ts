@@ -46,6 +46,11 @@ export interface Source {
   stage(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>, run: string): Promise<readonly Swap[]>;
   /** Removes whatever `stage` of this attempt may have left beside the live data, in any process, before or after the swaps; nothing to do is no error. What lies aside stays. */
   unstage(run: string): Promise<void>;
+  /**
+   * Removes the live data, but for what the part leaves out: for a rollback on a disk that has no room for what was and what is. Undefined where
+   * the data are a single file.
+   */
+  discard?(): Promise<void>;
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
   readonly loads: boolean;
   load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;

@@ -17,6 +17,11 @@ export interface SourceDeps {
   readonly run: string;
   /** What the project's data are by its own settings: a restore may write there, besides the project directory and its mounts. */
   readonly plan?: DataPlan;
+  /**
+   * For a rollback: a part goes back to the very place that this host's own safety backup took it from. By then the compose file and
+   * the containers are those of the version that failed, and may name another directory or another database server.
+   */
+  readonly back?: true;
 }
 
 /** Binds what was found to where it lives. Reads nothing but the project's services. */

@@ -1,7 +1,7 @@
 import { PassThrough, pipeline, Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { checkTar } from '../archive/tar.ts';
-import { CaretakerError } from '../errors.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 import type { ProcessStream } from '../system/processes.ts';
 
@@ -66,7 +66,7 @@ function drained(stdin: Writable): Promise<void> {
 
 /**
  * Unpacks a part's tar into the new directory `root` (with `over`, over what is in it). No header reaches the unpacking program before it was found
- * harmless: `part-hostile`, `part-damaged`.
+ * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit.
  */
 export async function unpack(
   files: HostFiles,
@@ -75,7 +75,15 @@ export async function unpack(
   handlers?: Parameters<typeof checkTar>[1],
   options?: Parameters<HostFiles['untar']>[1],
 ): Promise<void> {
-  await feed(files.untar(root, options), checkTar(bytes, handlers));
+  try {
+    await feed(files.untar(root, options), checkTar(bytes, handlers));
+  } catch (error) {
+    if (!/no space left on device|disk quota exceeded/i.test(messageOf(error))) throw error;
+    throw new CaretakerError('disk-full', `failed to unpack into ${root}: no space left`, {
+      hint: 'Free some space on that filesystem.',
+      cause: error,
+    });
+  }
 }
 
 /** The first bytes of a file that only the containers' root may read. */

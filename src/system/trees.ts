@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lchown, lstat, mkdir, open, opendir, realpath, rm, chmod } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, opendir, readdir, realpath, rm, rmdir, chmod, unlink } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { BigIntStats, Stats } from 'node:fs';
@@ -229,6 +229,34 @@ export async function removeTrees(paths: readonly string[]): Promise<void> {
       throw fileError(`remove ${target}`, error);
     }
   }
+}
+
+/** Removes what is in a directory, but for `keep` (relative paths, with all below), the caretaker's own files and other filesystems. */
+export async function emptyTree(root: string, keep: readonly string[]): Promise<void> {
+  try {
+    const top = await lstatOrNull(root);
+    if (top?.isDirectory() === true) await emptyBelow(root, keep, top.dev);
+  } catch (error) {
+    throw fileError(`empty ${root}`, error);
+  }
+}
+
+async function emptyBelow(directory: string, keep: readonly string[], device: number | bigint): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (name.includes(OURS) || keep.includes(name)) continue;
+    const entry = path.join(directory, name);
+    const stats = await lstatOrNull(entry);
+    if (stats === null || stats.dev !== device) continue;
+    if (stats.isDirectory()) {
+      const inside = keep.flatMap((one) => (one.startsWith(`${name}/`) ? [one.slice(name.length + 1)] : []));
+      await emptyBelow(entry, inside, device);
+      // Something that stays may be in it.
+      if ((await readdir(entry)).length === 0) await rmdir(entry);
+    } else {
+      await unlink(entry);
+    }
+  }
+  await syncDirectory(directory);
 }
 
 /** A new directory with owner, group and mode of `like`. Its parent must be there, itself not. */

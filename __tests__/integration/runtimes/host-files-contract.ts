@@ -8,6 +8,7 @@ import {
   link,
   mkdir,
   open,
+  readdir,
   readFile,
   rm,
   stat,
@@ -314,6 +315,14 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       await files.remove([]);
       expect(existsSync(fresh)).toBe(false);
       expect(existsSync(live)).toBe(true);
+    });
+
+    test('empties a directory but for what is to stay', async () => {
+      const live = path.join(place, 'live');
+      await makeNastyTree(live, host.onHost);
+      await files.empty(live, ['secret', 'no/such']);
+      expect(await readdir(live)).toEqual(['secret']);
+      await files.empty(path.join(place, 'none'), []);
     });
 
     test('makes a directory in the likeness of another', async () => {

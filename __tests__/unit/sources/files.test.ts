@@ -199,6 +199,19 @@ describe('a directory', () => {
     expect(get('media/logs/new.log')).toBe('new');
   });
 
+  test('is discarded but for what is excluded, and comes back into the room that this makes', async () => {
+    put('media/a.txt', 'one');
+    put('media/logs/1.log', 'kept');
+    const source = await createSource(spec(['logs/**']), here.deps);
+    const part = await take(source);
+    put('media/flood/all', 'of the disk');
+    await source.discard?.();
+    expect(readdirSync(join(root, 'media'))).toEqual(['logs']);
+    await restore(source, part);
+    expect([get('media/a.txt'), get('media/logs/1.log'), existsSync(join(root, 'media/flood'))]).toEqual(['one', 'kept', false]); // prettier-ignore
+    expect(leftovers()).toEqual([]);
+  });
+
   test('a pattern that can’t be carried over is told', async () => {
     put('media/a.txt', 'one');
     const source = await createSource(spec(['*.log']), here.deps);

@@ -5,6 +5,7 @@ import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import { checkSqlite, copySqlite } from '../../../src/system/sqlite.ts';
 import { swap, unswap } from '../../../src/system/swaps.ts';
 import {
+  emptyTree,
   fingerprintTrees,
   likeness,
   lstatOrNull,
@@ -37,6 +38,7 @@ export function localFiles(): HostFiles {
     likeness,
     swap: (one) => swap(one),
     unswap: (one) => unswap(one),
+    empty: emptyTree,
     remove: (paths) => removeTrees(paths),
   };
 }

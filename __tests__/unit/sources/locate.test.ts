@@ -88,6 +88,15 @@ describe('a part’s place', () => {
     },
   );
 
+  test('in a rollback is where it was taken, whatever the failed version mounts by now', async () => {
+    const moved = { service: 'web', containerPath: '/app/media', path: '/srv/old/media', relativePath: '../old/media' };
+    const { deps } = here({ deps: { back: true } });
+    expect(await locate(part(moved), deps)).toMatchObject({ path: '/srv/old/media', service: 'web', writers: [] });
+    // A volume that was removed meanwhile has no place any more but the new one.
+    const volume = { service: 'web', containerPath: '/app/db', volume: 'new_db', path: '/gone/new_db/_data' };
+    expect((await locate(part(volume), deps)).path).toBe('/var/lib/docker/volumes/new_db/_data');
+  });
+
   test('outside the project is good where the project’s own settings name it', async () => {
     const plan = {
       take: [{ type: 'directory', name: 'x', path: '/var/data', exclude: [], writers: [] }],

@@ -331,6 +331,12 @@ describe('staging', () => {
     }
   });
 
+  test('in a rollback the failed version’s server has no say in the major', async () => {
+    const failed = at(server(), [container('db', { state: 'stopped', env: { PG_MAJOR: '18' } })]);
+    const database = await source({ ...failed, deps: { ...failed.deps, back: true } });
+    expect(await database.stage(part('physical', ['tar']), () => bytes(cluster()), 'r2')).toHaveLength(1);
+  });
+
   test('an archive that is no cluster leaves nothing behind', async () => {
     const database = await source(at(server()));
     await expect(

@@ -4,6 +4,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -13,7 +14,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DatabaseSync } from 'node:sqlite';
-import { likeness, makeDirectoryLike, removeTrees, scanTree } from '../../../src/system/trees.ts';
+import { emptyTree, likeness, makeDirectoryLike, removeTrees, scanTree } from '../../../src/system/trees.ts';
 import { temporaryDirectories } from './temporary.ts';
 
 const temporary = temporaryDirectories();
@@ -118,6 +119,33 @@ describe('removeTrees', () => {
     }
     expect(existsSync(kept)).toBe(true);
     expect(existsSync(ours)).toBe(true);
+  });
+});
+
+describe('emptyTree', () => {
+  test('removes all but what is to stay and what is ours, and never follows links', async () => {
+    const root = temporary();
+    const elsewhere = file(temporary(), 'elsewhere');
+    const kept = ['data/db/app.sqlite3', 'data/logs/today/1.log', 'data/.caretaker-fresh-1/a'].map((name) =>
+      file(root, ...name.split('/')),
+    );
+    const gone = ['data/a', 'data/db/other', 'data/deep/er/b', 'data/logs2'].map((name) =>
+      file(root, ...name.split('/')),
+    );
+    symlinkSync(path.dirname(elsewhere), path.join(root, 'data/link'));
+    await emptyTree(path.join(root, 'data'), ['db/app.sqlite3', 'logs', 'none']);
+    expect(kept.map(existsSync)).toEqual([true, true, true]);
+    expect(gone.map(existsSync)).toEqual([false, false, false, false]);
+    expect(readdirSync(path.join(root, 'data')).sort()).toEqual(['.caretaker-fresh-1', 'db', 'logs']);
+    expect(existsSync(elsewhere)).toBe(true);
+  });
+
+  test('what is not there or is no directory is left', async () => {
+    const root = temporary();
+    const kept = file(root, 'kept');
+    symlinkSync(root, path.join(root, 'link'));
+    for (const name of ['none', 'kept', 'link']) await emptyTree(path.join(root, name), []);
+    expect(existsSync(kept)).toBe(true);
   });
 });
 
