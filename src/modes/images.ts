@@ -1,13 +1,16 @@
 import type { Project } from '../project/project.ts';
 
-/** A name and the image it stood for before the update; null where it stood for none. Plain data for the journal. */
+/** A name and the image that ran under it before the update. Plain data for the journal. */
 export interface ImageName {
   readonly name: string;
   readonly id: string;
+  /** What the name stood for, which somebody may have moved since the start; null for nothing. Missing in the journals of older versions. */
+  readonly was?: string | null;
 }
 
 // A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
 const protection = (project: string): string => `localhost/compose-caretaker/protected:${project}.`;
+const failure = (project: string): string => `localhost/compose-caretaker/failed:${project}.`;
 
 /**
  * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
@@ -22,7 +25,7 @@ export async function protectImages(project: Project, run: string): Promise<read
     await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
     // A name by digest can't be moved, and an image without a name has none to go back to.
     if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
-      names.push({ name: imageName, id: imageId });
+      names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
   }
   return names;
 }
@@ -30,13 +33,36 @@ export async function protectImages(project: Project, run: string): Promise<read
 /** Versions whose images stay protected: the one before the last update, and one more. */
 export const PROTECTED_VERSIONS = 2;
 
-/** Puts the old names back where a build or a pull moved them. */
-export async function imagesBack(project: Project, names: readonly ImageName[]): Promise<void> {
+/**
+ * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
+ * of every version that failed would stay for ever.
+ */
+export async function imagesBack(
+  project: Project,
+  names: readonly ImageName[],
+  { failed = false }: { readonly failed?: boolean } = {},
+): Promise<void> {
   if (project.engine === null) return;
   const { runtime } = project.engine;
-  for (const { name, id } of names) {
-    if ((await runtime.imageId(name)) !== id) await runtime.tag(id, name);
+  for (const [index, { name, id, was }] of names.entries()) {
+    const now = await runtime.imageId(name);
+    if (now === id) continue;
+    if (failed && now !== null && was !== undefined && now !== was)
+      await runtime.tag(now, `${failure(project.name)}${index}`);
+    await runtime.tag(id, name);
   }
+}
+
+/**
+ * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
+ * theirs.
+ */
+export async function dropRun(project: Project, run: string): Promise<void> {
+  if (project.engine === null) return;
+  const { runtime } = project.engine;
+  const kept = await runtime.imageNames(protection(project.name));
+  const failed = await runtime.imageNames(failure(project.name));
+  for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed]) await runtime.untag(name);
 }
 
 /** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */

@@ -45,7 +45,11 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
   const serving = await runningServices(project);
   const known = await knownServices(project);
   const running = await runningContainers(project);
-  await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
+  await saga.step(
+    'begin',
+    { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } },
+    () => Promise.resolve(),
+  );
   await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () =>
     Promise.resolve(),
   );

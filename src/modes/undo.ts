@@ -13,8 +13,8 @@ import { keepAside, type KeepAside } from './aside.ts';
 import { avoid, avoidNothing, type Avoided } from './avoided.ts';
 import { capturedIn, localDirectory, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
-import { dropProtections, imagesBack, type ImageName } from './images.ts';
-import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
+import { dropProtections, dropRun, imagesBack, type ImageName } from './images.ts';
+import { forgetUpdate, lastUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
 import { inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -26,7 +26,7 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
     'code-back': async (data) => {
       await tools().checkout?.restoreSnapshot(data as Snapshot);
     },
-    'images-back': (data) => imagesBack(tools().project, data as readonly ImageName[]),
+    'images-back': (data) => imagesBack(tools().project, data as readonly ImageName[], { failed: true }),
     'data-back': (data) => dataBack(tools(), data as DataBack),
     'clean-up': (data) => cleanUp(tools(), data as CleanUp),
     unswap: (data) => tools().project.files.unswap(data as Swap),
@@ -61,14 +61,20 @@ export function forwardActions(tools: () => Tools): Actions {
     },
     tidy: async (data) => {
       const { keepLocal, keepVersions } = data as { keepLocal: number; keepVersions?: number };
-      const { local, project } = tools();
-      for (const backup of (await local.list(project.name)).slice(keepLocal)) {
-        tools().log.info(`${backup.name}: removed from ${local.name}, which keeps ${keepLocal}`);
-        await local.delete(backup, undefined);
-      }
-      if (keepVersions !== undefined) await dropProtections(project, keepVersions);
+      await dropSafetyBackups(tools(), keepLocal);
+      if (keepVersions !== undefined) await dropProtections(tools().project, keepVersions);
     },
   };
+}
+
+/** All but the newest, and the one that mode rollback would need: updates that fail must not take that away. */
+async function dropSafetyBackups({ local, project, log }: Tools, keep: number): Promise<void> {
+  const needed = keep === 0 ? undefined : (await lastUpdate(project.stateDirectory).catch(() => undefined))?.backup;
+  for (const backup of (await local.list(project.name)).slice(keep)) {
+    if (backup.name === needed) continue;
+    log.info(`${backup.name}: removed from ${local.name}, which keeps ${keep}`);
+    await local.delete(backup, undefined);
+  }
 }
 
 interface DataBack {
@@ -173,14 +179,19 @@ async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]>
 
 interface CleanUp {
   readonly run: string;
+  /** Missing in the journals of older versions. */
+  readonly keepLocal?: number;
 }
 
-/** Undone last, when the old version serves again: what the failed version wrote goes. */
-async function cleanUp(tools: Tools, { run }: CleanUp): Promise<void> {
+/** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
+async function cleanUp(tools: Tools, { run, keepLocal }: CleanUp): Promise<void> {
+  const { project } = tools;
   const record = await readRecord(tools, run);
   for (const { source, swaps } of await stagedOf(tools, record)) {
-    await tools.project.files.remove(swaps.map(({ aside }) => aside));
+    await project.files.remove(swaps.map(({ aside }) => aside));
     for (const attempt of record.attempts) await source.unstage(attempt);
   }
   await rm(recordFile(tools, run), { force: true });
+  await dropRun(project, run);
+  if (keepLocal !== undefined) await dropSafetyBackups(tools, keepLocal);
 }

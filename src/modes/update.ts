@@ -55,7 +55,11 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const known = await knownServices(project);
   const running = await runningContainers(project);
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
-  await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
+  await saga.step(
+    'begin',
+    { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } },
+    () => Promise.resolve(),
+  );
   await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () =>
     Promise.resolve(),
   );
