@@ -276,9 +276,10 @@ export async function likeness(target: string, like: string): Promise<void> {
     const model = await lstat(like);
     const now = await lstat(target);
     // Only when needed: who is not root may not even give a file to himself everywhere.
-    if (now.uid !== model.uid || now.gid !== model.gid) await lchown(target, model.uid, model.gid);
-    // After the owner: a change of owner takes setuid and setgid bits away.
-    if (!now.isSymbolicLink()) await chmod(target, model.mode & 0o7777);
+    const isAnothers = now.uid !== model.uid || now.gid !== model.gid;
+    if (isAnothers) await lchown(target, model.uid, model.gid);
+    // After the owner: a change of owner takes setuid and setgid bits away. A mount point may be root's, and writable for us.
+    if (!now.isSymbolicLink() && (isAnothers || now.mode !== model.mode)) await chmod(target, model.mode & 0o7777);
   } catch (error) {
     throw fileError(`give ${target} the owner and mode of ${like}`, error);
   }
