@@ -159,7 +159,8 @@ class Run {
       const toolsNow = (): Tools => (tools ??= this.#tools(opened, noSaga));
       // What is put back after a cancel must not be cancelled by it.
       const undoTools = (): Tools => ({ ...toolsNow(), signal: new AbortController().signal });
-      const actions = { undo: undoActions(undoTools, settings), forward: forwardActions(toolsNow) };
+      const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
+      const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
       const recovered = await recover(stateDirectory, actions, log);
       if (recovered !== null) {
         this.recorder.warn(
@@ -277,6 +278,9 @@ class Run {
     };
   }
 }
+
+/** What health-timeout asks of a new version is no reason to give the old one up: a container network alone may need 40 s. */
+const OLD_VERSION_MS = 120_000;
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
