@@ -1,0 +1,281 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { testHost } from '../as-user.ts';
+import { as, Deployment, docker, rootless, succeeded, treeOf } from '../modes/harness.ts';
+
+jest.setTimeout(300_000);
+
+/** What the releases below run into. */
+interface Trouble {
+  /** A port of the host that another process listens on. */
+  readonly taken: number;
+  /** An image of the next PostgreSQL major. */
+  readonly nextMajor: string;
+}
+
+interface BadRelease {
+  /** A shell script that makes v1.0.0 bad. */
+  readonly edit: (trouble: Trouble) => string;
+  /** Of `update`; `--build auto` otherwise. */
+  readonly flags?: readonly string[];
+  readonly code: string;
+  /** Stands in the error or in the last words of a service, both of which a reader of the run gets. */
+  readonly reason: RegExp;
+  /** Its reason shows only when its network is up, which takes Podman's netavark 1.4 up to 40 s. */
+  readonly online?: true;
+  /** Found out while the old version serves: nobody is refused for a moment. */
+  readonly early?: true;
+}
+
+const stack = 'docker-compose.yml';
+const ledger = 'usonline/ledger.py';
+const otherImage = (image: string): string =>
+  `sed -i -e '/build:/d' -e 's|image: usonline.*|image: ${image}|' ${stack}`;
+const atStart = (command: string): string => `sed -i '/^exec/i ${command}' deploy/entrypoint.sh`;
+const cannotStart = `sed -i '1i raise SystemExit("ERROR: no module named settings")' usonline/server.py`;
+const databaseOfNextMajor = ({ nextMajor }: Trouble): string =>
+  `sed -i 's|image: .*postgres:17.*|image: ${nextMajor}|' ${stack}`;
+
+const releases: Readonly<Record<string, BadRelease>> = {
+  'does not build': {
+    edit: () => `echo 'RUN echo "ERROR: no wheel for usonline" >&2; exit 1' >>deploy/nginx/Containerfile`,
+    code: 'compose-failed',
+    reason: /no wheel for usonline/,
+    early: true,
+  },
+  'has a tag that no registry knows': {
+    edit: () => otherImage(`${testHost('CARETAKER_TEST_REGISTRY')}/nobody/usonline:9.9.9`),
+    code: 'image-missing',
+    reason: /nobody\/usonline:9\.9\.9.*(manifest unknown|not found)/s,
+    early: true,
+  },
+  'names an image that was never built': {
+    edit: () => otherImage('localhost/caretaker-test/absent:1'),
+    flags: ['--build', 'none'],
+    code: 'image-missing',
+    reason: /localhost\/caretaker-test\/absent:1 \(web\)/,
+    early: true,
+  },
+  'has a compose file that is no YAML': {
+    edit: () => `echo '  web: [' >>${stack}`,
+    code: 'compose-file-invalid',
+    reason: /docker-compose\.yml/,
+    early: true,
+  },
+  'mounts a volume that it does not declare': {
+    edit: () => `sed -i 's|- ./site.conf:.*|&\\n      - cache:/var/cache/usonline|' ${stack}`,
+    code: 'compose-file-invalid',
+    reason: /cache/,
+    early: true,
+  },
+  'publishes a port that another process has': {
+    edit: ({ taken }) => `sed -i 's|- "\${WEB_PORT}:8000"|&\\n      - "127.0.0.1:${taken}:8001"|' ${stack}`,
+    code: 'compose-failed',
+    reason: /address already in use|port is already allocated/,
+  },
+  'exits at once and stays down': {
+    edit: () => `${cannotStart}; sed -i '/^  web:/,$ s/restart: always/restart: "no"/' ${stack}`,
+    code: 'unhealthy',
+    reason: /web: exited with code 1.*no module named settings/s,
+  },
+  'exits and is restarted for ever': {
+    edit: () => cannotStart,
+    code: 'unhealthy',
+    reason: /no module named settings/,
+  },
+  'listens and says 503 of its own health': {
+    edit: () => `sed -i "s|^    def health(self):|&\\n        raise RuntimeError('no queue')|" ${ledger}`,
+    code: 'unhealthy',
+    reason: /\/health: 503 instead of 200/,
+    online: true,
+  },
+  'answers every request with 500': {
+    edit: () => `sed -i '0,/if LEVEL > 2:/s//if True:/' ${ledger}`,
+    code: 'unhealthy',
+    reason: /\/health: 500 instead of 200/,
+    online: true,
+  },
+  'accepts connections and never answers': {
+    edit: () => `sed -i 's|^        def do_GET(self):|&\\n            time.sleep(3600)|' ${ledger}`,
+    code: 'unhealthy',
+    reason: /\/health: no answer within 10 s/,
+    online: true,
+  },
+  'commits one migration and fails in the next': {
+    edit: () =>
+      `cp "$migrations"/0002* usonline/migrations
+      printf 'UPDATE accounts SET balance = 0;\\nSELECT no_such_column FROM accounts;\\n' >usonline/migrations/0003_totals.sql`,
+    code: 'unhealthy',
+    reason: /applying migration 0003_totals.*column "no_such_column" does not exist/s,
+    online: true,
+  },
+  'drops a table, deletes and rewrites files, and dies': {
+    edit: () =>
+      `cp "$migrations"/000[23]* usonline/migrations
+      sed -i 's/BAD_RELEASE: .*/BAD_RELEASE: crash/' ${stack}
+      ${atStart('rm -rf shared media/photo.jpg; echo ruined >settings.py; chmod 777 secret.key')}`,
+    code: 'unhealthy',
+    reason: /relation "documents" does not exist/,
+    online: true,
+  },
+  'writes until the disk of its data is full': {
+    edit: () => atStart('rm /opt/usonline/spool/queue; dd if=/dev/zero of=/opt/usonline/spool/fill bs=64k'),
+    code: 'unhealthy',
+    reason: /No space left on device/,
+  },
+  'moves the database to the next PostgreSQL major': {
+    edit: databaseOfNextMajor,
+    code: 'postgres-major-change',
+    reason: /the new version runs PostgreSQL 18 .* as database, whose data are of PostgreSQL 17/,
+    early: true,
+  },
+  'moves it there, and is allowed to try': {
+    edit: databaseOfNextMajor,
+    flags: ['--build', 'auto', '--allow', 'postgres-major'],
+    code: 'unhealthy',
+    reason: /database files are incompatible with server/,
+  },
+  'begins with an empty database elsewhere, brings a service, a network and a volume along, and does not start': {
+    edit: () =>
+      `${cannotStart}
+      sed -i 's|- ./database:|- ./pgdata:|' ${stack}
+      sed -i 's|^  web:|  worker:\\n    image: localhost/caretaker-test/plain:1\\n    command: sleep infinity\\n    networks: [backend]\\n    volumes: ["queue:/queue"]\\n&|' ${stack}
+      printf 'networks:\\n  backend: {}\\nvolumes:\\n  queue: {}\\n' >>${stack}`,
+    code: 'unhealthy',
+    reason: /no module named settings/,
+  },
+};
+
+describe.each([
+  ['Docker as root', () => docker('root')],
+  ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
+] as const)('USO on %s: of a release', (_, hostOf) => {
+  let app: Deployment;
+  let port: Server;
+  let trouble: Trouble;
+  let found: Things;
+  const spool = (): string => path.join(app.facts.instance, 'spool');
+
+  beforeAll(async () => {
+    app = await Deployment.create(hostOf(), 'uso', ['--clone']);
+    port = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => port.once('listening', resolve));
+    trouble = { taken: (port.address() as AddressInfo).port, nextMajor: `localhost/${app.facts.image}-postgres:18` };
+    await nextMajor(app, trouble.nextMajor);
+    // A disk of its own, so that a full one hurts nobody else.
+    await app.make('down');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=777', 'tmpfs', spool()]);
+    await as(app.host, ['sh', '-c', 'head -c 2000000 /dev/urandom >"$1"/queue', 'sh', spool()]);
+    await app.make('up');
+    await app.write(5);
+    found = await thingsOf(app);
+  });
+  afterAll(async () => {
+    port?.close();
+    if (app === undefined) return;
+    await app.engine('rmi', '--force', trouble.nextMajor);
+    await app.make('down');
+    execFileSync('umount', [spool()]);
+    await app.destroy();
+  });
+
+  /** What a user would find of his application: data, files, code, and what serves. */
+  async function stateOf(): Promise<object> {
+    return {
+      dump: await app.dump(),
+      local: treeOf(path.join(app.facts.instance, 'local')),
+      // Its entries are exchanged inside it, since a mount point can't be renamed: its own time is that of the exchange.
+      spool: treeOf(spool()).replace(/^(\.\|d\|.*\|)[\d.]+\|$/m, '$1'),
+      checkout: app.checkout(),
+      version: (await app.get('/version')).body,
+      health: (await app.get('/health')).status,
+      serving: Object.entries(await app.containers()).map(([service, { image, running }]) => [service, image, running]),
+    };
+  }
+
+  let number = 0;
+  test.each(Object.entries(releases))('that %s, nothing is left but the reason', async (_title, release) => {
+    const tag = `v1.1.${number++}`;
+    await app.make('release', tag, 'edit', release.edit(trouble));
+    const [before, containers] = [await stateOf(), await app.containers()];
+    const { code, report } = await app.caretaker(
+      'update',
+      ...[
+        '--ref',
+        tag,
+        '--health-timeout',
+        release.online === true && app.host.engine === 'podman' ? '45s' : '8s',
+        ...(release.flags ?? ['--build', 'auto']),
+      ],
+    );
+
+    expect([code, report.outcome, report.error?.code]).toEqual([1, 'rolled-back', release.code]);
+    expect(JSON.stringify([report.error, report.lastWords]).replaceAll('\\"', '"')).toMatch(release.reason);
+    expect(await stateOf()).toEqual(before);
+    if (release.early === true) expect([await app.containers(), report.downtimeSeconds ?? 0]).toEqual([containers, 0]);
+    await app.write(1);
+    expect(await app.leftovers()).toEqual([]);
+  });
+
+  test('nothing is left behind by all of them together', async () => {
+    const { volumes = [], networks = [], files = [], ...others } = await thingsOf(app);
+    const { project } = app.facts;
+    expect({ ...others, volumes, networks, files }).toEqual({
+      ...found,
+      // What holds data, or did, is never removed: an empty network is not either.
+      volumes: [...(found['volumes'] ?? []), `${project}_queue`].sort(),
+      networks: [...(found['networks'] ?? []), `${project}_backend`].sort(),
+      files: [...(found['files'] ?? []), 'pgdata'].sort(),
+    });
+    const safety = path.join(app.state, 'safety');
+    expect(readdirSync(safety).filter((name) => name.endsWith('.manifest.json'))).toHaveLength(3);
+    expect(existsSync(app.backups)).toBe(false);
+  });
+
+  test('a good one serves after all of them', async () => {
+    await app.make('release', 'v1.2.0', 'good');
+    const { outcome, update } = await app.succeeds('update', '--build', 'auto');
+    expect([outcome, update?.from, update?.to]).toEqual(['done', 'v1.0.0', 'v1.2.0']);
+    expect(JSON.parse((await app.get('/invariant')).body)).toMatchObject({ ok: true, version: 'v1.2.0' });
+  });
+});
+
+type Things = Readonly<Record<string, readonly string[]>>;
+
+/** What lies about on the host because of this deployment. */
+async function thingsOf(app: Deployment): Promise<Things> {
+  const { project, instance, image } = app.facts;
+  const lines = async (...words: readonly string[]): Promise<string[]> =>
+    succeeded(await app.engine(...words)).split('\n').filter(Boolean).sort(); // prettier-ignore
+  const ours = (names: readonly string[]): string[] => names.filter((name) => name.includes(project));
+  const names = await lines('images', '--format', '{{.Repository}}:{{.Tag}}');
+  const database = Object.entries(await app.containers()).find(([service]) => service === 'database')?.[1].id ?? '';
+  const slots = 'SELECT slot_name FROM pg_replication_slots';
+  return {
+    containers: ours(await lines('ps', '--all', '--format', '{{.Names}}')),
+    networks: ours(await lines('network', 'ls', '--format', '{{.Name}}')),
+    volumes: ours(await lines('volume', 'ls', '--format', '{{.Name}}')),
+    images: names.filter((name) => name.includes(project) || name.includes(String(image))),
+    nameless: await lines('images', '--quiet', '--filter', 'dangling=true', '--filter', `label=usonline.deployment=${project}`), // prettier-ignore
+    files: readdirSync(instance)
+      .filter((name) => name !== '.caretaker')
+      .sort(),
+    slots: await lines('exec', database, 'psql', '-U', 'usonline', '-d', 'usonline', '-Atc', slots),
+  };
+}
+
+/** The base image as one of the next major: its server refuses the directory of the last one, in the real one's words. */
+async function nextMajor(app: Deployment, name: string): Promise<void> {
+  const refuse = [
+    'exec >&2',
+    'echo FATAL: database files are incompatible with server',
+    'echo "DETAIL: The data directory was initialized by PostgreSQL version $(cat $PGDATA/PG_VERSION)."',
+    'exit 1',
+  ].join('; ');
+  const containerfile = `FROM localhost/caretaker-test/base:1\nENV PG_MAJOR=18\nENTRYPOINT ${JSON.stringify(['sh', '-c', refuse])}`;
+  const build = 'printf "%s\\n" "$3" | "$1" build -q -t "$2" -';
+  succeeded(await as(app.host, ['sh', '-c', build, 'sh', app.host.engine, name, containerfile]));
+}
