@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { Snapshot } from '../code/git.ts';
 import { parseManifest, type Part } from '../archive/manifest.ts';
 import { manifestFile } from '../archive/names.ts';
+import { verifyPart } from '../archive/parts.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Actions } from '../safety/actions.ts';
 import type { Swap } from '../runtimes/host-files.ts';
@@ -151,11 +152,13 @@ async function stageBack(tools: Tools, run: string, parts: readonly Part[]): Pro
 }
 
 /**
- * The failed version filled the disk, or it never had room for the data twice. The safety backup is whole and was read back, and the live data are
- * about to be replaced by it anyway. What the parts leave out stays. Killed anywhere, it can be done again.
+ * The failed version filled the disk, or it never had room for the data twice. The live data are about to be replaced anyway, by the safety backup, which is
+ * read whole once more before they go. What the parts leave out stays. Killed anywhere, it can be done again.
  */
 async function makeRoom(tools: Tools, run: string, parts: readonly Part[]): Promise<void> {
   const sources = await Promise.all(parts.map((part) => sourceBack(part, tools)));
+  const directory = localDirectory(tools.project.stateDirectory);
+  for (const file of parts.flatMap(({ files }) => files)) await verifyPart(path.join(directory, file.file), file);
   const { attempts } = await readRecord(tools, run);
   for (const source of sources) for (const attempt of attempts) await source.unstage(attempt);
   for (const source of sources) await source.discard?.();
