@@ -9,7 +9,7 @@ import { Shop } from '../../../demo/shop.ts';
  */
 
 // Each case runs the program two or three times, each of which starts some dozen processes.
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 let shop: Shop;
 

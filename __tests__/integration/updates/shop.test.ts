@@ -7,7 +7,7 @@ import type { RunReport } from '../../../src/report/run-report.ts';
 
 /* The whole program on a machine with nothing but Node: what an update can do besides, and the way back later. */
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 let shop: Shop;
 
