@@ -1,5 +1,5 @@
 import { tarHeader, TAR_END, type TarMember } from '../archive/tar.ts';
-import { CaretakerError } from '../errors.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
 import { lastLine, type ServerAccess } from './postgres-server.ts';
 import type { RawStream } from './source.ts';
 import { streamOf } from './streams.ts';
@@ -55,7 +55,10 @@ export async function holdWal(access: ServerAccess, slot: string): Promise<() =>
   if (isHeld) return () => end().catch(() => undefined);
   const why = await end().then(
     () => 'the session ended',
-    (error: unknown) => lastLine(error instanceof Error ? error.message : String(error)),
+    (error: unknown) => {
+      const words = messageOf(error);
+      return /ERROR: .*/.exec(words)?.[0] ?? lastLine(words);
+    },
   );
   throw noSlot(why);
 }

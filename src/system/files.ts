@@ -79,7 +79,7 @@ export async function appendDurable(file: string, line: string): Promise<void> {
 }
 
 /** Forces the entries of a directory to disk: new, renamed and removed names. */
-export async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string | Buffer): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();

@@ -116,14 +116,15 @@ export async function fingerprintTrees(
     const changed = contents ? [] : [mode, uid, gid, ...(stat.isDirectory() ? [] : [nlink, ctimeNs])];
     hash.update(`${JSON.stringify([root, name, ...[ino, ...written, ...changed].map(String)])}\n`);
   };
-  const visit = async (root: number, directory: string, name: string): Promise<void> => {
-    for (const entry of (await listOrEmpty(directory)).sort()) {
-      const member = name === '' ? entry : `${name}/${entry}`;
+  const visit = async (root: number, directory: Buffer, name: string): Promise<void> => {
+    for (const entry of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
+      const member = name === '' ? entry.toString() : `${name}/${entry.toString()}`;
       if (entry.includes(OURS) || left.has(member)) continue;
-      const stat = await bigStatOrNull(path.join(directory, entry));
+      const place = below(directory, entry);
+      const stat = await bigStatOrNull(place);
       if (stat === null) continue;
-      note(root, member, stat);
-      if (stat.isDirectory()) await visit(root, path.join(directory, entry), member);
+      note(root, place.toString('latin1'), stat);
+      if (stat.isDirectory()) await visit(root, place, member);
     }
   };
   for (const [index, root] of roots.entries()) {
@@ -136,17 +137,31 @@ export async function fingerprintTrees(
     if (settle) await promisify(execFile)('sync', ['--file-system', '--', real]);
     // Looked at only now: writing back may have moved times.
     note(index, '', (await bigStatOrNull(real)) ?? stat);
-    if (stat.isDirectory()) await visit(index, real, '');
+    if (stat.isDirectory()) await visit(index, Buffer.from(real), '');
   }
   return hash.digest('hex');
 }
 
-async function bigStatOrNull(file: string): Promise<BigIntStats | null> {
+/** As they are on disk: a name need not be UTF-8, and one that was decoded wrong leads nowhere. */
+async function rawNames(directory: Buffer): Promise<Buffer[]> {
+  try {
+    return await readdir(directory, { encoding: 'buffer' });
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw fileError(`list ${directory.toString()}`, error);
+  }
+}
+
+function below(directory: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([directory, Buffer.from(path.sep), name]);
+}
+
+async function bigStatOrNull(file: string | Buffer): Promise<BigIntStats | null> {
   try {
     return await lstat(file, { bigint: true });
   } catch (error) {
     if (isAbsent(error)) return null;
-    throw fileError(`look at ${file}`, error);
+    throw fileError(`look at ${file.toString()}`, error);
   }
 }
 
@@ -235,25 +250,26 @@ export async function removeTrees(paths: readonly string[]): Promise<void> {
 export async function emptyTree(root: string, keep: readonly string[]): Promise<void> {
   try {
     const top = await lstatOrNull(root);
-    if (top?.isDirectory() === true) await emptyBelow(root, keep, top.dev);
+    if (top?.isDirectory() === true) await emptyBelow(Buffer.from(root), keep, BigInt(top.dev));
   } catch (error) {
     throw fileError(`empty ${root}`, error);
   }
 }
 
-async function emptyBelow(directory: string, keep: readonly string[], device: number | bigint): Promise<void> {
-  for (const name of await readdir(directory)) {
-    if (name.includes(OURS) || keep.includes(name)) continue;
-    const entry = path.join(directory, name);
-    const stats = await lstatOrNull(entry);
+async function emptyBelow(directory: Buffer, keep: readonly string[], device: bigint): Promise<void> {
+  for (const entry of await rawNames(directory)) {
+    const name = entry.toString();
+    if (entry.includes(OURS) || keep.includes(name)) continue;
+    const place = below(directory, entry);
+    const stats = await bigStatOrNull(place);
     if (stats === null || stats.dev !== device) continue;
     if (stats.isDirectory()) {
       const inside = keep.flatMap((one) => (one.startsWith(`${name}/`) ? [one.slice(name.length + 1)] : []));
-      await emptyBelow(entry, inside, device);
+      await emptyBelow(place, inside, device);
       // Something that stays may be in it.
-      if ((await readdir(entry)).length === 0) await rmdir(entry);
+      if ((await rawNames(place)).length === 0) await rmdir(place);
     } else {
-      await unlink(entry);
+      await unlink(place);
     }
   }
   await syncDirectory(directory);

@@ -122,7 +122,16 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       const before = await files.fingerprint([live, path.join(place, 'missing')], { settle: true });
       await save(files.tar(live, {}), path.join(project, `${name}.tar`));
       expect(await files.fingerprint([live, path.join(place, 'missing')], {})).toBe(before);
+      // Its name is no UTF-8.
+      const odd = Buffer.concat([
+        Buffer.from(`${live}/`),
+        (await readdir(live, { encoding: 'buffer' })).find((entry) => entry.includes('latin1'))!,
+      ]);
+      await writeFile(odd, 'another');
+      const changed = await files.fingerprint([live, path.join(place, 'missing')], {});
+      expect(changed).not.toBe(before);
       await writeFile(path.join(live, 'sparse'), 'x', { flag: 'r+' });
+      expect(await files.fingerprint([live, path.join(place, 'missing')], {})).not.toBe(changed);
       expect(await files.fingerprint([live, path.join(place, 'missing')], {})).not.toBe(before);
     });
 

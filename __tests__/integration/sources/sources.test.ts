@@ -169,6 +169,7 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
       );
     } finally {
       await host.psql('select pg_drop_replication_slot(slot_name) from pg_replication_slots');
+      host.warnings.length = 0;
     }
   });
 
