@@ -10,14 +10,20 @@ const token = 'ghs_0123456789abcdefghij';
 
 /** What is seen from the settings alone, and from what is at the paths they name: nothing is opened, no lock is taken. */
 export const badSettings: readonly BadInput[] = [
-  { title: 'no mode', mode: '', code: 'mode-missing', names: ['mode'], hint: 'backup, update, restore, list' },
+  {
+    title: 'no mode',
+    mode: '',
+    code: 'mode-missing',
+    names: ['mode'],
+    hint: 'backup, update, rollback, restore, list',
+  },
   { title: 'a misspelt mode', mode: 'bakcup', code: 'mode-unknown', names: ['mode', 'bakcup'], hint: '"backup"' },
   {
     title: 'a mode that is far from any',
     mode: 'deploy',
     code: 'mode-unknown',
     names: ['deploy'],
-    hint: /update, restore/,
+    hint: /update, rollback, restore/,
   },
   {
     title: 'a misspelt input',
