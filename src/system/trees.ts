@@ -129,14 +129,19 @@ export async function fingerprintTrees(
   };
   for (const [index, root] of roots.entries()) {
     const real = await realpathOrNull(root);
+    const there = real === null ? null : await bigStatOrNull(real);
+    if (settle && real !== null && there !== null) {
+      // A file's directory: a journal that is there now may be gone at once.
+      const place = there.isDirectory() ? real : path.dirname(real);
+      await promisify(execFile)('sync', ['--file-system', '--', place]);
+    }
+    // Looked at only now: writing back may have moved times.
     const stat = real === null ? null : await bigStatOrNull(real);
     if (real === null || stat === null) {
       hash.update(`${JSON.stringify([index, 'missing'])}\n`);
       continue;
     }
-    if (settle) await promisify(execFile)('sync', ['--file-system', '--', real]);
-    // Looked at only now: writing back may have moved times.
-    note(index, '', (await bigStatOrNull(real)) ?? stat);
+    note(index, '', stat);
     if (stat.isDirectory()) await visit(index, Buffer.from(real), '');
   }
   return hash.digest('hex');
