@@ -26,6 +26,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import type { Runtime } from '../../../src/runtimes/runtime.ts';
 import type { Processes, ProcessStream } from '../../../src/system/processes.ts';
+import { feed } from '../../../src/sources/streams.ts';
 import { until } from './runtime-contract.ts';
 
 const IMAGE = 'localhost/caretaker-test/base:1';
@@ -538,8 +539,8 @@ async function save(stream: ProcessStream, file: string): Promise<void> {
 
 async function load(file: string, stream: ProcessStream): Promise<void> {
   const { createReadStream } = await import('node:fs');
-  await pipeline(createReadStream(file), stream.stdin);
-  await stream.done;
+  // As the sources do: tar may close its input as soon as it has seen the archive's end.
+  await feed(stream, createReadStream(file));
 }
 
 /** Command lines of tars, and of engine clients around them, that speak of a path. */
