@@ -28521,7 +28521,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _modes_report_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(72084);
 /* harmony import */ var _report_actions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(17898);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(96994);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7617);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(62825);
 /* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(89651);
 
 
@@ -28569,7 +28569,7 @@ __webpack_async_result__();
 function sectionsOf(outcome, { recorder, project }) {
     switch (outcome.mode) {
         case 'backup':
-            return backupSections(outcome.captured.manifest, outcome.stored, project.directory);
+            return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
         case 'update': {
             const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
             const changedServices = images.map(({ service }) => service);
@@ -28577,6 +28577,16 @@ function sectionsOf(outcome, { recorder, project }) {
             if (outcome.captured === undefined)
                 return { update };
             return { update, ...backupSections(outcome.captured.manifest, recorder.stored, project.directory) };
+        }
+        case 'rollback': {
+            const { update, restored, captured } = outcome;
+            const versions = { update: { from: update.to, to: update.from, changedServices: [] } };
+            if (captured !== undefined)
+                return versions;
+            return {
+                ...versions,
+                restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
+            };
         }
         case 'restore': {
             const { chosen, parts } = outcome;
@@ -28616,7 +28626,7 @@ function listSection(listed) {
 function outputsOf(report, artifactIds) {
     const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
     const name = backup?.name ?? restore?.backup;
-    const serves = ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
+    const serves = report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
     return {
         ...(name === undefined ? {} : { backup: name, manifest: (0,_archive_names_js__WEBPACK_IMPORTED_MODULE_0__/* .manifestFile */ .YE)(name) }),
         ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
@@ -28875,15 +28885,20 @@ const marks = {
 const nouns = {
     backup: 'Backup',
     update: 'Update',
+    rollback: 'Rollback',
     restore: 'Restore',
     list: 'List of the backups',
 };
 /** One sentence that says how it ended. Plain text. */
 function headline(report) {
-    const { mode, project, outcome, update, restore, backup, backups } = report;
+    const { mode, project, outcome, update, restore, backup, backups, plan } = report;
     const what = `${nouns[mode]} of ${project}`;
     switch (outcome) {
         case 'no-op':
+            if (plan !== undefined)
+                return update?.to === update?.from
+                    ? `${project} is up to date${of(update?.from)}`
+                    : `${project} would be updated${update?.from ? ` from ${update.from}` : ''} to ${update?.to ?? 'a newer version'}: a dry run, nothing was touched`;
             return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
         case 'refused':
             return `${what} refused: nothing was touched`;
@@ -28892,7 +28907,7 @@ function headline(report) {
         case 'incomplete':
             return `${what} is in place, but something that follows it failed`;
         case 'rolled-back':
-            return `${what} failed and was rolled back${mode === 'update' ? `: ${update?.from ?? 'the old version'} serves again` : ': the data from before serve again'}`;
+            return `${what} failed and was rolled back${mode !== 'restore' ? `: ${update?.from ?? 'the version before'} serves again` : ': the data from before serve again'}`;
         case 'rollback-failed':
             return `${what} failed, and so did the way back: ${project} needs you now`;
         case 'done':
@@ -28903,6 +28918,8 @@ function headline(report) {
             return `${what}${backup === undefined ? ' done' : `: ${(0,units/* formatBytes */.z)(backup.bytes)} in ${(0,units/* formatSeconds */.X)(report.seconds)}`}`;
         case 'update':
             return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+        case 'rollback':
+            return `${project} is back at ${update?.to ?? 'the version before'}${update?.from ? ` from ${update.from}` : ''}${restore === undefined ? ', with the data of now' : ', with the data from before'}`;
         case 'restore':
             return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
         case 'list':
@@ -28957,8 +28974,10 @@ function markdownSummary(report, limit = LIMIT) {
         parts(report),
         summary_images(report),
         backups(report),
+        planned(report),
         howToRestore(report),
         left(report),
+        timeline(report),
         steps(report),
     ].filter((section) => section !== '');
     return fit(sections, limit);
@@ -28979,7 +28998,13 @@ function fit(sections, limit) {
 function facts(report) {
     const { backup, update, restore, health } = report;
     const downtime = downtimeText(report);
-    const healthText = health === undefined ? undefined : health.healthy ? 'healthy' : 'not healthy';
+    const seen = (health?.results ?? []).map(({ probe, detail }) => inline(`${probe}: ${cut(detail, 300)}`)).join('<br>');
+    const unproven = health?.healthy === true && health.shallow === true
+        ? '<br>Not proven: that it can read its data. Give a `health` check that does.'
+        : '';
+    const healthText = health === undefined
+        ? undefined
+        : `${health.healthy ? 'healthy' : 'not healthy'}${seen === '' ? '' : `<br>${seen}`}${unproven}`;
     const rows = [
         [
             'Version',
@@ -29010,9 +29035,9 @@ function facts(report) {
     const shown = rows.filter(([, value]) => value !== undefined);
     return ['| | |', '| --- | --- |', ...shown.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
 }
-function storeText({ name, url, expiresAt, }) {
+function storeText({ name, url }) {
     const safe = url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url);
-    return `${safe ? `[${inline(name)}](${url})` : inline(name)}${expiresAt === undefined ? '' : `, until ${inline(expiresAt.slice(0, 10))}`}`;
+    return safe ? `[${inline(name)}](${url})` : inline(name);
 }
 function errors({ error, otherErrors = [] }) {
     return (error === undefined ? [] : [error, ...otherErrors]).map(errorSection);
@@ -29081,10 +29106,10 @@ function backups({ backups: listed }) {
 function howToRestore({ restoreInstructions: how }) {
     if (how === undefined)
         return '';
-    const { workflowUrl, command, file } = how;
+    const { actionsUrl, command, file } = how;
     const ways = [
-        ...(workflowUrl !== undefined && /^https?:\/\/[^\s()<>]+$/.test(workflowUrl)
-            ? [`- in GitHub: run the [restore workflow](${workflowUrl})`]
+        ...(actionsUrl !== undefined && /^https?:\/\/[^\s()<>]+$/.test(actionsUrl)
+            ? [`- in GitHub: run the restore workflow from [Actions](${actionsUrl}) with this backup's name`]
             : []),
         ...(command === undefined
             ? []
@@ -29093,11 +29118,32 @@ function howToRestore({ restoreInstructions: how }) {
     ];
     return ways.length === 0 ? '' : `### To restore it\n\n${ways.join('\n')}`;
 }
+function planned({ plan = [] }) {
+    if (plan.length === 0)
+        return '';
+    return `### What an update would do\n\n${plan.map((line, at) => `${at + 1}. ${inline(line)}`).join('\n')}`;
+}
 function left({ left: rows = [] }) {
     if (rows.length === 0)
         return '';
     const lines = rows.slice(0, 100).map(({ what, why }) => `- ${inline(what)}: ${inline(why)}`);
     return details(`Not in the backup: ${rows.length}`, lines.join('\n'));
+}
+/** A Mermaid gantt chart, where the application was away: which steps the users waited for is what one wants to see. */
+function timeline({ steps: all, outages = [] }) {
+    if (outages.length === 0)
+        return '';
+    const ms = (seconds) => Math.round(seconds * 1000);
+    const bar = (name, start, seconds, tag) => `    ${name.replaceAll(/[^\p{L}\p{N} ./()-]/gu, ' ').slice(0, 60)} :${tag}${ms(start)}, ${Math.max(ms(start + seconds), ms(start) + 1)}`;
+    const rows = [
+        '    section Users',
+        ...outages.map(({ startSeconds, seconds }) => bar(`away ${(0,units/* formatSeconds */.X)(seconds)}`, startSeconds, seconds, 'crit, ')),
+        '    section Steps',
+        ...all
+            .slice(0, 100)
+            .map(({ name, startSeconds, seconds, outcome }) => bar(name, startSeconds, seconds, outcome === 'failed' ? 'crit, ' : '')),
+    ];
+    return ['```mermaid', 'gantt', '    dateFormat x', '    axisFormat %M:%S', ...rows, '```'].join('\n');
 }
 function steps({ steps: all }) {
     if (all.length === 0)
@@ -29165,7 +29211,7 @@ function formatSeconds(seconds) {
 
 /***/ }),
 
-/***/ 7617:
+/***/ 62825:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29566,7 +29612,7 @@ function parseManifest(json) {
         schema,
         name,
         createdAt: root.instant('createdAt'),
-        reason: root.oneOf('reason', ['backup', 'before-update', 'before-restore']),
+        reason: root.oneOf('reason', ['backup', 'before-update', 'before-restore', 'before-rollback']),
         project: root.text('project'),
         projectDirectory: root.absolutePath('projectDirectory'),
         host: root.text('host', true),
@@ -30865,19 +30911,73 @@ function rawBytes(source) {
     return known;
 }
 const estimates = new WeakMap();
+/** More than this is worth one more pass while the application serves. */
+const CATCH_UP_BYTES = 64 * 1024 * 1024;
+const CATCH_UP_ROUNDS = 3;
+/**
+ * The first of two passes: all that can be copied while the application serves is copied, and read back whole, so that only what changes from here on
+ * is left for the time in which users wait. Sources that have one pass only are left to `captureBackup`.
+ */
+async function warmBackup(tools, request) {
+    const { recorder, clock } = tools;
+    recorder.acted = true;
+    const createdAt = clock.now();
+    const name = (0,archive_names/* backupName */.aw)(tools.project.name, createdAt);
+    await (0,promises_.mkdir)(request.directory, { recursive: true, mode: 0o700 });
+    const parts = new Map();
+    const end = async () => {
+        for (const { capture } of parts.values())
+            await capture.finish();
+    };
+    const writer = { tools, directory: request.directory, backup: name };
+    try {
+        for (const source of request.sources) {
+            if (source.warm === undefined)
+                continue;
+            await recorder.step(`Back up ${source.name} while it serves`, async () => {
+                tools.log.info(source.describe());
+                const start = clock.monotonic();
+                const capture = await source.warm?.();
+                if (capture === undefined)
+                    return;
+                const part = { capture, files: [], seconds: 0 };
+                parts.set(source, part);
+                part.files.push(...(await writeStreams(writer, source, capture.streams)));
+                part.seconds = (clock.monotonic() - start) / 1000;
+            });
+        }
+        for (const [source, part] of parts) {
+            const start = clock.monotonic();
+            let bytes = Infinity;
+            for (let round = 0; round < CATCH_UP_ROUNDS && bytes > CATCH_UP_BYTES; round++) {
+                const streams = await part.capture.more('serving');
+                const files = streams === 'anew' ? [] : await writeStreams(writer, source, streams);
+                part.files.push(...files);
+                bytes = files.reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+            }
+            part.seconds += (clock.monotonic() - start) / 1000;
+        }
+        return { name, createdAt, deployment: await deployment(tools, request.head), parts, end };
+    }
+    catch (error) {
+        await end();
+        throw error;
+    }
+}
 /**
  * Takes one backup of all sources into a local directory: databases first and files after them, so that no row refers to a file
  * that the backup lacks. Every part is written, fsynced, then read back whole: digest, decompression, the tar's structure.
  */
-async function captureBackup(tools, request) {
-    const { project, log } = tools;
+async function captureBackup(tools, request, warm) {
+    const { project } = tools;
     tools.recorder.acted = true;
-    const createdAt = tools.clock.now();
-    const name = (0,archive_names/* backupName */.aw)(project.name, createdAt);
+    const createdAt = warm?.createdAt ?? tools.clock.now();
+    const name = warm?.name ?? (0,archive_names/* backupName */.aw)(project.name, createdAt);
     await (0,promises_.mkdir)(request.directory, { recursive: true, mode: 0o700 });
+    const writer = { tools, directory: request.directory, backup: name };
     const parts = [];
     for (const source of request.sources) {
-        parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(tools, source, request, name)));
+        parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(writer, source, request.situation, warm?.parts.get(source))));
     }
     const draft = {
         schema: SCHEMA,
@@ -30888,7 +30988,7 @@ async function captureBackup(tools, request) {
         projectDirectory: project.directory,
         host: hostName(),
         caretaker: tools.caretaker,
-        ...(await deployment(tools, request.head)),
+        ...(warm?.deployment ?? (await deployment(tools, request.head))),
         ownership: project.files.way,
         encryption: null,
         parts,
@@ -30901,14 +31001,6 @@ async function captureBackup(tools, request) {
     };
     const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
     const manifestLocal = await writeText(request.directory, (0,archive_names/* manifestFile */.YE)(name), manifestText);
-    await tools.recorder.step('Verify the backup', async () => {
-        for (const part of parts) {
-            for (const file of part.files) {
-                await verifyPart(external_node_path_default().join(request.directory, file.file), file);
-                log.info(`${file.file}: digest, compression and archive are whole`);
-            }
-        }
-    });
     const partFiles = parts.flatMap((part) => part.files.map(({ file, bytes, sha256 }) => ({
         path: external_node_path_default().join(request.directory, file),
         name: file,
@@ -30917,37 +31009,56 @@ async function captureBackup(tools, request) {
     })));
     return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
 }
-async function capturePart(tools, source, request, name) {
-    tools.log.info(source.describe());
-    tools.signal.throwIfAborted();
-    const start = tools.clock.monotonic();
-    const total = await rawBytes(source);
-    const capture = await source.capture(request.situation);
-    try {
-        const files = [];
-        for (const stream of capture.streams) {
-            files.push(await writePart({
-                directory: request.directory,
-                file: (0,archive_names/* partFile */.AQ)(name, source.name, stream.suffix),
-                stream: stream.open(),
-                onProgress: (bytes) => tools.log.progress(source.name, bytes, total),
-                signal: tools.signal,
-            }));
+async function capturePart(writer, source, situation, warm) {
+    const { log, clock } = writer.tools;
+    const start = clock.monotonic();
+    const { name, kind, method, origin } = source;
+    const done = ({ files, consistency, facts }) => ({
+        ...{ name, kind, method, files, consistency, origin },
+        seconds: (warm?.seconds ?? 0) + (clock.monotonic() - start) / 1000,
+        ...facts,
+    });
+    if (warm !== undefined) {
+        const more = await warm.capture.more(situation);
+        if (more !== 'anew') {
+            const files = [...warm.files, ...(await writeStreams(writer, source, more))];
+            return done({ files, consistency: situation === 'serving' ? 'online' : situation, facts: warm.capture.facts });
         }
-        return {
-            name: source.name,
-            kind: source.kind,
-            method: source.method,
-            files,
-            consistency: capture.consistency,
-            origin: source.origin,
-            seconds: (tools.clock.monotonic() - start) / 1000,
-            ...capture.facts,
-        };
+        log.info(`${name}: written to since it was copied; all of it is copied anew`);
+        for (const { file } of warm.files)
+            await (0,promises_.rm)(external_node_path_default().join(writer.directory, file));
+        await warm.capture.finish();
+    }
+    log.info(source.describe());
+    const capture = await source.capture(situation);
+    try {
+        const files = await writeStreams(writer, source, capture.streams);
+        return done({ files, consistency: capture.consistency, facts: capture.facts });
     }
     finally {
         await capture.finish();
     }
+}
+/** Writes streams to files and reads each back whole: digest, decompression, the tar's structure. */
+async function writeStreams(writer, source, streams) {
+    const { tools, directory, backup } = writer;
+    const { log, signal } = tools;
+    signal.throwIfAborted();
+    const total = await rawBytes(source);
+    const files = [];
+    for (const stream of streams) {
+        const file = await writePart({
+            directory,
+            file: (0,archive_names/* partFile */.AQ)(backup, source.name, stream.suffix),
+            stream: stream.open(),
+            onProgress: (bytes) => log.progress(source.name, bytes, total),
+            signal,
+        });
+        await verifyPart(external_node_path_default().join(directory, file.file), file);
+        log.info(`${file.file}: digest, compression and archive are whole`);
+        files.push(file);
+    }
+    return files;
 }
 /** Inside the project directory relative to it, since a project may be restored elsewhere. */
 function relativeTo(directory, file) {
@@ -30992,6 +31103,10 @@ async function storeBackup(tools, captured, store) {
         }
         return { name: store.name, kind: store.kind, url, ids };
     });
+}
+/** Where safety backups stay. */
+function localDirectory(stateDirectory) {
+    return external_node_path_default().join(stateDirectory, 'safety');
 }
 /** A backup that a folder on this host holds, as it was captured. Throws `store-missing` where it is not there. */
 async function capturedIn(directory, name) {
@@ -32000,11 +32115,21 @@ function drained(stdin) {
     });
 }
 /**
- * Unpacks a part's tar into the new directory `root`. No header reaches the unpacking program before it was found
- * harmless: `part-hostile`, `part-damaged`..
+ * Unpacks a part's tar into the new directory `root` (with `over`, over what is in it). No header reaches the unpacking program before it was found
+ * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit.
  */
-async function unpack(files, root, bytes, onMember) {
-    await feed(files.untar(root), checkTar(bytes, onMember));
+async function unpack(files, root, bytes, handlers, options) {
+    try {
+        await feed(files.untar(root, options), checkTar(bytes, handlers));
+    }
+    catch (error) {
+        if (!/no space left on device|disk quota exceeded/i.test((0,errors/* messageOf */.bD)(error)))
+            throw error;
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to unpack into ${root}: no space left`, {
+            hint: 'Free some space on that filesystem.',
+            cause: error,
+        });
+    }
 }
 /** The first bytes of a file that only the containers' root may read. */
 async function readHead(files, path, length) {
@@ -32040,7 +32165,28 @@ async function readHead(files, path, length) {
     return Buffer.concat(pieces).subarray(0, length);
 }
 
+;// CONCATENATED MODULE: ./src/sources/two-passes.ts
+/**
+ * Two passes over files: the whole of them while the application serves, and nothing more where nothing has moved when the writers stand still. Where
+ * something has, the whole anew: plain archives have no other form for it.
+ */
+async function warmUnlessChanged(files, roots, options, take) {
+    const before = await files.fingerprint(roots, { ...options, settle: true });
+    const capture = await take();
+    return {
+        streams: capture.streams,
+        facts: capture.facts,
+        finish: () => capture.finish(),
+        async more(situation) {
+            if (situation === 'serving')
+                return [];
+            return (await files.fingerprint(roots, options)) === before ? [] : 'anew';
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./src/sources/files.ts
+
 
 
 
@@ -32055,6 +32201,21 @@ function filesSource(spec, kind, deps) {
     // What this program keeps for itself lies in the project directory, which may be the part.
     const state = within(live, project.stateDirectory);
     const own = kind === 'file' ? [] : [OWN, ...(state === undefined || state === '' ? [] : [state])];
+    const capture = (situation) => Promise.resolve({
+        streams: [
+            {
+                suffix: 'tar',
+                open: () => files.tar(live, {
+                    exclude: [...spec.exclude, ...own],
+                    live: situation === 'serving',
+                    onWarning: (line) => log.warn(`${spec.name}: ${line}`),
+                }),
+            },
+        ],
+        consistency: situation === 'serving' ? 'online' : situation,
+        facts: {},
+        finish: () => Promise.resolve(),
+    });
     return {
         name: spec.name,
         kind,
@@ -32065,22 +32226,11 @@ function filesSource(spec, kind, deps) {
         loads: false,
         describe: () => `${spec.name}: ${kind === 'volume' ? `volume ${spec.volume ?? ''}` : `${kind} ${live}`}`,
         estimate: async () => (await files.scan(live)).bytes,
-        capture(situation) {
-            return Promise.resolve({
-                streams: [
-                    {
-                        suffix: 'tar',
-                        open: () => files.tar(live, {
-                            exclude: [...spec.exclude, ...own],
-                            live: situation === 'serving',
-                            onWarning: (line) => log.warn(`${spec.name}: ${line}`),
-                        }),
-                    },
-                ],
-                consistency: situation === 'serving' ? 'online' : situation,
-                facts: {},
-                finish: () => Promise.resolve(),
-            });
+        capture,
+        warm: () => {
+            // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
+            const exclude = carried([...spec.exclude, ...own], '').carry;
+            return warmUnlessChanged(files, [live], { exclude }, () => capture('serving'));
         },
         async stage(part, read, run) {
             const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
@@ -32112,6 +32262,7 @@ function filesSource(spec, kind, deps) {
                 throw error;
             }
         },
+        ...(kind === 'file' ? {} : { discard: () => files.empty(live, carried([...spec.exclude, ...own], '').carry) }),
         unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
     };
 }
@@ -32148,7 +32299,8 @@ function carried(excludes, run) {
  * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
  * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
  *
- * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to.
+ * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
+ * (`back`) it is this run's own, and the project's present state is what can't be believed.
  */
 async function locate(part, deps) {
     const { project } = deps;
@@ -32159,6 +32311,15 @@ async function locate(part, deps) {
         ...known,
         writers: locate_writersOf(path, mounts),
     });
+    // A volume that somebody removed meanwhile is made anew below.
+    if (deps.back === true && (origin.volume === undefined || (await project.files.exists(origin.path)))) {
+        const { service, containerPath, volume } = origin;
+        return place(origin.path, {
+            ...(service === undefined ? {} : { service }),
+            ...(containerPath === undefined ? {} : { containerPath }),
+            ...(volume === undefined ? {} : { volume }),
+        });
+    }
     if (origin.service !== undefined && origin.containerPath !== undefined) {
         const { service, containerPath } = origin;
         const found = mounts
@@ -32265,6 +32426,7 @@ const FACTS = `select json_build_object(
   'replication', (select rolsuper or rolreplication from pg_roles where rolname = current_user),
   'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
   'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database where datallowconn and not datistemplate),
+  'switchesWal', has_function_privilege('pg_switch_wal()', 'execute') and not pg_is_in_recovery(),
   'locale', (select datcollate from pg_database where datname = current_database()))`;
 /** The container of the service, in whatever state; null where there is none. */
 async function serverContainer(project, service) {
@@ -32295,11 +32457,17 @@ async function openServer(project, log, server) {
     for (const osUser of [undefined, 'postgres']) {
         for (const database of ['postgres', 'template1']) {
             const options = { env, ...(osUser === undefined ? {} : { user: osUser }) };
-            const result = await runtime.exec(container.id, ['psql', '-X', '-w', '-At', '-v', 'ON_ERROR_STOP=1', '-U', server.user, '-d', database, '-c', FACTS], { ...options, timeoutMs: 60_000, accept: [0, 1, 2, 3, 126, 127] });
+            const psql = ['psql', '-X', '-w', '-At', '-v', 'ON_ERROR_STOP=1', '-U', server.user, '-d', database];
+            const result = await runtime.exec(container.id, [...psql, '-c', FACTS], {
+                ...options,
+                timeoutMs: 60_000,
+                accept: [0, 1, 2, 3, 126, 127],
+            });
             if (result.exitCode === 0) {
                 return {
                     container,
                     facts: parseFacts(result.stdout, server.service),
+                    psql,
                     stream: (argv) => runtime.execStream(container.id, argv, options),
                     run: (argv, input) => runtime.exec(container.id, argv, {
                         ...options,
@@ -32490,7 +32658,155 @@ function failed(what, spec, why, cause) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/sources/postgres-wal.ts
+
+
+
+
+/** `TTTTTTTTXXXXXXXXYYYYYYYY`: timeline, and the position counted in segments. https://www.postgresql.org/docs/current/wal-internals.html */
+const SEGMENT = /^[0-9A-F]{24}$/;
+const MEMBER = /^pg_wal\/([0-9A-F]{24})$/;
+/** True for what a tail may hold: WAL, nothing else of a cluster. */
+function isWalMember({ path, type }) {
+    return type === 'file' && MEMBER.test(path);
+}
+/** What of a base backup's archive says where its WAL ends and whose its files are; fed with its members. */
+class BaseEnd {
+    segment = '';
+    member;
+    note(member) {
+        const [, segment = ''] = MEMBER.exec(member.path) ?? [];
+        if (segment <= this.segment)
+            return;
+        this.segment = segment;
+        this.member = member;
+    }
+}
+/**
+ * A session that keeps the server from removing WAL: a temporary replication slot, which goes with the session, and the session goes with this
+ * process. Throws `postgres-slot` where the server gives none.
+ */
+async function holdWal(access, slot) {
+    const session = access.stream(access.psql);
+    session.done.catch(() => undefined);
+    session.stdin.on('error', () => undefined); // It has ended: its output, or the missing segment, tells.
+    // Should this process be gone without the server noticing: PostgreSQL 14 and newer end the session after that time.
+    session.stdin.write(`select set_config('idle_session_timeout', '12h', false) where current_setting('server_version_num')::int >= 140000;\n` +
+        `select 'slot ' || slot_name from pg_create_physical_replication_slot('${slot}', true, true);\n`);
+    const isHeld = await new Promise((resolve) => {
+        let said = '';
+        session.stdout.on('data', (chunk) => {
+            said += String(chunk);
+            if (/^slot /m.test(said))
+                resolve(true);
+        });
+        session.stdout.once('error', () => resolve(false)).once('close', () => resolve(false));
+    });
+    const end = async () => {
+        session.stdin.end();
+        await session.done;
+    };
+    // However the session ended, with it went the slot.
+    if (isHeld)
+        return () => end().catch(() => undefined);
+    const why = await end().then(() => 'the session ended', (error) => {
+        const words = (0,errors/* messageOf */.bD)(error);
+        return /ERROR: .*/.exec(words)?.[0] ?? lastLine(words);
+    });
+    throw noSlot(why);
+}
+/** Nothing that must end the run: the copy is made while the application stands still then. */
+function noSlot(why) {
+    return new errors/* CaretakerError */.xT('postgres-slot', `failed to keep the server's WAL by a replication slot: ${why}`, {
+        hint: 'Raise max_replication_slots by one; the role must be allowed to call pg_switch_wal.',
+    });
+}
+/**
+ * The WAL from behind `after` up to this moment, in whole segments, as an archive that is unpacked over the base backup: a server that starts on both
+ * replays all of it. Null where nothing was written. Throws `postgres-wal-gone` where a segment is missing.
+ */
+async function walTail(access, after, model, suffix) {
+    const { exitCode, stdout, stderr } = await access.run([
+        ...access.psql,
+        '-c',
+        // A switch writes out all that is committed, with synchronous_commit=off too.
+        `select json_build_object('end', switched.lsn, 'name', pg_walfile_name(switched.lsn), 'bytes', pg_size_bytes(current_setting('wal_segment_size')), 'directory', current_setting('data_directory')) from pg_switch_wal() as switched (lsn)`,
+    ]);
+    if (exitCode !== 0)
+        throw walGone(`pg_switch_wal: ${lastLine(stderr)}`);
+    const { end, name, bytes, directory } = JSON.parse(stdout);
+    const last = segmentBefore(end, name.slice(0, 8), bytes);
+    const names = segmentsBetween(after, last, bytes);
+    if (names.length === 0)
+        return null;
+    const open = () => {
+        const content = access.stream(['cat', '--', ...names.map((name) => `${directory}/pg_wal/${name}`)]);
+        content.stdin.end();
+        return streamOf(archive(content.stdout, names, bytes, model, () => content.done));
+    };
+    return { stream: { suffix, open }, last };
+}
+/**
+ * The segment that holds the byte before `lsn` (`16/B374D848`). Not pg_walfile_name: between two segments it means the earlier one up to
+ * PostgreSQL 16 and the later one, which need not be there yet, from 17 on.
+ */
+function segmentBefore(lsn, timeline, bytes) {
+    const [high = '0', low = '0'] = lsn.split('/');
+    const at = (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+    return segmentName(timeline, (at - 1n) / BigInt(bytes), bytes);
+}
+function segmentName(timeline, number, bytes) {
+    const perFile = 0x100000000n / BigInt(bytes);
+    const hex = (value) => value.toString(16).toUpperCase().padStart(8, '0');
+    return `${timeline}${hex(number / perFile)}${hex(number % perFile)}`;
+}
+/** Names behind `after` up to `last`, in order. Throws `postgres-wal-gone` where the two are of different timelines. */
+function segmentsBetween(after, last, bytes) {
+    if (!SEGMENT.test(after) || !SEGMENT.test(last) || after.slice(0, 8) !== last.slice(0, 8))
+        throw walGone(`from ${after} to ${last} there is no way`);
+    const perFile = 0x100000000n / BigInt(bytes);
+    const number = (name) => BigInt(`0x${name.slice(8, 16)}`) * perFile + BigInt(`0x${name.slice(16, 24)}`);
+    const names = [];
+    for (let at = number(after) + 1n; at <= number(last); at++)
+        names.push(segmentName(after.slice(0, 8), at, bytes));
+    return names;
+}
+/** The segments, all of one size, one after the other in `content`. */
+async function* archive(content, names, bytes, model, done) {
+    const waiting = [...names];
+    let left = 0;
+    for await (const chunk of content) {
+        for (let at = 0; at < chunk.length;) {
+            if (left === 0) {
+                const name = waiting.shift();
+                if (name === undefined)
+                    throw walGone('the server gave more than the segments asked for');
+                yield tarHeader({ ...model, name: `pg_wal/${name}`, path: `pg_wal/${name}`, type: 'file', size: bytes });
+                left = bytes;
+            }
+            const piece = chunk.subarray(at, at + left);
+            yield piece;
+            at += piece.length;
+            left -= piece.length;
+        }
+    }
+    await done();
+    if (left > 0 || waiting.length > 0)
+        throw walGone(`${waiting[0] ?? names.at(-1)} is not whole`);
+    yield TAR_END;
+}
+/** A base backup holds the WAL that was written while it was taken, at least one segment. */
+function noWal(spec) {
+    return walGone(`the base backup of ${spec.name} holds none`);
+}
+function walGone(why) {
+    return new errors/* CaretakerError */.xT('postgres-wal-gone', `failed to read the server's WAL since the base backup: ${why}`, {
+        hint: 'Something removed or switched it meanwhile, such as a restart of the server or a promotion. Run again.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/sources/postgres.ts
+
 
 
 
@@ -32524,10 +32840,49 @@ function postgresSource(spec, deps, writers) {
             finish: () => Promise.resolve(),
         };
     };
-    const physical = (access) => {
+    const physical = (access, onMember) => {
         refuseUnfit(access.facts, spec);
         const argv = ['pg_basebackup', '-w', '-U', spec.user, '-D', '-', '-Ft', '-X', 'fetch', '-c', 'fast'];
-        return [{ suffix: 'tar', open: () => checked(access.stream([...argv]), (source) => checkCluster(source, spec)) }];
+        return [
+            {
+                suffix: 'tar',
+                open: () => checked(access.stream([...argv]), (source) => checkCluster(source, spec, onMember)),
+            },
+        ];
+    };
+    /** A base backup while the application serves, and the WAL behind it: as much as was written, however large the cluster is. */
+    const warm = async () => {
+        const access = await openServer(project, log, spec);
+        const end = new BaseEnd();
+        const streams = physical(access, (member) => end.note(member));
+        let letGo;
+        try {
+            if (!access.facts.switchesWal)
+                throw noSlot('its role may not call pg_switch_wal, or it is a standby');
+            letGo = await holdWal(access, `caretaker_${deps.run.replaceAll(/[^a-z0-9_]/g, '_')}`);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'postgres-slot'))
+                throw error;
+            log.warn(`${spec.name}: all of it is copied while the application stands still: ${error.message}`);
+            return undefined;
+        }
+        let tails = 0;
+        return {
+            streams,
+            facts: facts(access.facts),
+            async more() {
+                if (end.member === undefined)
+                    throw noWal(spec);
+                const tail = await walTail(access, end.segment, end.member, `wal${tails + 1}.tar`);
+                if (tail === null)
+                    return [];
+                tails++;
+                end.segment = tail.last;
+                return [tail.stream];
+            },
+            finish: letGo,
+        };
     };
     const dump = (access) => [
         {
@@ -32564,12 +32919,15 @@ function postgresSource(spec, deps, writers) {
     /** Fulfilled with a fresh data directory beside the live one, of its owner and mode. */
     const stageCluster = async (part, read, fresh) => {
         let rooted = false;
-        for (const file of part.files) {
-            const onMember = (member) => {
-                rooted ||= member.path === '';
-            };
-            await unpack(files, fresh, checkCluster(read(file), spec, onMember));
-        }
+        const [base, ...tails] = part.files;
+        if (base === undefined)
+            return;
+        const onMember = (member) => {
+            rooted ||= member.path === '';
+        };
+        await unpack(files, fresh, checkCluster(read(base), spec, onMember));
+        for (const file of tails)
+            await unpack(files, fresh, read(file), { onMember: refuseButWal }, { over: true });
         // A base backup has no entry for the directory itself, and a server refuses one of another owner or mode.
         if (!rooted)
             await files.likeness(fresh, (await files.exists(live)) ? live : (0,external_node_path_.join)(fresh, 'base'));
@@ -32585,9 +32943,13 @@ function postgresSource(spec, deps, writers) {
         loads: spec.method === 'dump',
         describe: () => `${spec.name}: PostgreSQL in ${spec.service} (${{ physical: 'base backup', dump: 'dump of every database', files: `files of ${live}` }[spec.method]})`,
         estimate: async () => (await files.scan(live)).bytes,
-        capture: (situation) => spec.method === 'files' ? stopped(situation) : online(situation, spec.method === 'physical' ? physical : dump),
+        capture: (situation) => spec.method === 'files'
+            ? stopped(situation)
+            : online(situation, spec.method === 'physical' ? (access) => physical(access) : dump),
+        ...(spec.method === 'physical' ? { warm } : {}),
         async stage(part, read, run) {
-            await refuseMajor(part, deps, spec);
+            if (deps.back !== true)
+                await refuseMajor(part, deps, spec);
             const { fresh, aside } = await placesFor(files, live, run);
             try {
                 if (part.method === 'dump') {
@@ -32612,6 +32974,7 @@ function postgresSource(spec, deps, writers) {
             }
         },
         unstage: (run) => removeFresh(files, live, run),
+        discard: () => files.empty(live, []),
         load: (part, read) => loadDump(part, read, spec, deps),
     };
 }
@@ -32648,6 +33011,13 @@ async function* checkCluster(source, spec, onMember) {
         });
     }
 }
+function refuseButWal(member) {
+    if (isWalMember(member))
+        return;
+    throw new errors/* CaretakerError */.xT('part-hostile', `refused to unpack ${member.name}: what follows a base backup is WAL only`, {
+        hint: 'This backup was not made by this program, or it was changed. Use another.',
+    });
+}
 /** A server of another major version does not start on a physical copy; it would only tell after the swap. */
 async function refuseMajor(part, { project, log }, spec) {
     const stored = part.postgres?.major;
@@ -32682,6 +33052,7 @@ async function majorOnDisk(files, path) {
 
 
 
+
 /** Below it lie, by their absolute paths, the files from outside the project directory. */
 const OUTSIDE = '.caretaker-outside';
 /** Compose and env files are small; what is larger was listed by mistake, and is not held in memory. */
@@ -32693,6 +33064,12 @@ function projectFilesSource(spec, deps) {
     const root = project.directory;
     const tree = (0,external_node_path_.join)(root, 'project-files'); // The fresh ones lie in the project directory itself.
     const members = spec.members ?? [];
+    const capture = (situation) => Promise.resolve({
+        streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
+        consistency: situation === 'serving' ? 'online' : situation,
+        facts: {},
+        finish: () => Promise.resolve(),
+    });
     return {
         name: spec.name,
         kind: 'project-files',
@@ -32706,18 +33083,9 @@ function projectFilesSource(spec, deps) {
             const scans = await Promise.all(members.map((path) => files.scan(path)));
             return scans.reduce((sum, { bytes }) => sum + bytes, 0);
         },
-        capture(situation) {
-            return Promise.resolve({
-                streams: [{ suffix: 'tar', open: () => streamOf(tarOf(files, root, members)) }],
-                consistency: situation === 'serving' ? 'online' : situation,
-                facts: {},
-                finish: () => Promise.resolve(),
-            });
-        },
+        capture,
+        warm: () => warmUnlessChanged(files, members, {}, () => capture('serving')),
         async stage(part, read, run) {
-            const wish = deps.projectFiles ?? 'leave';
-            if (wish === 'leave')
-                return [];
             const { fresh, aside } = beside(tree, run);
             const found = [];
             try {
@@ -32826,6 +33194,7 @@ async function readFile(files, path) {
 
 
 
+
 /**
  * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
  * and one of a stopped application may lack the journal that still belongs to it.
@@ -32835,6 +33204,30 @@ function sqliteSource(spec, deps) {
     const { files } = project;
     const live = spec.path;
     const name = (0,external_node_path_.basename)(live);
+    const capture = async (situation) => {
+        const staging = (0,external_node_path_.join)(project.stateDirectory, 'staging');
+        if (!(await files.exists(staging)))
+            await files.makeDirectory(staging, project.stateDirectory);
+        const directory = (0,external_node_path_.join)(staging, `${deps.run}-sqlite-${spec.name}`);
+        const finish = () => files.remove([directory]);
+        try {
+            await finish();
+            await files.makeDirectory(directory, project.stateDirectory);
+            const copy = (0,external_node_path_.join)(directory, name);
+            await files.copySqlite(live, copy);
+            const facts = readSqliteHeader(await readHead(files, copy, 100), live);
+            return {
+                streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
+                consistency: situation === 'serving' ? 'online' : situation,
+                facts: { sqlite: facts },
+                finish,
+            };
+        }
+        catch (error) {
+            await finish();
+            throw error;
+        }
+    };
     return {
         name: spec.name,
         kind: 'sqlite',
@@ -32845,29 +33238,11 @@ function sqliteSource(spec, deps) {
         loads: false,
         describe: () => `${spec.name}: SQLite database ${live}`,
         estimate: async () => (await files.scan(live)).bytes,
-        async capture(situation) {
-            const staging = (0,external_node_path_.join)(project.stateDirectory, 'staging');
-            if (!(await files.exists(staging)))
-                await files.makeDirectory(staging, project.stateDirectory);
-            const directory = (0,external_node_path_.join)(staging, `${deps.run}-sqlite-${spec.name}`);
-            const finish = () => files.remove([directory]);
-            try {
-                await finish();
-                await files.makeDirectory(directory, project.stateDirectory);
-                const copy = (0,external_node_path_.join)(directory, name);
-                await files.copySqlite(live, copy);
-                const facts = readSqliteHeader(await readHead(files, copy, 100), live);
-                return {
-                    streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
-                    consistency: situation === 'serving' ? 'online' : situation,
-                    facts: { sqlite: facts },
-                    finish,
-                };
-            }
-            catch (error) {
-                await finish();
-                throw error;
-            }
+        capture,
+        // Not `-shm`: it holds nothing, and readers write it.
+        warm: () => {
+            const all = ['', '-wal', '-journal'].map((end) => live + end);
+            return warmUnlessChanged(files, all, { contents: true }, () => capture('serving'));
         },
         async stage(part, read, run) {
             const { fresh: directory, aside } = beside(live, run);
@@ -32990,8 +33365,7 @@ function folders({ stores, local }) {
 }
 function sourceDeps(tools) {
     const { project, log, clock, run, plan } = tools;
-    // A restore of the configuration writes what is missing: what is there is the administrator's.
-    return { project, log, clock, run, projectFiles: 'missing', ...(plan === undefined ? {} : { plan }) };
+    return { project, log, clock, run, ...(plan === undefined ? {} : { plan }) };
 }
 /** The services that have to stand still for the sources not to change. An application run by commands stops as a whole. */
 async function data_writersOf(project, sources) {
@@ -33030,6 +33404,7 @@ async function waitHealthy(probes, options) {
         }
         const report = (healthy) => ({
             healthy,
+            shallow: probes.every((probe) => probe.shallow === true),
             results: results.map(({ probe, ok, detail }) => ({ probe, ok, detail })),
             firstHealthySeconds,
             seconds: now / 1000,
@@ -33185,7 +33560,7 @@ async function withDependents(project, services) {
 
 /**
  * backup: find the data → copy it while the application serves → verify the copy → store it.
- * With `consistency=stopped` the services that write stand still while the copy is made, and only then.
+ * With `consistency=stopped` the services that write stand still while what changed since the first copy is copied, and only then.
  */
 async function backup(tools, settings) {
     const { project, recorder, saga } = tools;
@@ -33197,13 +33572,15 @@ async function backup(tools, settings) {
         await checkDisk(sources, project.stateDirectory);
     });
     const head = (await tools.checkout?.head()) ?? null;
+    let warm;
     try {
-        const capture = (situation) => captureBackup(tools, { sources, left, situation, reason: 'backup', head, directory });
         let captured;
+        const request = { sources, left, reason: 'backup', head, directory };
         if (settings.consistency === 'online' || !(await project.running())) {
-            captured = await capture('serving');
+            captured = await captureBackup(tools, { ...request, situation: 'serving' });
         }
         else {
+            warm = await warmBackup(tools, request);
             const servers = serversOf(sources);
             const running = await runningServices(project);
             const resting = (await data_writersOf(project, sources)).filter((service) => running.includes(service) && !servers.includes(service));
@@ -33212,16 +33589,17 @@ async function backup(tools, settings) {
                 recorder.away();
                 await project.stop(resting);
             }));
-            captured = await capture('quiesced');
+            captured = await captureBackup(tools, { ...request, situation: 'quiesced' }, warm);
             await recorder.step('Start them again', () => saga.step('start writers', { undo: null }, () => project.start(resting)));
             await becomeHealthy(tools, settings);
         }
         for (const store of tools.stores)
             recorder.stored.push(await storeBackup(tools, captured, store));
         await saga.commit([]);
-        return { captured, stored: recorder.stored };
+        return { captured };
     }
     finally {
+        await warm?.end();
         await (0,promises_.rm)(directory, { recursive: true, force: true });
     }
 }
@@ -33265,6 +33643,678 @@ async function list(tools) {
     return listed.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
 }
 
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __nccwpck_require__(17885);
+;// CONCATENATED MODULE: ./src/safety/journal.ts
+
+
+
+
+const KEPT = 20;
+/** Opens `journal.jsonl` in the state directory, which must be there; the lock must be held. A last line torn by a power cut never was. */
+async function openJournal(stateDirectory) {
+    const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
+    await cutTornLine(file);
+    // Killed between its last line and the rotation.
+    const last = (await readLines(file)).at(-1);
+    if (last?.type === 'end')
+        await rotate(file);
+    return {
+        file,
+        async unfinished() {
+            return summarise(await readLines(file), file);
+        },
+        async append(line) {
+            if (line.type === 'begin' && (await readText(file)) !== null) {
+                throw new errors/* CaretakerError */.xT('journal-unfinished', `failed to begin: ${file} holds a run that has not ended`, {
+                    hint: 'The next run finishes it; see docs/recovery-by-hand.md.',
+                });
+            }
+            try {
+                await appendDurable(file, JSON.stringify(line));
+            }
+            catch (error) {
+                // A rename needs no space, and says as much: a full disk must not make the next run undo what is undone.
+                if (line.type !== 'end' || !(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                    throw error;
+            }
+            if (line.type === 'end')
+                await rotate(file);
+        },
+    };
+}
+/** The next line must not continue a torn one. */
+async function cutTornLine(file) {
+    const text = await readText(file);
+    if (text === null)
+        return;
+    let whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    // A power cut may also leave a whole line of zeros where the file's size reached the disk before its content.
+    const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
+    if (whole !== '' && parseLine(whole.slice(lastStart)) === null)
+        whole = whole.slice(0, lastStart);
+    if (whole === text)
+        return;
+    try {
+        if (whole === '') {
+            await (0,promises_.unlink)(file);
+            await files_syncDirectory(external_node_path_default().dirname(file));
+            return;
+        }
+        const handle = await (0,promises_.open)(file, 'r+');
+        try {
+            await handle.truncate(Buffer.byteLength(whole));
+            await handle.sync();
+        }
+        finally {
+            await handle.close();
+        }
+    }
+    catch (error) {
+        throw fileError(`mend ${file}`, error);
+    }
+}
+async function readLines(file) {
+    const lines = ((await readText(file)) ?? '').split('\n').slice(0, -1);
+    return lines.map((line, index) => {
+        const parsed = parseLine(line);
+        if (parsed === null)
+            throw journal_damaged(file, `line ${index + 1} is not JSON`);
+        return parsed;
+    });
+}
+function parseLine(line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        return null;
+    }
+}
+function summarise(lines, file) {
+    const [begin, ...rest] = lines;
+    if (begin === undefined)
+        return null;
+    if (begin.type !== 'begin')
+        throw journal_damaged(file, 'its first line begins no run');
+    const steps = new Map();
+    let forward = null;
+    for (const line of rest) {
+        switch (line.type) {
+            case 'begin':
+                throw journal_damaged(file, 'it begins two runs');
+            case 'step':
+                steps.set(line.index, { index: line.index, name: line.name, undo: line.undo, state: 'begun' });
+                break;
+            case 'done':
+            case 'undone': {
+                const step = steps.get(line.index);
+                if (step === undefined)
+                    throw journal_damaged(file, `step ${line.index} ended without a beginning`);
+                step.state = line.type;
+                break;
+            }
+            case 'commit':
+                forward = line.forward.map((entry) => ({ entry, done: false }));
+                break;
+            case 'forwarded': {
+                const action = forward?.[line.index];
+                if (action === undefined)
+                    throw journal_damaged(file, `forward action ${line.index} is unknown`);
+                action.done = true;
+                break;
+            }
+            case 'end':
+                return null;
+            default:
+                throw journal_damaged(file, `it has a line of the unknown type ${String(line.type)}`);
+        }
+    }
+    const { run, mode, at, settings } = begin;
+    return { run, mode, at, settings, steps: [...steps.values()], forward };
+}
+function journal_damaged(file, why) {
+    return new errors/* CaretakerError */.xT('journal-damaged', `failed to read the journal ${file}: ${why}`, {
+        hint: 'It tells what an interrupted run had done. See docs/recovery-by-hand.md for doing the rest by hand; then move the file away.',
+    });
+}
+async function rotate(file) {
+    const directory = external_node_path_default().dirname(file);
+    try {
+        const [begin] = await readLines(file);
+        const run = begin?.type === 'begin' ? begin.run : 'unknown';
+        await (0,promises_.rename)(file, external_node_path_default().join(directory, `journal-${run.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.jsonl`));
+        const names = (await (0,promises_.readdir)(directory)).filter((name) => /^journal-.*\.jsonl$/.test(name));
+        const aged = await Promise.all(names.map(async (name) => ({ name, time: (await (0,promises_.stat)(external_node_path_default().join(directory, name))).mtimeMs })));
+        aged.sort((one, other) => other.time - one.time);
+        for (const { name } of aged.slice(KEPT))
+            await (0,promises_.unlink)(external_node_path_default().join(directory, name));
+        await files_syncDirectory(directory);
+    }
+    catch (error) {
+        throw fileError(`rotate ${file}`, error);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/switch-over.ts
+
+
+
+
+
+/**
+ * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `change`, which brings
+ * up the other version → health → `commit`. Whatever fails puts the data back; what changed code and images before is undone by the steps that did so.
+ */
+async function switchOver(tools, patience, { serving, ...what }, change, commit) {
+    const { project, recorder, saga } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
+    const request = { ...what, directory };
+    let warm;
+    try {
+        if (serving.length > 0)
+            warm = await warmBackup(tools, request);
+        const resting = await restingServices(tools, request.sources);
+        await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo: null }, async () => {
+            recorder.away();
+            await project.stop(resting);
+        }));
+        const situation = serving.length === 0 ? 'stopped' : 'quiesced';
+        const captured = await captureBackup(tools, { ...request, situation }, warm);
+        await storeBackup(tools, captured, tools.local);
+        // A server that is told to stop might wait for a session of ours.
+        await warm?.end();
+        const dataBack = { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } };
+        await saga.step('switch', { undo: dataBack }, change);
+        await becomeHealthy(tools, patience);
+        return await commit(captured);
+    }
+    finally {
+        await warm?.end();
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** What stands still for the last of a backup: what writes, and what depends on it, but not the database servers out of which it comes. */
+async function restingServices({ project }, sources) {
+    const servers = serversOf(sources);
+    const writers = (await data_writersOf(project, sources)).filter((service) => !servers.includes(service));
+    return (await withDependents(project, writers)).filter((service) => !servers.includes(service));
+}
+/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
+async function bringUp(tools) {
+    try {
+        await tools.project.up();
+    }
+    catch (error) {
+        await noteLastWords(tools);
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/avoided.ts
+
+
+
+const fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'avoided.json');
+async function avoid(stateDirectory, version) {
+    await writeAtomic(fileIn(stateDirectory), `${JSON.stringify(version, null, 2)}\n`);
+}
+async function avoidNothing(stateDirectory) {
+    await (0,promises_.rm)(fileIn(stateDirectory), { force: true });
+}
+async function avoided(stateDirectory) {
+    const text = await readText(fileIn(stateDirectory));
+    return text === null ? null : JSON.parse(text);
+}
+
+;// CONCATENATED MODULE: ./src/modes/target.ts
+
+
+/**
+ * What to update to. `nothing-new`: the code that is deployed is the newest that is asked for. `as-it-is`: no git clone here, or nothing to ask it;
+ * only images can be newer. Fetching changes nothing but the clone's knowledge of its remote.
+ */
+async function chooseTarget(tools, settings) {
+    const { checkout, log } = tools;
+    if (checkout === null) {
+        if (settings.ref !== undefined || settings.track !== undefined) {
+            throw new errors/* CaretakerError */.xT('not-a-clone', `there is no git clone in ${settings.sourceDirectory ?? tools.project.directory} to update by ref or track`, {
+                input: 'source-directory',
+                hint: 'Set source-directory to the clone that the images are built from, or leave ref and track empty to update images only.',
+            });
+        }
+        return 'as-it-is';
+    }
+    await checkout.fetch();
+    const target = await checkout.resolveTarget(settings);
+    const head = await checkout.head();
+    if (target === null || target.commit === head.commit) {
+        // Tags of images may move without the code: that is what `build: pull` asks for.
+        if (settings.build.kind === 'pull')
+            return 'as-it-is';
+        log.info(`${head.tag ?? head.describe ?? head.commit} is deployed, and there is nothing newer`);
+        return 'nothing-new';
+    }
+    const bad = settings.ref === undefined && settings.eventTag === undefined ? await avoided(tools.project.stateDirectory) : null;
+    if (bad?.commit === target.commit) {
+        tools.recorder.warn(`${target.label} was tried on ${bad.at} and did not do (${bad.why}): it is passed over until there is a newer version. To try it again, give it as "ref".`);
+        return 'nothing-new';
+    }
+    await checkout.gate(target, settings.allow);
+    log.info(`${head.tag ?? head.describe ?? head.commit} → ${target.label}`);
+    return target;
+}
+
+;// CONCATENATED MODULE: ./src/modes/build.ts
+
+/**
+ * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
+ * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
+ * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
+ */
+async function prepareImages(tools, settings) {
+    const { build } = settings;
+    const { engine } = tools.project;
+    if (build.kind === 'command')
+        await buildByCommand(tools, settings, build.command);
+    if (engine === null)
+        return;
+    const { compose, runtime } = engine;
+    const { services } = await compose.model();
+    if (build.kind === 'pull')
+        await compose.pull();
+    if (build.kind === 'auto' || build.kind === 'compose') {
+        const built = services.filter((service) => service.build).map(({ name }) => name);
+        if (built.length > 0)
+            await compose.build(built);
+    }
+    const absent = async () => {
+        const found = [];
+        for (const { name: service, image, build: builds } of services) {
+            if (!builds && image !== null && (await runtime.imageId(image)) === null)
+                found.push({ service, image });
+        }
+        return found;
+    };
+    const missing = await absent();
+    if (missing.length === 0)
+        return;
+    try {
+        await compose.pull(missing.map(({ service }) => service));
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT && ['compose-failed', 'command-failed'].includes(error.code)))
+            throw error;
+        throw imageMissing(missing, error);
+    }
+    // podman-compose and names of `localhost/` are not asked for.
+    const still = await absent();
+    if (still.length > 0)
+        throw imageMissing(still);
+}
+function imageMissing(missing, cause) {
+    const names = missing.map(({ service, image }) => `${image} (${service})`).join(', ');
+    return new errors/* CaretakerError */.xT('image-missing', `the new version needs ${names}, which ${missing.length === 1 ? 'is' : 'are'} not on this host and can't be pulled`, {
+        input: 'build',
+        hint: 'Look whether the release names a tag that was published, and whether this host may pull it. An image that is built here needs a "build" that makes it.',
+        ...(cause === undefined ? {} : { cause }),
+    });
+}
+async function buildByCommand(tools, settings, command) {
+    const ended = await run(tools, settings, command, settings.sourceDirectory ?? tools.project.directory);
+    if (ended.exitCode === 0)
+        return;
+    throw new errors/* CaretakerError */.xT('build-failed', `the build command ended with code ${ended.exitCode}: ${command}`, {
+        input: 'build',
+        hint: `Its last lines were:\n${ended.tail}`,
+    });
+}
+/** Throws `migration-failed`: the data are undone then like everything else. */
+async function migrate(tools, settings, command) {
+    const ended = await run(tools, settings, command, tools.project.directory);
+    if (ended.exitCode === 0)
+        return;
+    throw new errors/* CaretakerError */.xT('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
+        input: 'migrate-command',
+        hint: `Its last lines were:\n${ended.tail}`,
+    });
+}
+function run(tools, settings, command, cwd) {
+    const { log, signal } = tools;
+    return tools.runAuthorCommand(command, {
+        ...{ cwd, signal },
+        onLine: (line) => log.info(line),
+        timeoutMs: settings.buildTimeoutMs,
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/database-major.ts
+
+
+/**
+ * Refuses a new version that brings another major version of PostgreSQL for a server that has data: it would not start on them. To be called when the new
+ * images are there and the old version still serves. `postgres-major-change`.
+ */
+async function refuseMajorChange({ project }, sources) {
+    const { engine } = project;
+    if (engine === null)
+        return;
+    const { services } = await engine.compose.model();
+    for (const { kind, server } of sources) {
+        const image = services.find(({ name }) => name === server)?.image ?? null;
+        if (kind !== 'postgres' || server === undefined || image === null)
+            continue;
+        const now = await serverMajor(project, server);
+        const next = majorOf((await engine.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
+        if (now === undefined || next === undefined || now === next)
+            continue;
+        throw new errors/* CaretakerError */.xT('postgres-major-change', `the new version runs PostgreSQL ${next} (${image}) as ${server}, whose data are of PostgreSQL ${now}`, {
+            input: 'allow',
+            hint: `PostgreSQL ${next} does not start on them. Take a dump (mode backup, data: type=postgres,service=${server},method=dump), update, and restore it; or keep an image of PostgreSQL ${now}. If that image upgrades its data by itself, add "postgres-major" to allow.`,
+        });
+    }
+}
+function majorOf(text) {
+    const found = /^\d+/.exec(text ?? '')?.[0];
+    return found === undefined ? undefined : Number(found);
+}
+/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
+function majorInTag(image) {
+    const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
+    return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
+}
+
+// EXTERNAL MODULE: ./src/modes/report.ts
+var report = __nccwpck_require__(72084);
+;// CONCATENATED MODULE: ./src/modes/images.ts
+// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
+const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
+const images_failure = (project) => `localhost/compose-caretaker/failed:${project}.`;
+/**
+ * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
+ * can't take away the way back. Answers with the names to put back on failure.
+ */
+async function protectImages(project, run) {
+    if (project.engine === null)
+        return [];
+    const { runtime } = project.engine;
+    const names = [];
+    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
+        if (oneOff || names.some(({ name }) => name === imageName))
+            continue;
+        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
+        // A name by digest can't be moved, and an image without a name has none to go back to.
+        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
+            names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
+    }
+    return names;
+}
+/** Versions whose images stay protected: the one before the last update, and one more. */
+const PROTECTED_VERSIONS = 2;
+/**
+ * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
+ * of every version that failed would stay for ever.
+ */
+async function imagesBack(project, names, { failed = false } = {}) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    for (const [index, { name, id, was }] of names.entries()) {
+        const now = await runtime.imageId(name);
+        if (now === id)
+            continue;
+        if (failed && now !== null && was !== undefined && now !== was)
+            await runtime.tag(now, `${images_failure(project.name)}${index}`);
+        await runtime.tag(id, name);
+    }
+}
+/**
+ * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
+ * theirs.
+ */
+async function dropRun(project, run) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const kept = await runtime.imageNames(protection(project.name));
+    const failed = await runtime.imageNames(images_failure(project.name));
+    for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed])
+        await runtime.untag(name);
+}
+/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
+async function dropProtections(project, keep) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const names = await runtime.imageNames(protection(project.name));
+    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
+    const runs = [...new Set(names.map(runOf))].sort();
+    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
+    for (const name of names)
+        if (old.has(runOf(name)))
+            await runtime.untag(name);
+}
+/** Services whose running image is not the one that their name in the compose file stands for now. */
+async function changedImages(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime, compose } = project.engine;
+    const containers = await project.containers();
+    const changes = [];
+    for (const { name: service, image } of (await compose.model()).services) {
+        const running = containers.find((container) => container.service === service && !container.oneOff);
+        if (running === undefined)
+            continue;
+        const name = image ?? running.imageName;
+        const to = await runtime.imageId(name);
+        if (to !== null && to !== running.imageId)
+            changes.push({ service, name, from: running.imageId, to });
+    }
+    return changes;
+}
+
+;// CONCATENATED MODULE: ./src/modes/update.ts
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
+ * what writes → the rest of the verified local backup → migrate → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * table in undo.ts: data back, images back, code back, the old version up and healthy.
+ */
+async function update(tools, settings) {
+    const { project, checkout, recorder, saga } = tools;
+    const head = (await checkout?.head()) ?? null;
+    const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
+    const from = versionOf(head);
+    const unchanged = { updated: false, from, to: from, changed: [], captured: undefined };
+    if (target === 'nothing-new')
+        return unchanged;
+    recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    await recorder.step('Check health, stores and disk before anything is touched', async () => {
+        await refuseUnhealthy(tools, settings);
+        for (const store of tools.stores)
+            await store.check('write');
+        await tools.local.check('write');
+        await checkDisk(sources, project.stateDirectory);
+    });
+    const serving = await runningServices(project);
+    const known = await knownServices(project);
+    const running = await runningContainers(project);
+    const modelBefore = JSON.stringify(await project.engine?.compose.model());
+    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } }, () => Promise.resolve());
+    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
+    let code = null;
+    if (checkout !== null && target !== 'as-it-is') {
+        code = await checkout.snapshot(target);
+        await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: code } }, () => checkout.checkout(target, settings.allow)));
+    }
+    const names = await protectImages(project, tools.run);
+    await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
+    if (!settings.allow.includes('postgres-major'))
+        await refuseMajorChange(tools, sources);
+    const changed = await changedImages(project);
+    const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
+    if (project.engine !== null && changed.length === 0 && !modelChanged) {
+        if (target === 'as-it-is') {
+            await dropProtections(project, PROTECTED_VERSIONS);
+            await saga.commit([]);
+            return unchanged;
+        }
+        recorder.warn(`${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`);
+    }
+    try {
+        return await switchOver(tools, settings, { sources, left, reason: 'before-update', head, serving }, async () => {
+            const { migrateCommand } = settings;
+            if (migrateCommand !== undefined) {
+                await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
+            }
+            await recorder.step('Switch to the new version', () => bringUp(tools));
+        }, async (captured) => {
+            const outcome = { updated: true, from, to: labelOf(target), changed, captured };
+            recorder.sections = (0,report/* sectionsOf */.Ks)({ mode: 'update', ...outcome }, tools);
+            const done = {
+                ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
+                at: tools.clock.now().toISOString(),
+                commit: (await checkout?.head())?.commit ?? null,
+            };
+            await saga.commit([
+                { action: 'remember-update', data: done },
+                { action: 'store-backup', data: { backup: captured.manifest.name } },
+                { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+            ]);
+            return outcome;
+        });
+    }
+    catch (error) {
+        if (target !== 'as-it-is' && error instanceof errors/* CaretakerError */.xT && BAD_VERSION.includes(error.code)) {
+            const bad = { commit: target.commit, label: target.label, at: tools.clock.now().toISOString(), why: error.code };
+            await avoid(project.stateDirectory, bad).catch((failure) => {
+                recorder.warn(`The next run that follows releases will try ${target.label} again: ${(0,errors/* messageOf */.bD)(failure)}`);
+            });
+        }
+        throw error;
+    }
+}
+/** What says something of the version itself. */
+const BAD_VERSION = ['unhealthy', 'migration-failed'];
+function versionOf(head) {
+    return head === null ? null : (head.tag ?? head.describe ?? head.commit);
+}
+function labelOf(target) {
+    return target === 'as-it-is' ? 'the images’ newest versions' : target.label;
+}
+/** An update of an application that is ill already can't tell its own failure from the old one. */
+async function refuseUnhealthy(tools, settings) {
+    if (settings.allow.includes('unhealthy') || !(await tools.project.running()))
+        return;
+    const report = await waitHealthy(tools.probes, {
+        ...tools,
+        timeoutMs: Math.min(settings.healthTimeoutMs, 60_000),
+        settleMs: 0,
+    });
+    if (report.healthy)
+        return;
+    const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
+    throw new errors/* CaretakerError */.xT('unhealthy-before', `the application is not healthy before the update: ${seen.join('; ')}`, {
+        input: 'allow',
+        hint: 'Mend it first, or add "unhealthy" to allow if the update is the mending.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/plan.ts
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * update with `dry-run`: all that refuses is asked, and what would follow is said. Touches nothing but the clone's knowledge of its remote (`git fetch`). What the new
+ * version's compose file changes can't be known before it is checked out.
+ */
+async function planUpdate(tools, settings) {
+    const { project, checkout, recorder, stores } = tools;
+    const from = versionOf((await checkout?.head()) ?? null);
+    const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
+    if (target === 'nothing-new')
+        return { from, to: from, plan: ['Nothing: there is nothing newer.'] };
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    await recorder.step('Check health, stores and disk', async () => {
+        await refuseUnhealthy(tools, settings);
+        for (const store of stores) {
+            // The state directory is made by the first run that does something.
+            const ours = store.directory !== undefined && external_node_path_default().dirname(store.directory) === project.stateDirectory;
+            if (!ours || (0,external_node_fs_.existsSync)(project.stateDirectory))
+                await store.check('write');
+        }
+        await checkDisk(sources, project.directory);
+    });
+    const plan = [];
+    if ((0,external_node_fs_.existsSync)(external_node_path_default().join(project.stateDirectory, 'journal.jsonl'))) {
+        const cutOff = await (await openJournal(project.stateDirectory)).unfinished();
+        if (cutOff !== null)
+            plan.push(`Finish or undo the ${cutOff.mode} ${cutOff.run} of ${cutOff.at}, which was cut off.`);
+    }
+    if (checkout !== null && target !== 'as-it-is') {
+        const dirty = await checkout.dirtyFiles();
+        const carried = dirty.length === 0 ? '' : `, carrying along the local changes of ${dirty.join(', ')}`;
+        plan.push(`Check out ${target.label} (${target.commit}) in ${checkout.directory}${carried}.`);
+    }
+    plan.push(await imagesOf(tools, settings));
+    const sizes = await Promise.all(sources.map((source) => source.estimate()));
+    for (const [index, source] of sources.entries()) {
+        const passes = source.warm === undefined
+            ? 'while it stands still'
+            : 'while it serves, and what changed since while it stands still';
+        plan.push(`Back up ${source.describe()}, ${(0,units/* formatBytes */.z)(sizes[index] ?? 0)} before compression, ${passes}.`);
+    }
+    for (const { what, why } of left)
+        plan.push(`Leave out ${what}: ${why}.`);
+    const serving = await runningServices(project);
+    const resting = (await restingServices(tools, sources)).filter((service) => serving.includes(service));
+    plan.push(serving.length === 0
+        ? 'Stop nothing: nothing runs.'
+        : `Stop ${resting.join(', ')}; ${listed(serving.filter((service) => !resting.includes(service)))} until the switch.`);
+    if (settings.migrateCommand !== undefined)
+        plan.push(`Migrate: ${settings.migrateCommand}`);
+    plan.push(`Bring up the new version, wait up to ${settings.healthTimeoutMs / 1000} s for health and ${settings.settleMs / 1000} s for it to last; on failure all goes back.`, `Store the backup in ${stores.map(({ name }) => name).join(', ')}. ${(0,units/* formatBytes */.z)(await freeBytes(project.directory))} are free in ${project.directory}.`);
+    return { from, to: labelOf(target), plan };
+}
+function listed(others) {
+    return others.length === 0 ? 'nothing runs on' : `${others.join(', ')} run${others.length === 1 ? 's' : ''} on`;
+}
+async function imagesOf({ project }, { build }) {
+    if (build.kind === 'command')
+        return `Build: ${build.command}`;
+    if (project.engine === null || build.kind === 'none')
+        return 'Build and pull nothing.';
+    const { services } = await project.engine.compose.model();
+    const built = services.filter((service) => service.build).map(({ name }) => name);
+    const others = services.filter((service) => !service.build).map(({ name }) => name);
+    const pulled = build.kind === 'pull'
+        ? `pull those of ${others.join(', ') || 'no service'}`
+        : build.kind === 'auto'
+            ? 'pull what is not on the host yet'
+            : 'pull nothing';
+    return `Build the images of ${built.join(', ') || 'no service'}, ${pulled}; the old version serves meanwhile.`;
+}
+
 ;// CONCATENATED MODULE: ./src/modes/recorder.ts
 /** Times what a mode does and when the application was away, for the report. */
 class Recorder {
@@ -33281,17 +34331,22 @@ class Recorder {
     lastWords;
     #log;
     #clock;
+    #begin;
+    #spans = [];
     #awaySince;
-    #awayMs = 0;
     constructor(log, clock) {
         this.#log = log;
         this.#clock = clock;
+        this.#begin = clock.monotonic();
+    }
+    #now() {
+        return (this.#clock.monotonic() - this.#begin) / 1000;
     }
     /** Runs one step in a log group of its own and notes how long it took. */
     async step(name, work) {
-        const start = this.#clock.monotonic();
+        const startSeconds = this.#now();
         const note = (outcome) => {
-            this.steps.push({ name, seconds: (this.#clock.monotonic() - start) / 1000, outcome });
+            this.steps.push({ name, startSeconds, seconds: this.#now() - startSeconds, outcome });
         };
         try {
             const value = await this.#log.group(name, work);
@@ -33309,24 +34364,29 @@ class Recorder {
     }
     /** The first service is about to be stopped. A second call changes nothing. */
     away() {
-        this.#awaySince ??= this.#clock.monotonic();
+        this.#awaySince ??= this.#now();
     }
     /** Health passed first so many seconds ago: waiting for it to last is no downtime. */
     serving(secondsAgo = 0) {
         if (this.#awaySince === undefined)
             return;
-        this.#awayMs += Math.max(0, this.#clock.monotonic() - secondsAgo * 1000 - this.#awaySince);
+        const startSeconds = this.#awaySince;
+        this.#spans.push({ startSeconds, seconds: Math.max(0, this.#now() - secondsAgo - startSeconds) });
         this.#awaySince = undefined;
     }
-    /** Seconds from the first stop to the first passed health, as far as they are over; undefined where nothing was stopped. */
+    /** Each from the first stop to the first passed health, the last one up to now if it is not over. */
+    get outages() {
+        if (this.#awaySince === undefined)
+            return this.#spans;
+        return [...this.#spans, { startSeconds: this.#awaySince, seconds: this.#now() - this.#awaySince }];
+    }
+    /** The sum of these; undefined where nothing was stopped. */
     get downtimeSeconds() {
-        const open = this.#awaySince === undefined ? 0 : this.#clock.monotonic() - this.#awaySince;
-        return this.#awayMs + open === 0 ? undefined : (this.#awayMs + open) / 1000;
+        const sum = this.outages.reduce((total, { seconds }) => total + seconds, 0);
+        return sum === 0 ? undefined : sum;
     }
 }
 
-// EXTERNAL MODULE: ./src/modes/report.ts
-var report = __nccwpck_require__(72084);
 ;// CONCATENATED MODULE: ./src/modes/choose.ts
 
 
@@ -33385,7 +34445,71 @@ function missing(wanted, project, candidates) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/modes/exchange.ts
+
+
+
+
+/**
+ * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
+ * ended: answers with where. Undone, they are live again.
+ */
+async function exchangeData(tools, patience, exchange) {
+    const { project, recorder, saga } = tools;
+    const { parts, sources, directory, run } = exchange;
+    const staged = [];
+    for (const part of parts) {
+        const source = sources.get(part.name);
+        const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run } } }, () => source.stage(part, partReader(directory), run)));
+        staged.push({ part, source, swaps });
+    }
+    const resting = await withDependents(project, await data_writersOf(project, [...sources.values()]));
+    await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
+        recorder.away();
+        await project.stop(resting);
+    }));
+    await recorder.step('Swap the data', () => swapAll(tools, staged));
+    await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work)));
+    await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)));
+    await becomeHealthy(tools, patience);
+    return staged.map(({ part, swaps }) => ({ part, swaps }));
+}
+function partReader(directory) {
+    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
+}
+/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
+function inSwapOrder(staged) {
+    const swaps = staged.flatMap(({ swaps }) => swaps);
+    return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
+}
+async function swapAll(tools, staged) {
+    for (const swap of inSwapOrder(staged)) {
+        tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
+        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
+    }
+}
+/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
+async function loadAll(tools, staged, directory, around) {
+    for (const { part, source } of staged) {
+        const { server } = source;
+        if (!source.loads || server === undefined)
+            continue;
+        await around(part, async () => {
+            await startProject(tools, [server]);
+            await source.load?.(part, partReader(directory));
+        });
+    }
+}
+/** Starts the containers that are there; brings the project up where it has none. */
+async function startProject(tools, services) {
+    const { project } = tools;
+    const present = new Set((await project.containers()).map(({ service }) => service));
+    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+    await (services !== undefined && complete ? project.start(services) : project.up(services));
+}
+
 ;// CONCATENATED MODULE: ./src/modes/restore.ts
+
 
 
 
@@ -33415,23 +34539,13 @@ async function restore(tools, settings, openFolder) {
         const serving = await runningServices(project);
         const known = await knownServices(project);
         await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'start', known }) }, () => Promise.resolve());
-        const staged = [];
-        for (const part of parts) {
-            const source = sources.get(part.name);
-            const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run: tools.run } } }, () => source.stage(part, partReader(directory), tools.run)));
-            staged.push({ part, source, swaps });
-        }
-        const resting = await withDependents(project, await data_writersOf(project, [...sources.values()]));
-        await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
-            recorder.away();
-            await project.stop(resting);
-        }));
-        await recorder.step('Swap the data', () => swapAll(tools, staged));
-        await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work)));
-        await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => startProject(tools, serving.length > 0 ? resting : undefined)));
-        await becomeHealthy(tools, settings);
+        const aside = await exchangeData(tools, settings, {
+            ...{ parts, sources, directory, run: tools.run },
+            start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
+        });
+        const head = (await tools.checkout?.head()) ?? null;
         await saga.commit([
-            { action: 'keep-aside', data: { parts: staged.map(({ part, swaps }) => ({ part, swaps })), run: tools.run } },
+            { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-restore', head } },
             { action: 'tidy', data: { keepLocal: settings.keepLocal } },
         ]);
         return { chosen, parts: parts.map(({ name }) => name) };
@@ -33483,494 +34597,6 @@ async function fetchParts(tools, chosen, parts, directory) {
         tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
     }
 }
-function partReader(directory) {
-    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
-}
-/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
-function inSwapOrder(staged) {
-    const swaps = staged.flatMap(({ swaps }) => swaps);
-    return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
-}
-async function swapAll(tools, staged) {
-    for (const swap of inSwapOrder(staged)) {
-        tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
-        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
-    }
-}
-/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
-async function loadAll(tools, staged, directory, around) {
-    for (const { part, source } of staged) {
-        const { server } = source;
-        if (!source.loads || server === undefined)
-            continue;
-        await around(part, async () => {
-            await startProject(tools, [server]);
-            await source.load?.(part, partReader(directory));
-        });
-    }
-}
-/** Starts the containers that are there; brings the project up where it has none. */
-async function startProject(tools, services) {
-    const { project } = tools;
-    const present = new Set((await project.containers()).map(({ service }) => service));
-    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
-    await (services !== undefined && complete ? project.start(services) : project.up(services));
-}
-
-;// CONCATENATED MODULE: ./src/modes/aside.ts
-
-
-
-
-
-/**
- * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
- * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
- */
-async function keepAside(tools, { parts, run }) {
-    const { project, recorder } = tools;
-    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
-    await (0,promises_.rm)(directory, { recursive: true, force: true });
-    const sources = [];
-    for (const { part, swaps } of parts) {
-        for (const swap of swaps) {
-            // Where nothing was before, a mark lies aside and no data.
-            const { kind } = await project.files.scan(swap.aside);
-            if (kind === 'directory' || kind === 'file')
-                sources.push(await asideSource(tools, part, swap));
-        }
-    }
-    if (sources.length > 0) {
-        try {
-            const captured = await captureBackup(tools, {
-                sources,
-                left: [],
-                situation: 'stopped',
-                reason: 'before-restore',
-                head: (await tools.checkout?.head()) ?? null,
-                directory,
-            });
-            await storeBackup(tools, captured, tools.local);
-            recorder.safetyBackup = captured.manifest.name;
-        }
-        finally {
-            await (0,promises_.rm)(directory, { recursive: true, force: true });
-        }
-    }
-    await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
-    for (const { part } of parts)
-        await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
-}
-/** The source that reads from aside, and whose part goes back to where the live data are. */
-async function asideSource(tools, part, swap) {
-    const deps = sourceDeps(tools);
-    const { name, writers, origin } = await sourceForPart(part, deps);
-    if (part.kind === 'sqlite') {
-        const file = external_node_path_default().join(swap.aside, external_node_path_default().basename(swap.live));
-        return { ...(await createSource({ type: 'sqlite', name, path: file, writers }, deps)), origin };
-    }
-    if (part.kind === 'postgres') {
-        // No service: nothing serves from aside. A cluster that was shut down is whole, and goes back into a server of the same major version.
-        const user = part.postgres?.user ?? 'postgres';
-        const spec = {
-            type: 'postgres',
-            name,
-            service: '',
-            method: 'files',
-            path: swap.aside,
-            containerPath: '',
-            user,
-        };
-        return { ...(await createSource(spec, deps)), origin, writers };
-    }
-    const type = swap.kind === 'file' ? 'file' : 'directory';
-    const files = await createSource({ type, name, path: swap.aside, exclude: [], writers }, deps);
-    return { ...files, kind: part.kind, origin };
-}
-
-;// CONCATENATED MODULE: ./src/modes/images.ts
-// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
-const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
-/**
- * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
- * can't take away the way back. Answers with the names to put back on failure.
- */
-async function protectImages(project, run) {
-    if (project.engine === null)
-        return [];
-    const { runtime } = project.engine;
-    const names = [];
-    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
-        if (oneOff || names.some(({ name }) => name === imageName))
-            continue;
-        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
-        // A name by digest can't be moved, and an image without a name has none to go back to.
-        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
-            names.push({ name: imageName, id: imageId });
-    }
-    return names;
-}
-/** Puts the old names back where a build or a pull moved them. */
-async function imagesBack(project, names) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    for (const { name, id } of names) {
-        if ((await runtime.imageId(name)) !== id)
-            await runtime.tag(id, name);
-    }
-}
-/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
-async function dropProtections(project, keep) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    const names = await runtime.imageNames(protection(project.name));
-    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
-    const runs = [...new Set(names.map(runOf))].sort();
-    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
-    for (const name of names)
-        if (old.has(runOf(name)))
-            await runtime.untag(name);
-}
-/** Services whose running image is not the one that their name in the compose file stands for now. */
-async function changedImages(project) {
-    if (project.engine === null)
-        return [];
-    const { runtime, compose } = project.engine;
-    const containers = await project.containers();
-    const changes = [];
-    for (const { name: service, image } of (await compose.model()).services) {
-        const running = containers.find((container) => container.service === service && !container.oneOff);
-        if (running === undefined)
-            continue;
-        const name = image ?? running.imageName;
-        const to = await runtime.imageId(name);
-        if (to !== null && to !== running.imageId)
-            changes.push({ service, name, from: running.imageId, to });
-    }
-    return changes;
-}
-
-;// CONCATENATED MODULE: ./src/modes/undo.ts
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
-function undoActions(tools, patience) {
-    return {
-        'serve-again': (data) => bringBack(tools(), patience, data),
-        'code-back': async (data) => {
-            await tools().checkout?.restoreSnapshot(data);
-        },
-        'images-back': (data) => imagesBack(tools().project, data),
-        'data-back': (data) => dataBack(tools(), data),
-        'clean-up': (data) => cleanUp(tools(), data),
-        unswap: (data) => tools().project.files.unswap(data),
-        unstage: async (data) => {
-            const { part, run } = data;
-            await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
-        },
-        stop: async (data) => {
-            await tools().project.stop(data.services);
-        },
-    };
-}
-/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
-function forwardActions(tools) {
-    return {
-        'store-backup': async (data) => {
-            const { stores, recorder, project } = tools();
-            const captured = await capturedIn(localDirectory(project.stateDirectory), data.backup);
-            for (const store of stores)
-                recorder.stored.push(await storeBackup(tools(), captured, store));
-        },
-        'keep-aside': (data) => keepAside(tools(), data),
-        tidy: async (data) => {
-            const { keepLocal, keepVersions } = data;
-            const { local, project } = tools();
-            for (const backup of (await local.list(project.name)).slice(keepLocal)) {
-                tools().log.info(`${backup.name}: removed from ${local.name}, which keeps ${keepLocal}`);
-                await local.delete(backup, undefined);
-            }
-            if (keepVersions !== undefined)
-                await dropProtections(project, keepVersions);
-        },
-    };
-}
-/** Where safety backups stay. */
-function localDirectory(stateDirectory) {
-    return external_node_path_default().join(stateDirectory, 'safety');
-}
-const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
-async function readRecord(tools, run) {
-    const text = await readText(recordFile(tools, run));
-    return text === null ? { attempts: [], parts: [], swaps: null } : JSON.parse(text);
-}
-/**
- * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
- * killed while it exchanges, it completes the same exchanges: the record tells which.
- */
-async function dataBack(tools, { backup, run }) {
-    const { project, log } = tools;
-    await project.stop();
-    const directory = localDirectory(project.stateDirectory);
-    const file = recordFile(tools, run);
-    let record = await readRecord(tools, run);
-    if (record.swaps === null) {
-        const text = await readText(external_node_path_default().join(directory, (0,archive_names/* manifestFile */.YE)(backup)));
-        if (text === null) {
-            throw new errors/* CaretakerError */.xT('safety-backup-missing', `the backup ${backup} taken before the update is not in ${directory}`, {
-                hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
-            });
-        }
-        const { parts } = parseManifest(JSON.parse(text));
-        const attempt = `${run}-back${record.attempts.length + 1}`;
-        record = { attempts: [...record.attempts, attempt], parts, swaps: null };
-        await writeAtomic(file, JSON.stringify(record));
-        const swaps = [];
-        for (const part of dataParts(parts)) {
-            log.info(`${part.name}: unpacking the data from before the update`);
-            const source = await sourceForPart(part, sourceDeps(tools));
-            swaps.push(await source.stage(part, partReader(directory), attempt));
-        }
-        record = { ...record, swaps };
-        await writeAtomic(file, JSON.stringify(record));
-    }
-    const staged = await stagedOf(tools, record);
-    for (const swap of inSwapOrder(staged))
-        await project.files.swap(swap);
-    await loadAll(tools, staged, directory, (_name, work) => work());
-}
-/** The project's own files go back with the code, not with the data. */
-function dataParts(parts) {
-    return parts.filter(({ kind }) => kind !== 'project-files');
-}
-async function stagedOf(tools, record) {
-    const staged = [];
-    for (const [index, part] of dataParts(record.parts).entries()) {
-        staged.push({ part, source: await sourceForPart(part, sourceDeps(tools)), swaps: record.swaps?.[index] ?? [] });
-    }
-    return staged;
-}
-/** Undone last, when the old version serves again: what the failed version wrote goes. */
-async function cleanUp(tools, { run }) {
-    const record = await readRecord(tools, run);
-    for (const { source, swaps } of await stagedOf(tools, record)) {
-        await tools.project.files.remove(swaps.map(({ aside }) => aside));
-        for (const attempt of record.attempts)
-            await source.unstage(attempt);
-    }
-    await (0,promises_.rm)(recordFile(tools, run), { force: true });
-}
-
-;// CONCATENATED MODULE: ./src/modes/build.ts
-
-/**
- * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
- * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all).
- */
-async function prepareImages(tools, settings) {
-    const { build } = settings;
-    const { engine } = tools.project;
-    if (build.kind === 'command')
-        return buildByCommand(tools, settings, build.command);
-    if (engine === null || build.kind === 'none')
-        return;
-    const { compose, runtime } = engine;
-    const { services } = await compose.model();
-    if (build.kind === 'pull')
-        return compose.pull();
-    const built = services.filter((service) => service.build).map(({ name }) => name);
-    if (built.length > 0)
-        await compose.build(built);
-    if (build.kind === 'compose')
-        return;
-    const absent = [];
-    for (const { name, image, build: builds } of services) {
-        if (!builds && image !== null && (await runtime.imageId(image)) === null)
-            absent.push(name);
-    }
-    if (absent.length > 0)
-        await compose.pull(absent);
-}
-async function buildByCommand(tools, settings, command) {
-    const { exitCode, tail } = await tools.runAuthorCommand(command, {
-        cwd: settings.sourceDirectory ?? tools.project.directory,
-        onLine: (line) => tools.log.info(line),
-        timeoutMs: settings.buildTimeoutMs,
-        signal: tools.signal,
-    });
-    if (exitCode !== 0) {
-        throw new errors/* CaretakerError */.xT('build-failed', `the build command ended with code ${exitCode}: ${command}`, {
-            input: 'build',
-            hint: `Its last lines were:\n${tail}`,
-        });
-    }
-}
-
-;// CONCATENATED MODULE: ./src/modes/target.ts
-
-/**
- * What to update to. `nothing-new`: the code that is deployed is the newest that is asked for. `as-it-is`: no git clone here, or nothing to ask it;
- * only images can be newer. Fetching changes nothing but the clone's knowledge of its remote.
- */
-async function chooseTarget(tools, settings) {
-    const { checkout, log } = tools;
-    if (checkout === null) {
-        if (settings.ref !== undefined || settings.track !== undefined) {
-            throw new errors/* CaretakerError */.xT('not-a-clone', `there is no git clone in ${settings.sourceDirectory ?? tools.project.directory} to update by ref or track`, {
-                input: 'source-directory',
-                hint: 'Set source-directory to the clone that the images are built from, or leave ref and track empty to update images only.',
-            });
-        }
-        return 'as-it-is';
-    }
-    await checkout.fetch();
-    const target = await checkout.resolveTarget(settings);
-    const head = await checkout.head();
-    if (target === null || target.commit === head.commit) {
-        // Tags of images may move without the code: that is what `build: pull` asks for.
-        if (settings.build.kind === 'pull')
-            return 'as-it-is';
-        log.info(`${head.tag ?? head.describe ?? head.commit} is deployed, and there is nothing newer`);
-        return 'nothing-new';
-    }
-    await checkout.gate(target, settings.allow);
-    log.info(`${head.tag ?? head.describe ?? head.commit} → ${target.label}`);
-    return target;
-}
-
-;// CONCATENATED MODULE: ./src/modes/update.ts
-
-
-
-
-
-
-
-
-
-
-
-/** Versions whose images stay protected: the one before this update, and one more. */
-const PROTECTED_VERSIONS = 2;
-/**
- * update: choose the version and refuse what must not be → code → images, while the old version serves → stop what writes →
- * verified local backup → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
- * table in undo.ts: data back, images back, code back, the old version up and healthy.
- */
-async function update(tools, settings) {
-    const { project, checkout, recorder, saga } = tools;
-    const head = (await checkout?.head()) ?? null;
-    const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
-    const from = head === null ? null : (head.tag ?? head.describe ?? head.commit);
-    const unchanged = { updated: false, from, to: from, changed: [], captured: undefined, stored: [] };
-    if (target === 'nothing-new')
-        return unchanged;
-    recorder.sections = { update: { from, to: labelOf(target), changedServices: [] } };
-    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
-    await recorder.step('Check health, stores and disk before anything is touched', async () => {
-        await refuseUnhealthy(tools, settings);
-        for (const store of tools.stores)
-            await store.check('write');
-        await tools.local.check('write');
-        await checkDisk(sources, project.stateDirectory);
-    });
-    const serving = await runningServices(project);
-    const known = await knownServices(project);
-    const running = await runningContainers(project);
-    const modelBefore = JSON.stringify(await project.engine?.compose.model());
-    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run } } }, () => Promise.resolve());
-    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
-    if (checkout !== null && target !== 'as-it-is') {
-        const snapshot = await checkout.snapshot(target);
-        await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: snapshot } }, () => checkout.checkout(target, settings.allow)));
-    }
-    const names = await protectImages(project, tools.run);
-    await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
-    const changed = await changedImages(project);
-    const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
-    if (project.engine !== null && changed.length === 0 && !modelChanged) {
-        if (target === 'as-it-is') {
-            await dropProtections(project, PROTECTED_VERSIONS);
-            await saga.commit([]);
-            return unchanged;
-        }
-        recorder.warn(`${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`);
-    }
-    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
-    try {
-        const servers = serversOf(sources);
-        const resting = (await withDependents(project, (await data_writersOf(project, sources)).filter((service) => !servers.includes(service)))).filter((service) => !servers.includes(service));
-        await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo: null }, async () => {
-            recorder.away();
-            await project.stop(resting);
-        }));
-        const situation = serving.length === 0 ? 'stopped' : 'quiesced';
-        const captured = await captureBackup(tools, { sources, left, situation, reason: 'before-update', head, directory });
-        await storeBackup(tools, captured, tools.local);
-        await recorder.step('Switch to the new version', () => saga.step('switch', { undo: { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } } }, () => bringUp(tools)));
-        await becomeHealthy(tools, settings);
-        const outcome = {
-            updated: true,
-            from,
-            to: labelOf(target),
-            changed,
-            captured,
-            stored: recorder.stored,
-        };
-        recorder.sections = (0,report/* sectionsOf */.Ks)({ mode: 'update', ...outcome }, tools);
-        await saga.commit([
-            { action: 'store-backup', data: { backup: captured.manifest.name } },
-            { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
-        ]);
-        return outcome;
-    }
-    finally {
-        await (0,promises_.rm)(directory, { recursive: true, force: true });
-    }
-}
-/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
-async function bringUp(tools) {
-    try {
-        await tools.project.up();
-    }
-    catch (error) {
-        await noteLastWords(tools);
-        throw error;
-    }
-}
-function labelOf(target) {
-    return target === 'as-it-is' ? 'the images’ newest versions' : target.label;
-}
-/** An update of an application that is ill already can't tell its own failure from the old one. */
-async function refuseUnhealthy(tools, settings) {
-    if (settings.allow.includes('unhealthy') || !(await tools.project.running()))
-        return;
-    const report = await waitHealthy(tools.probes, {
-        ...tools,
-        timeoutMs: Math.min(settings.healthTimeoutMs, 60_000),
-        settleMs: 0,
-    });
-    if (report.healthy)
-        return;
-    const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
-    throw new errors/* CaretakerError */.xT('unhealthy-before', `the application is not healthy before the update: ${seen.join('; ')}`, {
-        input: 'allow',
-        hint: 'Mend it first, or add "unhealthy" to allow if the update is the mending.',
-    });
-}
 
 ;// CONCATENATED MODULE: ./src/code/git-command.ts
 
@@ -33982,13 +34608,25 @@ const git_command_ANY_CODE = [...Array(256).keys()];
  */
 class Git {
     directory;
-    /** Directories that git may trust although others own them: only the clone that the user named. */
+    /** Directories that git may trust although others own them: only the clone that the user named, and what lies in it. */
     #trusted;
     #deps;
     constructor(directory, trusted, deps) {
         this.directory = directory;
         this.#trusted = trusted;
         this.#deps = deps;
+    }
+    /** The same in another directory. */
+    in(directory) {
+        return new Git(directory, this.#trusted, this.#deps);
+    }
+    /** True where another user's clone is trusted. */
+    get trusting() {
+        return this.#trusted.length > 0;
+    }
+    trust(directory) {
+        if (!this.#trusted.includes(directory))
+            this.#trusted.push(directory);
     }
     /** Standard output without its last line end. Throws `code-failed`. */
     async text(args, options = {}) {
@@ -34053,6 +34691,27 @@ function tokenConfig({ value, serverUrl }) {
 function lastWords({ stdout, stderr, exitCode }) {
     const lines = (stderr.trim() || stdout.trim()).split('\n').slice(-8).join('\n');
     return lines === '' ? `git ended with code ${exitCode}` : lines;
+}
+
+;// CONCATENATED MODULE: ./src/code/submodules.ts
+/** The submodules of a commit by path; none where the commit is not in the clone. */
+async function submodulesOf(git, commit) {
+    const lines = await git.fields(['config', '-z', '--blob', `${commit}:.gitmodules`, '--get-regexp', '^submodule\\..*\\.(path|url|update)$'], { accept: [1, 128] });
+    const named = new Map();
+    for (const line of lines) {
+        // KEY, a line end, the value.
+        const [, name = '', key = '', value = ''] = /^submodule\.(.*)\.([a-z]+)\n(.*)$/s.exec(line) ?? [];
+        named.set(name, { ...named.get(name), [key]: value.replace(/\/$/, '') });
+    }
+    const found = new Map();
+    for (const [name, { path, url = '', update }] of named) {
+        if (path === undefined)
+            continue;
+        const [mode, , recorded] = (await git.text(['ls-tree', commit, '--', path])).split(/[ \t]/);
+        if (mode === '160000' && recorded !== undefined)
+            found.set(path, { name, url, update, commit: recorded });
+    }
+    return found;
 }
 
 ;// CONCATENATED MODULE: ./src/code/versions.ts
@@ -34196,11 +34855,25 @@ function highestVersion(tags) {
 }
 
 ;// CONCATENATED MODULE: ./src/code/git.ts
+var _a;
 
 
 
 
 
+
+/** Where a later run goes back to: the commits and branches of then, with the local changes of now. What did not move then stays as it is. */
+function backTo(then, now) {
+    const submodules = (then.submodules ?? []).flatMap((noted) => {
+        if (!noted.moves)
+            return [];
+        const today = now.submodules?.find((one) => one.path === noted.path)?.was ?? null;
+        if (noted.was === null)
+            return [noted];
+        return [{ ...noted, was: today === null ? { ...noted.was, local: null } : backTo(noted.was, today) }];
+    });
+    return { commit: then.commit, branch: then.branch, local: now.local, target: null, submodules };
+}
 /**
  * The clone that the directory belongs to; null where it belongs to none. A directory below a clone of which git tracks nothing (an instance directory
  * that is ignored there, a home directory under version control) does not belong to it, unless `named`: the user said that it does.
@@ -34223,7 +34896,11 @@ async function openCheckout(directory, deps, { named = false } = {}) {
         if (result.exitCode === 0) {
             const top = result.stdout.replace(/\n$/, '');
             const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
-            return ours ? new GitCheckout(new Git(top, trusted, deps), deps) : null;
+            if (!ours)
+                return null;
+            const checkout = new GitCheckout(new Git(top, trusted, deps), deps);
+            await checkout.trustSubmodules();
+            return checkout;
         }
         // The message names the directory to trust: the top one, or its .git. Only one that holds what the user named is.
         const dubious = /dubious ownership in repository at '(.+)'/.exec(result.stderr)?.[1];
@@ -34271,30 +34948,33 @@ class GitCheckout {
         };
     }
     async fetch() {
-        const { log, token } = this.#deps;
         const remote = await this.#remote();
         if (remote === null) {
-            log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
+            this.#deps.log.info(`${this.directory} has no remote: only what is in the clone can be deployed`);
             return;
         }
         const shallow = (await this.#git.text(['rev-parse', '--is-shallow-repository'])) === 'true';
         // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
-        const args = ['fetch', '--tags', '--force', ...(shallow ? ['--unshallow'] : []), remote];
-        const options = { show: true, accept: git_command_ANY_CODE, timeoutMs: 600_000 };
-        let result = await this.#git.run(args, options);
-        // Without the token first: the administrator's own credentials may reach what a workflow's token can't.
-        if (result.exitCode !== 0 && token !== undefined) {
-            const config = tokenConfig(token);
-            for (const [, value] of config)
-                if (value !== '')
-                    log.mask(value.slice(value.lastIndexOf(' ') + 1));
-            result = await this.#git.run(args, { ...options, config });
-        }
+        // Submodules are fetched when they are checked out: it is not known yet to which version.
+        const args = ['fetch', '--tags', '--force', '--no-recurse-submodules', ...(shallow ? ['--unshallow'] : []), remote];
+        const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
         if (result.exitCode === 0)
             return;
         throw new errors/* CaretakerError */.xT('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
             hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
         });
+    }
+    /** A command that needs the network. Without the token first: the administrator's own credentials may reach what a workflow's token can't. */
+    async #reaching(args, options) {
+        const { log, token } = this.#deps;
+        const result = await this.#git.run(args, { ...options, accept: git_command_ANY_CODE });
+        if (result.exitCode === 0 || token === undefined)
+            return result;
+        const config = tokenConfig(token);
+        for (const [, value] of config)
+            if (value !== '')
+                log.mask(value.slice(value.lastIndexOf(' ') + 1));
+        return this.#git.run(args, { ...options, accept: git_command_ANY_CODE, config });
     }
     async resolveTarget({ ref, track, eventTag, allow = [] }) {
         if (ref !== undefined)
@@ -34338,16 +35018,24 @@ class GitCheckout {
         const differing = await this.#git.fields(['diff', '--name-only', '-z', '--no-renames', 'HEAD', commit]);
         const changed = differing.filter((file) => dirty.has(file));
         const untracked = [];
-        for (const { file } of await this.#added('HEAD', commit)) {
+        for (const { file, submodule } of await this.#added('HEAD', commit)) {
+            const place = external_node_path_default().join(this.directory, file);
+            // What git itself leaves of a submodule that an earlier version had.
+            if (submodule && ((await exists(external_node_path_default().join(place, '.git'))) || (await isEmptyDirectory(place))))
+                continue;
             // Git itself would overwrite an ignored file without a word: an .env that the new version brings with it.
-            if (!dirty.has(file) && (await exists(external_node_path_default().join(this.directory, file))))
+            if (!dirty.has(file) && (await exists(place)))
                 untracked.push(file);
         }
         return { changed, untracked };
     }
     async snapshot(target) {
         const { commit, branch } = await this.head();
-        return { commit, branch, local: await this.#localChanges(), target: target?.commit ?? null };
+        const submodules = await this.#noteSubmodules(commit, target?.commit);
+        return {
+            ...{ commit, branch, local: await this.#localChanges(), target: target?.commit ?? null },
+            ...(submodules.length === 0 ? {} : { submodules }),
+        };
     }
     async checkout(target, allow = []) {
         const { log } = this.#deps;
@@ -34356,20 +35044,24 @@ class GitCheckout {
             return;
         await this.#refuseDiverged(head, target);
         const { changed } = await this.#refuseOverwriting(target, allow);
-        if (changed.length > 0)
-            return this.#checkoutMerging(target);
+        const moved = await this.#movedSubmodules(head.commit, target.commit);
+        if (changed.length > 0) {
+            await this.#checkoutMerging(target);
+            return this.#updateSubmodules(moved);
+        }
         await this.#move(head, target);
+        await this.#updateSubmodules(moved);
         const carried = await this.dirtyFiles();
         if (carried.length > 0)
             log.info(`Local changes kept in ${carried.join(', ')}`);
-        if (await exists(external_node_path_default().join(this.directory, '.gitmodules'))) {
-            log.warn(`${this.directory} has submodules, which an update leaves as they are: let the build command update them.`);
-        }
     }
     async restoreSnapshot(snapshot) {
         await this.#freeIndex();
         try {
+            // First of all: else the clone's own files would count as changed because of them.
+            await this.#submodulesBack(snapshot);
             await this.#putBack(snapshot);
+            await this.#lostSubmodulesBack(snapshot);
         }
         catch (error) {
             throw new errors/* CaretakerError */.xT('code-undo-failed', `failed to put ${this.directory} back to ${snapshot.commit}`, {
@@ -34478,14 +35170,19 @@ class GitCheckout {
     }
     async #refuseOverwriting(target, allow) {
         const { changed, untracked } = await this.collisions(target.commit);
-        const refused = [...(allow.includes('dirty') ? [] : changed), ...untracked];
+        const dirty = allow.includes('dirty');
+        const submodules = changed.length === 0 ? new Map() : await submodulesOf(this.#git, target.commit);
+        // Nothing merges what was changed inside a submodule.
+        const refused = [...changed.filter((file) => !dirty || submodules.has(file)), ...untracked];
         if (refused.length === 0)
             return { changed };
         throw new errors/* CaretakerError */.xT('dirty-tree', `${target.label} would overwrite local changes in ${this.directory}: ${refused.join(', ')}`, {
             input: 'allow',
             hint: untracked.length > 0
                 ? 'Move these files away, or commit them.'
-                : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
+                : dirty
+                    ? 'Commit or revert what was changed in these submodules: it is not merged.'
+                    : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
         });
     }
     async #move(head, target) {
@@ -34515,7 +35212,114 @@ class GitCheckout {
             hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
         });
     }
+    // --- Submodules ---
+    /** Where another user's clone is trusted, so is what lies in it: `git status` looks into each submodule. */
+    async trustSubmodules() {
+        if (!this.#git.trusting)
+            return;
+        for (const file of (await submodulesOf(this.#git, 'HEAD')).keys()) {
+            if (!(await this.#isCheckedOut(file)))
+                continue;
+            this.#git.trust(external_node_path_default().join(this.directory, file));
+            await this.#submodule(file).trustSubmodules();
+        }
+    }
+    #submodule(file) {
+        return new _a(this.#git.in(external_node_path_default().join(this.directory, file)), this.#deps);
+    }
+    #isCheckedOut(file) {
+        return exists(external_node_path_default().join(this.directory, file, '.git'));
+    }
+    /** What the way from one commit to the other moves or brings; `elsewhere`: its repository has moved too. */
+    async #movedSubmodules(from, to) {
+        const before = await submodulesOf(this.#git, from);
+        const moved = [];
+        for (const [file, { name, url, update, commit }] of await submodulesOf(this.#git, to)) {
+            const old = before.get(file);
+            // One that somebody has put elsewhere by hand stays there as long as the versions agree.
+            if (old?.commit === commit)
+                continue;
+            const how = await this.#git.text(['config', '--get', `submodule.${name}.update`], { accept: [1] });
+            if ((how === '' ? update : how) === 'none' || (old !== undefined && !(await this.#isCheckedOut(file)))) {
+                this.#deps.log.info(`The submodule ${file} is not checked out here, and stays so`);
+                continue;
+            }
+            moved.push({ file, elsewhere: old !== undefined && old.url !== url });
+        }
+        return moved;
+    }
+    async #updateSubmodules(moved) {
+        if (moved.length === 0)
+            return;
+        await this.#syncSubmodules(moved.filter(({ elsewhere }) => elsewhere).map(({ file }) => file));
+        await this.#checkOutSubmodules(moved.map(({ file }) => file));
+    }
+    async #syncSubmodules(files) {
+        if (files.length > 0)
+            await this.#git.run(['submodule', 'sync', '--recursive', '--', ...files]);
+    }
+    async #checkOutSubmodules(files) {
+        // --checkout: the clone's configuration may name a command instead.
+        const args = ['submodule', 'update', '--init', '--recursive', '--checkout', '--', ...files];
+        const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
+        await this.trustSubmodules();
+        if (result.exitCode === 0)
+            return;
+        throw new errors/* CaretakerError */.xT('code-failed', `failed to check out the submodules ${files.join(', ')} in ${this.directory}: ${lastWords(result)}`, {
+            hint: 'Run "git submodule update --init --recursive" there as the user that the runner works as: it needs access to their repositories too.',
+        });
+    }
+    async #noteSubmodules(commit, target) {
+        const noted = [];
+        const before = await submodulesOf(this.#git, commit);
+        const after = target === undefined ? new Map() : await submodulesOf(this.#git, target);
+        for (const [file, { commit: recorded }] of before) {
+            if (!(await this.#isCheckedOut(file)))
+                continue;
+            const was = await this.#submodule(file).snapshot();
+            const next = after.get(file)?.commit ?? null;
+            noted.push({ path: file, moves: next !== recorded, was: { ...was, target: next } });
+        }
+        for (const file of after.keys()) {
+            if (!before.has(file) && !(await this.#isCheckedOut(file)))
+                noted.push({ path: file, moves: true, was: null });
+        }
+        return noted;
+    }
+    async #submodulesBack({ submodules = [] }) {
+        for (const { path: file, was } of submodules) {
+            if (!(await this.#isCheckedOut(file)))
+                continue;
+            if (was !== null)
+                await this.#submodule(file).restoreSnapshot(was);
+            else if (await this.#submodule(file).#isPristine())
+                await (0,promises_.rm)(external_node_path_default().join(this.directory, file), { recursive: true });
+            else
+                this.#deps.log.warn(`${external_node_path_default().join(this.directory, file)} stays, as it holds files that git does not know.`);
+        }
+    }
+    async #isPristine() {
+        return (await this.#git.text(['status', '--porcelain', '--ignored'])) === '';
+    }
+    /** Those whose files were removed meanwhile: what they need is in the clone still. */
+    async #lostSubmodulesBack({ commit, target, submodules = [] }) {
+        if (submodules.length === 0)
+            return;
+        const before = await submodulesOf(this.#git, commit);
+        const after = target === null ? before : await submodulesOf(this.#git, target);
+        const moved = [...before].filter(([file, { url }]) => (after.get(file)?.url ?? url) !== url).map(([file]) => file);
+        const known = new Set(submodules.map(({ path: file }) => file));
+        await this.#syncSubmodules(moved.filter((file) => known.has(file)));
+        for (const { path: file, was } of submodules) {
+            if (was === null || (await this.#isCheckedOut(file)))
+                continue;
+            await this.#checkOutSubmodules([file]);
+            await this.#submodule(file).restoreSnapshot(was);
+        }
+    }
     async #localChanges() {
+        // A file that was only touched, copied or given to another user would make `stash create` fail for want of changes.
+        await this.#git.run(['update-index', '-q', '--refresh'], { accept: [1] });
         const local = await this.#git.text(['stash', 'create'], { what: 'note the local changes' });
         return local === '' ? null : local;
     }
@@ -34546,7 +35350,8 @@ class GitCheckout {
     }
     /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
     async #removeLeftovers({ commit, target }) {
-        if (target === null)
+        // A submodule's may not have been fetched yet.
+        if (target === null || (await this.#commit(target)) === null)
             return;
         for (const { file, blob } of await this.#added(commit, target)) {
             const there = await (0,promises_.lstat)(external_node_path_default().join(this.directory, file)).catch(() => null);
@@ -34571,7 +35376,8 @@ class GitCheckout {
         ]);
         const added = [];
         for (let at = 0; at + 1 < fields.length; at += 2) {
-            added.push({ blob: fields[at]?.split(' ')[3] ?? '', file: fields[at + 1] ?? '' });
+            const [, mode, , blob = ''] = fields[at]?.split(' ') ?? [];
+            added.push({ blob, file: fields[at + 1] ?? '', submodule: mode === '160000' });
         }
         return added;
     }
@@ -34586,8 +35392,384 @@ class GitCheckout {
         await (0,promises_.unlink)(lock);
     }
 }
+_a = GitCheckout;
+async function isEmptyDirectory(directory) {
+    return (await (0,promises_.readdir)(directory).catch(() => null))?.length === 0;
+}
 async function exists(file) {
     return (await (0,promises_.lstat)(file).catch(() => null)) !== null;
+}
+
+;// CONCATENATED MODULE: ./src/modes/last-update.ts
+
+
+
+
+const last_update_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'last-update.json');
+async function rememberUpdate(stateDirectory, update) {
+    await writeAtomic(last_update_fileIn(stateDirectory), `${JSON.stringify(update, null, 2)}\n`);
+}
+async function forgetUpdate(stateDirectory) {
+    await (0,promises_.rm)(last_update_fileIn(stateDirectory), { force: true });
+}
+/** Throws `nothing-to-roll-back` where no update has been made, or the last one has been rolled back. */
+async function lastUpdate(stateDirectory) {
+    const text = await readText(last_update_fileIn(stateDirectory));
+    if (text !== null)
+        return JSON.parse(text);
+    throw new errors/* CaretakerError */.xT('nothing-to-roll-back', `there is no update to go back from: ${last_update_fileIn(stateDirectory)} is missing`, {
+        hint: 'A rollback goes back before the last update that this program made on this host, once. To go further back, update to an older ref with allow: downgrade, and restore a backup.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/rollback.ts
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * rollback: back before the last update, once the new version has turned out bad after all. Code and image names back, and then either the new version's data stay
+ * (backup → switch → health) or those from before the update return (unpack beside → stop → swap → start → health; what was there becomes a safety backup).
+ * Whatever fails brings the newer version and its data back.
+ */
+async function rollback(tools, settings) {
+    const { project, checkout, recorder, saga } = tools;
+    const update = await lastUpdate(project.stateDirectory);
+    recorder.sections = { update: { from: update.to, to: update.from, changedServices: [] } };
+    const old = settings.withData ? await safetyBackup(tools, settings, update) : undefined;
+    const head = (await checkout?.head()) ?? null;
+    await recorder.step('Check what there is to go back to', async () => {
+        refuseMoved(update, head?.commit ?? null);
+        await refuseMissingImages(tools, update);
+        await tools.local.check('write');
+    });
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    await checkDisk(sources, project.stateDirectory);
+    const serving = await runningServices(project);
+    const known = await knownServices(project);
+    const running = await runningContainers(project);
+    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } }, () => Promise.resolve());
+    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
+    await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () => codeAndImagesBack(tools, update));
+    const tidy = { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } };
+    const label = update.to ?? update.commit ?? '';
+    const avoided = update.commit === null
+        ? null
+        : { commit: update.commit, label, at: tools.clock.now().toISOString(), why: 'rolled back by hand' };
+    const forget = { action: 'forget-update', data: avoided };
+    if (old === undefined) {
+        const captured = await switchOver(tools, settings, { sources, left, reason: 'before-rollback', head, serving }, () => recorder.step('Switch to the old version', () => bringUp(tools)), async (taken) => {
+            await saga.commit([forget, tidy]);
+            return taken;
+        });
+        return { update, restored: undefined, captured };
+    }
+    const aside = await exchangeData(tools, settings, { ...old, run: tools.run, start: () => bringUp(tools) });
+    const keep = { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-rollback', head } };
+    await saga.commit([keep, forget, tidy]);
+    return { update, restored: update.backup, captured: undefined };
+}
+async function codeAndImagesBack(tools, update) {
+    const { project, checkout, saga } = tools;
+    if (checkout !== null && update.code !== null) {
+        const now = await checkout.snapshot();
+        const then = backTo(update.code, now);
+        await saga.step('check out', { undo: { action: 'code-back', data: { ...now, target: then.commit } } }, () => checkout.restoreSnapshot(then));
+    }
+    const names = await protectImages(project, tools.run);
+    await saga.step('images', { undo: { action: 'images-back', data: names } }, () => imagesBack(project, update.images));
+}
+/** The data from before the update, whole and with a place to go to, before anything is touched. */
+async function safetyBackup(tools, settings, update) {
+    const { project } = tools;
+    if (settings.confirm !== project.name) {
+        throw new errors/* CaretakerError */.xT('not-confirmed', `going back with the data loses what was written since ${update.at}, and confirm does not say so`, { input: 'confirm', hint: `Set confirm to the project's name: ${project.name}` });
+    }
+    const directory = localDirectory(project.stateDirectory);
+    const { manifest } = await capturedIn(directory, update.backup);
+    const parts = manifest.parts.filter(({ kind }) => kind !== 'project-files');
+    const sources = new Map();
+    await tools.recorder.step(`Verify ${update.backup}`, async () => {
+        for (const part of parts) {
+            for (const file of part.files)
+                await verifyPart(external_node_path_default().join(directory, file.file), file);
+            sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+        }
+    });
+    return { parts, sources, directory };
+}
+function refuseMoved(update, commit) {
+    if (update.commit === commit)
+        return;
+    throw new errors/* CaretakerError */.xT('rollback-moved', `the last update went to ${update.to ?? update.commit ?? 'no commit'}, and ${commit ?? 'no clone'} is checked out now`, {
+        hint: 'Somebody has moved the code since. Check out what the update went to, or update to an older ref with allow: downgrade.',
+    });
+}
+async function refuseMissingImages({ project }, update) {
+    const { engine } = project;
+    if (engine === null)
+        return;
+    const missing = [];
+    for (const { name, id } of update.images)
+        if ((await engine.runtime.imageId(id)) === null)
+            missing.push(`${name} (${id})`);
+    if (missing.length === 0)
+        return;
+    throw new errors/* CaretakerError */.xT('rollback-image-missing', `images from before the update are gone: ${missing.join(', ')}`, {
+        hint: 'Somebody removed them. Update to the older ref with allow: downgrade, which builds or pulls them anew.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/aside.ts
+
+
+
+
+
+/**
+ * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
+ * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
+ */
+async function keepAside(tools, { parts, run, reason, head }) {
+    const { project, recorder } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
+    await (0,promises_.rm)(directory, { recursive: true, force: true });
+    const sources = [];
+    for (const { part, swaps } of parts) {
+        for (const swap of swaps) {
+            // Where nothing was before, a mark lies aside and no data.
+            const { kind } = await project.files.scan(swap.aside);
+            if (kind === 'directory' || kind === 'file')
+                sources.push(await asideSource(tools, part, swap));
+        }
+    }
+    if (sources.length > 0) {
+        try {
+            const captured = await captureBackup(tools, {
+                sources,
+                left: [],
+                situation: 'stopped',
+                reason,
+                head,
+                directory,
+            });
+            await storeBackup(tools, captured, tools.local);
+            recorder.safetyBackup = captured.manifest.name;
+        }
+        finally {
+            await (0,promises_.rm)(directory, { recursive: true, force: true });
+        }
+    }
+    await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
+    for (const { part } of parts)
+        await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
+}
+/** The source that reads from aside, and whose part goes back to where the live data are. */
+async function asideSource(tools, part, swap) {
+    const deps = sourceDeps(tools);
+    const { name, writers, origin } = await sourceForPart(part, deps);
+    if (part.kind === 'sqlite') {
+        const file = external_node_path_default().join(swap.aside, external_node_path_default().basename(swap.live));
+        return { ...(await createSource({ type: 'sqlite', name, path: file, writers }, deps)), origin };
+    }
+    if (part.kind === 'postgres') {
+        // No service: nothing serves from aside. A cluster that was shut down is whole, and goes back into a server of the same major version.
+        const user = part.postgres?.user ?? 'postgres';
+        const spec = {
+            type: 'postgres',
+            name,
+            service: '',
+            method: 'files',
+            path: swap.aside,
+            containerPath: '',
+            user,
+        };
+        return { ...(await createSource(spec, deps)), origin, writers };
+    }
+    const type = swap.kind === 'file' ? 'file' : 'directory';
+    const files = await createSource({ type, name, path: swap.aside, exclude: [], writers }, deps);
+    return { ...files, kind: part.kind, origin };
+}
+
+;// CONCATENATED MODULE: ./src/modes/undo.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
+function undoActions(tools, patience) {
+    return {
+        'serve-again': (data) => bringBack(tools(), patience, data),
+        'code-back': async (data) => {
+            await tools().checkout?.restoreSnapshot(data);
+        },
+        'images-back': (data) => imagesBack(tools().project, data, { failed: true }),
+        'data-back': (data) => dataBack(tools(), data),
+        'clean-up': (data) => cleanUp(tools(), data),
+        unswap: (data) => tools().project.files.unswap(data),
+        unstage: async (data) => {
+            const { part, run } = data;
+            await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
+        },
+        stop: async (data) => {
+            await tools().project.stop(data.services);
+        },
+    };
+}
+/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
+function forwardActions(tools) {
+    return {
+        'store-backup': async (data) => {
+            const { stores, recorder, project } = tools();
+            const captured = await capturedIn(localDirectory(project.stateDirectory), data.backup);
+            for (const store of stores)
+                recorder.stored.push(await storeBackup(tools(), captured, store));
+        },
+        'keep-aside': (data) => keepAside(tools(), data),
+        'remember-update': async (data) => {
+            const { stateDirectory } = tools().project;
+            await rememberUpdate(stateDirectory, data);
+            await avoidNothing(stateDirectory);
+        },
+        'forget-update': async (data) => {
+            const { stateDirectory } = tools().project;
+            if (data !== null)
+                await avoid(stateDirectory, data);
+            await forgetUpdate(stateDirectory);
+        },
+        tidy: async (data) => {
+            const { keepLocal, keepVersions } = data;
+            await dropSafetyBackups(tools(), keepLocal);
+            if (keepVersions !== undefined)
+                await dropProtections(tools().project, keepVersions);
+        },
+    };
+}
+/** All but the newest, and the one that mode rollback would need: updates that fail must not take that away. */
+async function dropSafetyBackups({ local, project, log }, keep) {
+    const needed = keep === 0 ? undefined : (await lastUpdate(project.stateDirectory).catch(() => undefined))?.backup;
+    for (const backup of (await local.list(project.name)).slice(keep)) {
+        if (backup.name === needed)
+            continue;
+        log.info(`${backup.name}: removed from ${local.name}, which keeps ${keep}`);
+        await local.delete(backup, undefined);
+    }
+}
+const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
+async function readRecord(tools, run) {
+    const text = await readText(recordFile(tools, run));
+    return text === null ? { attempts: [], parts: [], swaps: null } : JSON.parse(text);
+}
+/**
+ * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
+ * killed while it exchanges, it completes the same exchanges: the record tells which.
+ */
+async function dataBack(tools, { backup, run }) {
+    const { project, log } = tools;
+    await project.stop();
+    const directory = localDirectory(project.stateDirectory);
+    let record = await readRecord(tools, run);
+    if (record.swaps === null) {
+        const text = await readText(external_node_path_default().join(directory, (0,archive_names/* manifestFile */.YE)(backup)));
+        if (text === null) {
+            throw new errors/* CaretakerError */.xT('safety-backup-missing', `the backup ${backup} taken before the update is not in ${directory}`, {
+                hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
+            });
+        }
+        const parts = dataParts(parseManifest(JSON.parse(text)).parts);
+        try {
+            record = await stageBack(tools, run, parts);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                throw error;
+            log.warn(`${error.message}; making room: what the failed version left of the data goes first`);
+            await makeRoom(tools, run, parts);
+            record = await stageBack(tools, run, parts);
+        }
+    }
+    const staged = await stagedOf(tools, record);
+    for (const swap of inSwapOrder(staged))
+        await project.files.swap(swap);
+    await loadAll(tools, staged, directory, (_name, work) => work());
+}
+/** Unpacks all parts beside what the failed version left, under a name of its own for each attempt. */
+async function stageBack(tools, run, parts) {
+    const { project, log } = tools;
+    const { attempts } = await readRecord(tools, run);
+    const attempt = `${run}-back${attempts.length + 1}`;
+    const record = { attempts: [...attempts, attempt], parts, swaps: null };
+    await writeAtomic(recordFile(tools, run), JSON.stringify(record));
+    const swaps = [];
+    for (const part of parts) {
+        log.info(`${part.name}: unpacking the data from before the update`);
+        const source = await sourceBack(part, tools);
+        swaps.push(await source.stage(part, partReader(localDirectory(project.stateDirectory)), attempt));
+    }
+    await writeAtomic(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
+    return { ...record, swaps };
+}
+/**
+ * The failed version filled the disk, or it never had room for the data twice. The live data are about to be replaced anyway, by the safety backup, which is
+ * read whole once more before they go. What the parts leave out stays. Killed anywhere, it can be done again.
+ */
+async function makeRoom(tools, run, parts) {
+    const sources = await Promise.all(parts.map((part) => sourceBack(part, tools)));
+    const directory = localDirectory(tools.project.stateDirectory);
+    for (const file of parts.flatMap(({ files }) => files))
+        await verifyPart(external_node_path_default().join(directory, file.file), file);
+    const { attempts } = await readRecord(tools, run);
+    for (const source of sources)
+        for (const attempt of attempts)
+            await source.unstage(attempt);
+    for (const source of sources)
+        await source.discard?.();
+}
+const sourceBack = (part, tools) => sourceForPart(part, { ...sourceDeps(tools), back: true });
+/** The project's own files go back with the code, not with the data. */
+function dataParts(parts) {
+    return parts.filter(({ kind }) => kind !== 'project-files');
+}
+async function stagedOf(tools, record) {
+    const staged = [];
+    for (const [index, part] of dataParts(record.parts).entries()) {
+        staged.push({ part, source: await sourceBack(part, tools), swaps: record.swaps?.[index] ?? [] });
+    }
+    return staged;
+}
+/** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
+async function cleanUp(tools, { run, keepLocal }) {
+    const { project } = tools;
+    const record = await readRecord(tools, run);
+    for (const { source, swaps } of await stagedOf(tools, record)) {
+        await project.files.remove(swaps.map(({ aside }) => aside));
+        for (const attempt of record.attempts)
+            await source.unstage(attempt);
+    }
+    await (0,promises_.rm)(recordFile(tools, run), { force: true });
+    await dropRun(project, run);
+    if (keepLocal !== undefined)
+        await dropSafetyBackups(tools, keepLocal);
 }
 
 ;// CONCATENATED MODULE: ./src/health/command.ts
@@ -34691,6 +35873,7 @@ function urlOf({ hostIp, hostPort }) {
 function portProbe(url) {
     return {
         name: url,
+        shallow: true,
         async check() {
             try {
                 const { status, body } = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -36876,6 +38059,15 @@ function commonRuntime(facts, engine, processes) {
             throw engineFailed(name, action, wordsOf(result));
         },
         imageId,
+        async imageEnvironment(image) {
+            const args = ['image', 'inspect', '--format', '{{json .Config.Env}}', '--', image];
+            const answer = await engine.find(args, `look at the image ${image}`);
+            if (answer === null)
+                return null;
+            const lines = JSON.parse(answer) ?? [];
+            const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)]);
+            return Object.fromEntries(pairs);
+        },
         async tag(image, newName) {
             await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
         },
@@ -37446,6 +38638,7 @@ function hostFilesBy(way, { processes, node, agent }) {
         probe: () => ask('probe', {}, []),
         scan: (root) => ask('scan', { root }, [root]),
         exists: (path) => ask('exists', { path }, [path]),
+        fingerprint: (roots, { exclude = [], settle = false, contents = false }) => ask('fingerprint', { roots, exclude, settle, contents }, roots),
         tar(root, { exclude = [], live = false, onWarning = () => undefined }) {
             return stream(async () => ({ argv: createArgv(root, (await isDirectory(root)) ? 'directory' : 'file', exclude), path: root }), 
             // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is the stream's failure
@@ -37458,9 +38651,11 @@ function hostFilesBy(way, { processes, node, agent }) {
                 warnings.forEach(onWarning);
             });
         },
-        untar(root) {
+        untar(root, { over = false } = {}) {
             let made = false;
             return stream(async () => {
+                if (over)
+                    return { argv: extractArgv(root), path: root };
                 try {
                     await run(['mkdir', '--mode=700', '--', root], [root]);
                 }
@@ -37494,6 +38689,7 @@ function hostFilesBy(way, { processes, node, agent }) {
         likeness: (path, like) => ask('likeness', { path, like }, [path, like]),
         swap: (swap) => ask('swap', { swap }, placesOfSwap(swap)),
         unswap: (swap) => ask('unswap', { swap }, placesOfSwap(swap)),
+        empty: (root, keep) => ask('empty', { root, keep }, [root]),
         async remove(paths) {
             if (paths.length > 0)
                 await ask('remove', { paths }, paths);
@@ -38783,10 +39979,13 @@ function descendants(root) {
  * - It closes standard input. Given as an empty `input`, a command that ends at once is an unhandled EPIPE.
  * - It gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails.
  * - A program that the command leaves in the background (a start command) has that pipe open. Its reader stays with it, told by
- *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE).
+ *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE). Before and after it waits for that it ignores the signal, which comes
+ *   late on a busy machine, when our end of the pipe is closed and the copying has ended by itself.
  */
 const BASH = `exec 3>&1 </dev/null
-exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; exec cat >/dev/null) 2>&1
+trap '' USR1
+exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; trap '' USR1; exec cat >/dev/null) 2>&1
+trap - USR1
 echo "$$ $!" >&3
 exec 3>&-
 exec bash -euo pipefail -c "$1" bash`;
@@ -39237,7 +40436,7 @@ async function maskSecrets(project, log) {
     }
 }
 async function probesFor(settings, project) {
-    const states = { name: 'services', check: () => project.look() };
+    const states = { name: 'services', shallow: true, check: () => project.look() };
     const told = settings.health.map((probe) => probe.type === 'http'
         ? httpProbe(probe)
         : commandProbe({ run: probe.run, cwd: project.directory, runAuthorCommand: runAuthorCommand }));
@@ -39250,157 +40449,6 @@ function tokenFor(token, env) {
 
 // EXTERNAL MODULE: ./src/report/errors-text.ts
 var errors_text = __nccwpck_require__(73883);
-;// CONCATENATED MODULE: ./src/safety/journal.ts
-
-
-
-
-const KEPT = 20;
-/** Opens `journal.jsonl` in the state directory, which must be there; the lock must be held. A last line torn by a power cut never was. */
-async function openJournal(stateDirectory) {
-    const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
-    await cutTornLine(file);
-    // Killed between its last line and the rotation.
-    const last = (await readLines(file)).at(-1);
-    if (last?.type === 'end')
-        await rotate(file);
-    return {
-        file,
-        async unfinished() {
-            return summarise(await readLines(file), file);
-        },
-        async append(line) {
-            if (line.type === 'begin' && (await readText(file)) !== null) {
-                throw new errors/* CaretakerError */.xT('journal-unfinished', `failed to begin: ${file} holds a run that has not ended`, {
-                    hint: 'The next run finishes it; see docs/recovery-by-hand.md.',
-                });
-            }
-            try {
-                await appendDurable(file, JSON.stringify(line));
-            }
-            catch (error) {
-                // A rename needs no space, and says as much: a full disk must not make the next run undo what is undone.
-                if (line.type !== 'end' || !(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
-                    throw error;
-            }
-            if (line.type === 'end')
-                await rotate(file);
-        },
-    };
-}
-/** The next line must not continue a torn one. */
-async function cutTornLine(file) {
-    const text = await readText(file);
-    if (text === null)
-        return;
-    let whole = text.slice(0, text.lastIndexOf('\n') + 1);
-    // A power cut may also leave a whole line of zeros where the file's size reached the disk before its content.
-    const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
-    if (whole !== '' && parseLine(whole.slice(lastStart)) === null)
-        whole = whole.slice(0, lastStart);
-    if (whole === text)
-        return;
-    try {
-        if (whole === '') {
-            await (0,promises_.unlink)(file);
-            await files_syncDirectory(external_node_path_default().dirname(file));
-            return;
-        }
-        const handle = await (0,promises_.open)(file, 'r+');
-        try {
-            await handle.truncate(Buffer.byteLength(whole));
-            await handle.sync();
-        }
-        finally {
-            await handle.close();
-        }
-    }
-    catch (error) {
-        throw fileError(`mend ${file}`, error);
-    }
-}
-async function readLines(file) {
-    const lines = ((await readText(file)) ?? '').split('\n').slice(0, -1);
-    return lines.map((line, index) => {
-        const parsed = parseLine(line);
-        if (parsed === null)
-            throw journal_damaged(file, `line ${index + 1} is not JSON`);
-        return parsed;
-    });
-}
-function parseLine(line) {
-    try {
-        return JSON.parse(line);
-    }
-    catch {
-        return null;
-    }
-}
-function summarise(lines, file) {
-    const [begin, ...rest] = lines;
-    if (begin === undefined)
-        return null;
-    if (begin.type !== 'begin')
-        throw journal_damaged(file, 'its first line begins no run');
-    const steps = new Map();
-    let forward = null;
-    for (const line of rest) {
-        switch (line.type) {
-            case 'begin':
-                throw journal_damaged(file, 'it begins two runs');
-            case 'step':
-                steps.set(line.index, { index: line.index, name: line.name, undo: line.undo, state: 'begun' });
-                break;
-            case 'done':
-            case 'undone': {
-                const step = steps.get(line.index);
-                if (step === undefined)
-                    throw journal_damaged(file, `step ${line.index} ended without a beginning`);
-                step.state = line.type;
-                break;
-            }
-            case 'commit':
-                forward = line.forward.map((entry) => ({ entry, done: false }));
-                break;
-            case 'forwarded': {
-                const action = forward?.[line.index];
-                if (action === undefined)
-                    throw journal_damaged(file, `forward action ${line.index} is unknown`);
-                action.done = true;
-                break;
-            }
-            case 'end':
-                return null;
-            default:
-                throw journal_damaged(file, `it has a line of the unknown type ${String(line.type)}`);
-        }
-    }
-    const { run, mode, at, settings } = begin;
-    return { run, mode, at, settings, steps: [...steps.values()], forward };
-}
-function journal_damaged(file, why) {
-    return new errors/* CaretakerError */.xT('journal-damaged', `failed to read the journal ${file}: ${why}`, {
-        hint: 'It tells what an interrupted run had done. See docs/recovery-by-hand.md for doing the rest by hand; then move the file away.',
-    });
-}
-async function rotate(file) {
-    const directory = external_node_path_default().dirname(file);
-    try {
-        const [begin] = await readLines(file);
-        const run = begin?.type === 'begin' ? begin.run : 'unknown';
-        await (0,promises_.rename)(file, external_node_path_default().join(directory, `journal-${run.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.jsonl`));
-        const names = (await (0,promises_.readdir)(directory)).filter((name) => /^journal-.*\.jsonl$/.test(name));
-        const aged = await Promise.all(names.map(async (name) => ({ name, time: (await (0,promises_.stat)(external_node_path_default().join(directory, name))).mtimeMs })));
-        aged.sort((one, other) => other.time - one.time);
-        for (const { name } of aged.slice(KEPT))
-            await (0,promises_.unlink)(external_node_path_default().join(directory, name));
-        await files_syncDirectory(directory);
-    }
-    catch (error) {
-        throw fileError(`rotate ${file}`, error);
-    }
-}
-
 ;// CONCATENATED MODULE: ./src/safety/lock.ts
 
 
@@ -39767,7 +40815,7 @@ async function ensureStateDirectory(projectDirectory) {
 }
 
 ;// CONCATENATED MODULE: ./src/settings/durations.ts
-const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const durations_units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 /** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
 function parseDuration(text) {
     const trimmed = text.trim();
@@ -39775,7 +40823,7 @@ function parseDuration(text) {
         return trimmed === '0' ? 0 : undefined;
     let total = 0;
     for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-        total += Number(amount) * (units[unit ?? ''] ?? 0);
+        total += Number(amount) * (durations_units[unit ?? ''] ?? 0);
     }
     return Math.round(total);
 }
@@ -39885,7 +40933,15 @@ const engines = {
     'docker-compose-v2': 'docker-compose-v2',
     'podman-compose': 'podman-compose',
 };
-const allowances = ['major', 'downgrade', 'prerelease', 'dirty', 'unhealthy', 'public-artifacts'];
+const allowances = [
+    'major',
+    'downgrade',
+    'prerelease',
+    'dirty',
+    'postgres-major',
+    'unhealthy',
+    'public-artifacts',
+];
 const builds = ['auto', 'compose', 'pull', 'none'];
 /** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
 const dataKeys = {
@@ -39952,9 +41008,16 @@ class Parser {
                     ...acting,
                     ...this.#target(),
                     build: this.#build(),
+                    dryRun: this.#oneOf('dry-run', ['true', 'false'], 'false') === 'true',
+                    migrateCommand: this.#text('migrate-command'),
                     buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
                     keepLocal: this.#count('keep-local', 3),
                 };
+            case 'rollback': {
+                const withData = this.#withData();
+                const confirm = withData ? this.#confirm(acting.projectName) : '';
+                return { mode, ...acting, withData, confirm, keepLocal: this.#count('keep-local', 3) };
+            }
             case 'restore':
                 return {
                     mode,
@@ -40318,11 +41381,25 @@ class Parser {
         });
         return text;
     }
+    #withData() {
+        const text = this.#text('with-data');
+        if (text === undefined) {
+            this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
+                hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
+            });
+        }
+        else if (text !== 'true' && text !== 'false') {
+            this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
+                hint: 'Write true or false.',
+            });
+        }
+        return text === 'true';
+    }
     #confirm(projectName) {
         const typed = this.#text('confirm') ?? '';
         const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
         if (typed === '') {
-            this.#problem('confirm-missing', 'confirm', 'a restore replaces live data, and confirm is empty', {
+            this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
                 hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
             });
         }
@@ -40480,13 +41557,35 @@ function environmentOf(options) {
     return { ...options, kindOf };
 }
 /**
- * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, and `path-unreadable` at the
- * first path that this user can't look at.
+ * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
+ * first path that this user can't look at, and `config-misnamed`.
  */
 function loadSettings(typed, environment) {
-    const file = external_node_path_default().join(parse_projectDirectoryOf(typed, environment), sources/* CONFIG_FILE */.g2);
-    const text = environment.kindOf(file) === 'file' ? readable(file, () => (0,external_node_fs_.readFileSync)(file, 'utf8')) : undefined;
+    const directory = parse_projectDirectoryOf(typed, environment);
+    const file = external_node_path_default().join(directory, sources/* CONFIG_FILE */.g2);
+    // Whatever has that name is meant to be read: a directory or a link to nowhere is an error, not an absent file.
+    const text = isThere(file) ? readable(file, () => (0,external_node_fs_.readFileSync)(file, 'utf8')) : undefined;
+    const other = external_node_path_default().join(directory, MISNAMED);
+    if (text === undefined && isThere(other)) {
+        throw new errors/* CaretakerError */.xT('config-misnamed', `${other} is not read: the settings' file is ${sources/* CONFIG_FILE */.g2}`, {
+            hint: `Rename it to ${sources/* CONFIG_FILE */.g2}.`,
+        });
+    }
     return parseSettings((0,sources/* withFile */.D4)(typed, file, text), environment);
+}
+const MISNAMED = 'caretaker.yaml';
+function isThere(file) {
+    try {
+        return (0,external_node_fs_.lstatSync)(file, { throwIfNoEntry: false }) !== undefined;
+    }
+    catch (error) {
+        // Below a project directory that is a file: what is wrong with that is told by whoever checks it.
+        if (error.code === 'ENOTDIR')
+            return false;
+        return readable(file, () => {
+            throw error;
+        });
+    }
 }
 function kindOf(file) {
     // Undefined for ENOENT and ENOTDIR only: what may not be seen is not simply missing.
@@ -40537,6 +41636,9 @@ const VERSION = '0.1.0';
 
 
 
+
+
+
 /** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
 async function runCaretaker(request) {
     const run = new Run(request);
@@ -40545,6 +41647,8 @@ async function runCaretaker(request) {
         run.project = opened.project.name;
         if (settings.mode === 'list')
             return (0,report/* listSection */.iC)(await list(opened));
+        if (settings.mode === 'update' && settings.dryRun)
+            return run.plan(opened, settings);
         const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
         return outcome === null ? {} : (0,report/* sectionsOf */.Ks)(outcome, { ...opened, recorder: run.recorder });
     });
@@ -40574,6 +41678,8 @@ async function act(tools, settings, { openFolder }) {
             return { mode: 'backup', ...(await backup(tools, settings)) };
         case 'update':
             return { mode: 'update', ...(await update(tools, settings)) };
+        case 'rollback':
+            return { mode: 'rollback', ...(await rollback(tools, settings)) };
         case 'restore':
             return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
     }
@@ -40596,7 +41702,7 @@ class Run {
         const log = { ...request.log, warn: (line) => this.recorder.warn(line) };
         this.world = { env: request.env, log, signal: this.#cancel.signal };
         const mode = request.raw.values.mode?.text.trim();
-        this.#mode = mode === 'update' || mode === 'restore' || mode === 'list' ? mode : 'backup';
+        this.#mode = inputs/* modes */.nI.find((known) => known === mode) ?? 'backup';
         const environment = environmentOf({ ...request, cwd: process.cwd() });
         this.project = external_node_path_default().basename(parse_projectDirectoryOf(request.raw, environment));
     }
@@ -40619,6 +41725,12 @@ class Run {
             release();
         }
     }
+    /** What an update would do. Without the lock: nothing is touched. */
+    async plan(opened, settings) {
+        const { from, to, plan } = await planUpdate(this.#tools(opened, noSaga), settings);
+        this.#noOp = true;
+        return { update: { from, to, changedServices: [] }, plan };
+    }
     /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
     async underLock(opened, settings, work) {
         const { env, log, signal } = this.world;
@@ -40627,14 +41739,17 @@ class Run {
         const lock = await acquireLock(stateDirectory, {
             mode: settings.mode,
             since: this.#startedAt.toISOString(),
-            ...(env['GITHUB_RUN_ID'] === undefined ? {} : { runUrl: runUrl(env) }),
+            ...(env['GITHUB_RUN_ID'] === undefined
+                ? {}
+                : { runUrl: `${repositoryUrl(env)}/actions/runs/${env['GITHUB_RUN_ID']}` }),
         });
         try {
             let tools;
             const toolsNow = () => (tools ??= this.#tools(opened, noSaga));
             // What is put back after a cancel must not be cancelled by it.
             const undoTools = () => ({ ...toolsNow(), signal: new AbortController().signal });
-            const actions = { undo: undoActions(undoTools, settings), forward: forwardActions(toolsNow) };
+            const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
+            const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
             const recovered = await recover(stateDirectory, actions, log);
             if (recovered !== null) {
                 this.recorder.warn(recovered.outcome === 'rolled-back'
@@ -40695,15 +41810,23 @@ class Run {
             startedAt: this.#startedAt.toISOString(),
             seconds: (systemClock.monotonic() - this.#start) / 1000,
             steps: recorder.steps,
+            outages: recorder.outages,
             warnings: recorder.warnings,
             downtimeSeconds: recorder.downtimeSeconds,
             health: recorder.health,
             ...recorder.sections,
             ...sections,
+            ...this.#whereToRestore(sections.restoreInstructions ?? recorder.sections.restoreInstructions),
             ...(first === undefined ? {} : { error: first, otherErrors: others }),
             ...(error === undefined || recorder.lastWords === undefined ? {} : { lastWords: recorder.lastWords }),
         };
         return { report, artifactIds: recorder.stored.flatMap(({ ids }) => ids) };
+    }
+    #whereToRestore(how) {
+        const { env, inWorkflow } = this.#request;
+        if (how === undefined || !inWorkflow || env['GITHUB_REPOSITORY'] === undefined)
+            return {};
+        return { restoreInstructions: { ...how, actionsUrl: `${repositoryUrl(env)}/actions` } };
     }
     #outcome(error) {
         if (error === undefined)
@@ -40741,14 +41864,16 @@ class Run {
         };
     }
 }
+/** What health-timeout asks of a new version is no reason to give the old one up: a container network alone may need 40 s. */
+const OLD_VERSION_MS = 120_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
 const noSaga = {
     step: () => Promise.reject(new TypeError('recovery begins no step')),
     commit: () => Promise.reject(new TypeError('recovery commits nothing')),
 };
-function runUrl(env) {
-    return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}/actions/runs/${env['GITHUB_RUN_ID'] ?? ''}`;
+function repositoryUrl(env) {
+    return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}`;
 }
 /** Under the lock, and with nothing left to recover, all that lies in staging is what a killed run left: whole backups, perhaps. */
 async function clearStaging({ files }, stateDirectory) {
@@ -40778,14 +41903,14 @@ async function removeEmptyState(stateDirectory) {
 /* harmony export */   wp: () => (/* binding */ isInputName)
 /* harmony export */ });
 /* unused harmony export inputs */
-const modes = ['backup', 'update', 'restore', 'list'];
+const modes = ['backup', 'update', 'rollback', 'restore', 'list'];
 const all = modes;
-const acting = ['backup', 'update', 'restore'];
+const acting = ['backup', 'update', 'rollback', 'restore'];
 /** All inputs, in the order in which README and `--help` show them. */
 const inputs = [
     {
         name: 'mode',
-        description: 'What to do: `backup`, `update`, `restore` or `list`.',
+        description: 'What to do: `backup`, `update`, `rollback` (go back before the last update), `restore` or `list`.',
         default: 'required',
         modes: all,
         example: 'backup',
@@ -40864,7 +41989,7 @@ const inputs = [
         name: 'keep-local',
         description: 'How many of the safety backups that updates and restores make stay on the host.',
         default: '`3`',
-        modes: ['update', 'restore'],
+        modes: ['update', 'rollback', 'restore'],
         example: '5',
     },
     {
@@ -40890,7 +42015,7 @@ const inputs = [
     },
     {
         name: 'allow',
-        description: 'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
+        description: 'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
         default: 'nothing',
         modes: acting,
         example: 'major',
@@ -40904,15 +42029,30 @@ const inputs = [
         example: './deploy/build-image.sh nginx',
     },
     {
+        name: 'dry-run',
+        description: '`true`: an update says what it would do, refuses what it would refuse, and touches nothing but what git knows of the remote.',
+        default: '`false`',
+        modes: ['update'],
+        example: 'true',
+        perRun: true,
+    },
+    {
+        name: 'migrate-command',
+        description: 'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest.',
+        default: 'none: the application migrates when it starts',
+        modes: ['update'],
+        example: 'docker compose run --rm web ./manage.py migrate',
+    },
+    {
         name: 'build-timeout',
-        description: 'How long building or pulling may take.',
+        description: 'How long building, pulling or migrating may take.',
         default: '`1h`',
         modes: ['update'],
         example: '90m',
     },
     {
         name: 'health',
-        description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`. Best is one that reads the database.',
+        description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
         default: 'the containers’ states and health checks, and the published web ports that answered before',
         modes: acting,
         example: 'type=http,url=http://localhost:8000/login/',
@@ -40933,6 +42073,14 @@ const inputs = [
         example: '30s',
     },
     {
+        name: 'with-data',
+        description: 'Whether a rollback brings the data from before the update back too. `true` loses what was written since; `false` lets the old version work on the data of the new one.',
+        default: 'required by `rollback`',
+        modes: ['rollback'],
+        example: 'true',
+        perRun: true,
+    },
+    {
         name: 'backup',
         description: 'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
         default: '`latest`',
@@ -40949,9 +42097,9 @@ const inputs = [
     },
     {
         name: 'confirm',
-        description: 'The project’s name, typed by whoever starts the restore.',
-        default: 'required by `restore`',
-        modes: ['restore'],
+        description: 'The project’s name, typed by whoever starts what replaces live data.',
+        default: 'required by `restore`, and by `rollback` with `with-data: true`',
+        modes: ['rollback', 'restore'],
         example: 'uso',
         perRun: true,
     },

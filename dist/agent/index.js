@@ -8,10 +8,10 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(321);
 /* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(916);
-/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(277);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(650);
 /* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(530);
 /* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(493);
-/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(204);
+/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(583);
 /**
  * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
  * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
@@ -24,9 +24,11 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 const operations = {
     scan: ({ root }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .scanTree */ .wp)(root),
+    fingerprint: ({ roots, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .fingerprintTrees */ .OY)(roots, options),
     exists: async ({ path }) => (await (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(path)) !== null,
     swap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .swap */ .w)(request.swap),
     unswap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .unswap */ .L)(request.swap),
+    empty: ({ root, keep }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .emptyTree */ ["in"])(root, keep),
     remove: ({ paths }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .removeTrees */ .Ui)(paths),
     copySqlite: ({ from, to }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .copySqlite */ .e)(from, to),
     checkSqlite: ({ path }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .checkSqlite */ .T)(path),
@@ -102,27 +104,21 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 277:
+/***/ 650:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  zS: () => (/* binding */ fileError),
-  zR: () => (/* binding */ syncDirectory)
-});
-
-// UNUSED EXPORTS: appendDurable, ensureDirectory, readText, writeAtomic, writeDurable
-
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(760);
-// EXTERNAL MODULE: ./src/errors.ts
-var errors = __nccwpck_require__(916);
-;// CONCATENATED MODULE: ./src/system/files.ts
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   zR: () => (/* binding */ syncDirectory),
+/* harmony export */   zS: () => (/* binding */ fileError)
+/* harmony export */ });
+/* unused harmony exports writeAtomic, writeDurable, appendDurable, readText, ensureDirectory */
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(217);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
 
 
 
@@ -132,22 +128,22 @@ var errors = __nccwpck_require__(916);
  * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
  */
 function fileError(what, cause) {
-    if (cause instanceof errors/* CaretakerError */.xT)
+    if (cause instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT)
         return cause;
     const { code } = cause;
     if (code === 'EACCES' || code === 'EPERM') {
-        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${what}: permission denied`, {
+        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('host-files-denied', `failed to ${what}: permission denied`, {
             hint: 'Run as a user who may read and write these files.',
             cause,
         });
     }
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new errors/* CaretakerError */.xT('disk-full', `failed to ${what}: no space left`, {
+        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-full', `failed to ${what}: no space left`, {
             hint: 'Free some space on that filesystem and run it again.',
             cause,
         });
     }
-    return new errors/* CaretakerError */.xT('file-operation-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`, { cause });
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('file-operation-failed', `failed to ${what}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(cause)}`, { cause });
 }
 /** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
 async function writeAtomic(file, content, mode = 0o600) {
@@ -207,7 +203,7 @@ async function appendDurable(file, line) {
 }
 /** Forces the entries of a directory to disk: new, renamed and removed names. */
 async function syncDirectory(directory) {
-    const handle = await (0,promises_.open)(directory, 'r');
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(directory, 'r');
     try {
         await handle.sync();
     }
@@ -260,10 +256,10 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 const external_node_url_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
 // EXTERNAL MODULE: ./src/errors.ts
 var errors = __nccwpck_require__(916);
-// EXTERNAL MODULE: ./src/system/files.ts + 1 modules
-var files = __nccwpck_require__(277);
-// EXTERNAL MODULE: ./src/system/trees.ts
-var trees = __nccwpck_require__(204);
+// EXTERNAL MODULE: ./src/system/files.ts
+var files = __nccwpck_require__(650);
+// EXTERNAL MODULE: ./src/system/trees.ts + 2 modules
+var trees = __nccwpck_require__(583);
 ;// CONCATENATED MODULE: ./src/system/sqlite.ts
 
 
@@ -461,8 +457,8 @@ function loadSqlite() {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
-/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(277);
-/* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(204);
+/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(650);
+/* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(583);
 
 
 
@@ -834,25 +830,43 @@ class Acts {
 
 /***/ }),
 
-/***/ 204:
+/***/ 583:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   $R: () => (/* binding */ likeness),
-/* harmony export */   PT: () => (/* binding */ makeDirectoryLike),
-/* harmony export */   Ui: () => (/* binding */ removeTrees),
-/* harmony export */   nd: () => (/* binding */ lstatOrNull),
-/* harmony export */   o6: () => (/* binding */ OURS),
-/* harmony export */   wp: () => (/* binding */ scanTree)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(24);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
-/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(277);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  o6: () => (/* binding */ OURS),
+  "in": () => (/* binding */ emptyTree),
+  OY: () => (/* binding */ fingerprintTrees),
+  $R: () => (/* binding */ likeness),
+  nd: () => (/* binding */ lstatOrNull),
+  PT: () => (/* binding */ makeDirectoryLike),
+  Ui: () => (/* binding */ removeTrees),
+  wp: () => (/* binding */ scanTree)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(24);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(217);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+;// CONCATENATED MODULE: external "node:util"
+const external_node_util_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __nccwpck_require__(916);
+// EXTERNAL MODULE: ./src/system/files.ts
+var files = __nccwpck_require__(650);
+;// CONCATENATED MODULE: ./src/system/trees.ts
+
+
+
 
 
 
@@ -889,7 +903,7 @@ async function scanTree(root) {
             linked.add(inode);
         // 512 is SQLite's smallest page. No file of a PostgreSQL cluster is a SQLite database, and there are many.
         if (!inPostgres && fileStat.size >= 512 && (await isSqlite(file))) {
-            found.sqliteFiles.push(node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, file) || '.');
+            found.sqliteFiles.push(external_node_path_default().relative(real, file) || '.');
         }
     };
     const visitDirectory = async (directory, directoryStat, within) => {
@@ -897,17 +911,17 @@ async function scanTree(root) {
         const names = await listOrEmpty(directory);
         const isCluster = !within &&
             names.includes('PG_VERSION') &&
-            (await lstatOrNull(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, 'global/pg_control'))) !== null;
+            (await lstatOrNull(external_node_path_default().join(directory, 'global/pg_control'))) !== null;
         if (isCluster)
-            found.postgresDirectories.push(node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, directory) || '.');
-        const name = node_path__WEBPACK_IMPORTED_MODULE_2___default().relative(real, directory);
+            found.postgresDirectories.push(external_node_path_default().relative(real, directory) || '.');
+        const name = external_node_path_default().relative(real, directory);
         const isCache = names.includes('CACHEDIR.TAG') || name === '__pycache__';
-        if (isCache && node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory) === real)
+        if (isCache && external_node_path_default().dirname(directory) === real)
             found.caches.push(name);
         for (const entry of names) {
             if (entry.includes(OURS))
                 continue;
-            const member = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, entry);
+            const member = external_node_path_default().join(directory, entry);
             const memberStat = await lstatOrNull(member);
             if (memberStat?.isDirectory())
                 await visitDirectory(member, memberStat, within || isCluster);
@@ -925,10 +939,81 @@ async function scanTree(root) {
     const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
     return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
 }
+/**
+ * A digest over what lies in these trees (or single files, or nothing): for files and links name, inode, size, owner, mode, links, times of
+ * modification and change in nanoseconds; for directories no times, which move with what is left out. What is ours does not count. Throws `host-files-denied` where something may not be read.
+ */
+async function fingerprintTrees(roots, { exclude, settle, contents }) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    const left = new Set(exclude);
+    const note = (root, name, stat) => {
+        const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
+        const written = stat.isDirectory() ? [] : [size, mtimeNs];
+        const changed = contents ? [] : [mode, uid, gid, ...(stat.isDirectory() ? [] : [nlink, ctimeNs])];
+        hash.update(`${JSON.stringify([root, name, ...[ino, ...written, ...changed].map(String)])}\n`);
+    };
+    const visit = async (root, directory, name) => {
+        for (const entry of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
+            const member = name === '' ? entry.toString() : `${name}/${entry.toString()}`;
+            if (entry.includes(OURS) || left.has(member))
+                continue;
+            const place = below(directory, entry);
+            const stat = await bigStatOrNull(place);
+            if (stat === null)
+                continue;
+            note(root, place.toString('latin1'), stat);
+            if (stat.isDirectory())
+                await visit(root, place, member);
+        }
+    };
+    for (const [index, root] of roots.entries()) {
+        const real = await realpathOrNull(root);
+        const there = real === null ? null : await bigStatOrNull(real);
+        if (settle && real !== null && there !== null) {
+            // A file's directory: a journal that is there now may be gone at once.
+            const place = there.isDirectory() ? real : external_node_path_default().dirname(real);
+            await (0,external_node_util_namespaceObject.promisify)(external_node_child_process_namespaceObject.execFile)('sync', ['--file-system', '--', place]);
+        }
+        // Looked at only now: writing back may have moved times.
+        const stat = real === null ? null : await bigStatOrNull(real);
+        if (real === null || stat === null) {
+            hash.update(`${JSON.stringify([index, 'missing'])}\n`);
+            continue;
+        }
+        note(index, '', stat);
+        if (stat.isDirectory())
+            await visit(index, Buffer.from(real), '');
+    }
+    return hash.digest('hex');
+}
+/** As they are on disk: a name need not be UTF-8, and one that was decoded wrong leads nowhere. */
+async function rawNames(directory) {
+    try {
+        return await (0,promises_.readdir)(directory, { encoding: 'buffer' });
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return [];
+        throw (0,files/* fileError */.zS)(`list ${directory.toString()}`, error);
+    }
+}
+function below(directory, name) {
+    return Buffer.concat([directory, Buffer.from((external_node_path_default()).sep), name]);
+}
+async function bigStatOrNull(file) {
+    try {
+        return await (0,promises_.lstat)(file, { bigint: true });
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw (0,files/* fileError */.zS)(`look at ${file.toString()}`, error);
+    }
+}
 async function isSqlite(file) {
     try {
         // NOFOLLOW, NONBLOCK: it may have become a link or a pipe since it was looked at.
-        const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_RDONLY | node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_NOFOLLOW | node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_NONBLOCK);
+        const handle = await (0,promises_.open)(file, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW | external_node_fs_.constants.O_NONBLOCK);
         try {
             const head = Buffer.alloc(SQLITE_MAGIC.length);
             await handle.read(head, 0, head.length, 0);
@@ -941,41 +1026,41 @@ async function isSqlite(file) {
     catch (error) {
         if (['ENOENT', 'ELOOP', 'ENXIO'].includes(error.code ?? ''))
             return false;
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`read ${file}`, error);
+        throw (0,files/* fileError */.zS)(`read ${file}`, error);
     }
 }
 async function listOrEmpty(directory) {
     try {
         const names = [];
-        for await (const entry of await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.opendir)(directory))
+        for await (const entry of await (0,promises_.opendir)(directory))
             names.push(entry.name);
         return names;
     }
     catch (error) {
         if (error.code === 'ENOENT')
             return [];
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`list ${directory}`, error);
+        throw (0,files/* fileError */.zS)(`list ${directory}`, error);
     }
 }
 /** Null where nothing has that name; a link is what it is. */
 async function lstatOrNull(file) {
     try {
-        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(file);
+        return await (0,promises_.lstat)(file);
     }
     catch (error) {
         if (isAbsent(error))
             return null;
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`look at ${file}`, error);
+        throw (0,files/* fileError */.zS)(`look at ${file}`, error);
     }
 }
 async function realpathOrNull(file) {
     try {
-        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.realpath)(file);
+        return await (0,promises_.realpath)(file);
     }
     catch (error) {
         if (isAbsent(error))
             return null;
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`look at ${file}`, error);
+        throw (0,files/* fileError */.zS)(`look at ${file}`, error);
     }
 }
 function isAbsent(error) {
@@ -988,56 +1073,97 @@ function isAbsent(error) {
 async function removeTrees(paths) {
     const targets = [];
     for (const given of paths) {
-        const normal = node_path__WEBPACK_IMPORTED_MODULE_2___default().resolve(given);
+        const normal = external_node_path_default().resolve(given);
         // A link on the way may lead anywhere: what counts is where the last component really is.
-        const parent = await realpathOrNull(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(normal));
-        const target = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(parent ?? node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(normal), node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(normal));
-        if (!node_path__WEBPACK_IMPORTED_MODULE_2___default().isAbsolute(given) ||
+        const parent = await realpathOrNull(external_node_path_default().dirname(normal));
+        const target = external_node_path_default().join(parent ?? external_node_path_default().dirname(normal), external_node_path_default().basename(normal));
+        if (!external_node_path_default().isAbsolute(given) ||
             !normal.includes(OURS) ||
-            !target.split((node_path__WEBPACK_IMPORTED_MODULE_2___default().sep)).some((part) => part.includes(OURS))) {
-            throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('not-ours', `refused to remove ${given}: it is not one of the caretaker's own files`);
+            !target.split((external_node_path_default()).sep).some((part) => part.includes(OURS))) {
+            throw new errors/* CaretakerError */.xT('not-ours', `refused to remove ${given}: it is not one of the caretaker's own files`);
         }
         if (parent !== null)
             targets.push(target);
     }
     for (const target of targets) {
         try {
-            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(target, { recursive: true, force: true });
-            await (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .syncDirectory */ .zR)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(target));
+            await (0,promises_.rm)(target, { recursive: true, force: true });
+            await (0,files/* syncDirectory */.zR)(external_node_path_default().dirname(target));
         }
         catch (error) {
-            throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`remove ${target}`, error);
+            throw (0,files/* fileError */.zS)(`remove ${target}`, error);
         }
     }
+}
+/** Removes what is in a directory, but for `keep` (relative paths, with all below), the caretaker's own files and other filesystems. */
+async function emptyTree(root, keep) {
+    try {
+        const top = await lstatOrNull(root);
+        if (top?.isDirectory() === true)
+            await emptyBelow(Buffer.from(root), keep, BigInt(top.dev));
+    }
+    catch (error) {
+        throw (0,files/* fileError */.zS)(`empty ${root}`, error);
+    }
+}
+async function emptyBelow(directory, keep, device) {
+    for (const entry of await rawNames(directory)) {
+        const name = entry.toString();
+        if (entry.includes(OURS) || keep.includes(name))
+            continue;
+        const place = below(directory, entry);
+        const stats = await bigStatOrNull(place);
+        if (stats === null || stats.dev !== device)
+            continue;
+        if (stats.isDirectory()) {
+            const inside = keep.flatMap((one) => (one.startsWith(`${name}/`) ? [one.slice(name.length + 1)] : []));
+            await emptyBelow(place, inside, device);
+            // Something that stays may be in it.
+            if ((await rawNames(place)).length === 0)
+                await (0,promises_.rmdir)(place);
+        }
+        else {
+            await (0,promises_.unlink)(place);
+        }
+    }
+    await (0,files/* syncDirectory */.zR)(directory);
 }
 /** A new directory with owner, group and mode of `like`. Its parent must be there, itself not. */
 async function makeDirectoryLike(directory, like) {
     try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { mode: 0o700 });
+        await (0,promises_.mkdir)(directory, { mode: 0o700 });
         await likeness(directory, like);
-        await (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .syncDirectory */ .zR)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(directory));
+        await (0,files/* syncDirectory */.zR)(external_node_path_default().dirname(directory));
     }
     catch (error) {
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`make the directory ${directory}`, error);
+        throw (0,files/* fileError */.zS)(`make the directory ${directory}`, error);
     }
 }
 /** Owner, group and mode of `like` for `target` itself. */
 async function likeness(target, like) {
     try {
-        const model = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(like);
-        const now = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lstat)(target);
+        const model = await (0,promises_.lstat)(like);
+        const now = await (0,promises_.lstat)(target);
         // Only when needed: who is not root may not even give a file to himself everywhere.
-        if (now.uid !== model.uid || now.gid !== model.gid)
-            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.lchown)(target, model.uid, model.gid);
-        // After the owner: a change of owner takes setuid and setgid bits away.
-        if (!now.isSymbolicLink())
-            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.chmod)(target, model.mode & 0o7777);
+        const isAnothers = now.uid !== model.uid || now.gid !== model.gid;
+        if (isAnothers)
+            await (0,promises_.lchown)(target, model.uid, model.gid);
+        // After the owner: a change of owner takes setuid and setgid bits away. A mount point may be root's, and writable for us.
+        if (!now.isSymbolicLink() && (isAnothers || now.mode !== model.mode))
+            await (0,promises_.chmod)(target, model.mode & 0o7777);
     }
     catch (error) {
-        throw (0,_files_js__WEBPACK_IMPORTED_MODULE_4__/* .fileError */ .zS)(`give ${target} the owner and mode of ${like}`, error);
+        throw (0,files/* fileError */.zS)(`give ${target} the owner and mode of ${like}`, error);
     }
 }
 
+
+/***/ }),
+
+/***/ 217:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
 
 /***/ }),
 
