@@ -23,9 +23,11 @@ describe('The application’s secrets', () => {
     const env = path.join(app.facts.instance, '.env');
     expect((await app.command('backup', '--verbose')).code).toBe(0);
     expect((await app.command('update', '--verbose', '--build', `cat ${env} && exit 3`)).code).toBe(1);
-    const ill = `type=command,run=cat ${env} >&2; exit 1`;
-    expect((await app.command('update', '--verbose', '--allow', 'unhealthy', '--health', ill)).code).toBe(1);
-    expect((await app.command('update', '--json', '--allow', 'unhealthy', '--health', ill)).code).toBe(1);
+    // The old version passes, so that the way back ends.
+    const ill = `type=command,run=cat ${env} >&2; curl -fs ${app.facts.url}/version | grep v1.0.0`;
+    for (const how of ['--verbose', '--json']) {
+      expect((await app.command('update', '--ref', 'v1.1.0', '--health', ill, how)).code).toBe(1);
+    }
     await app.make('release', 'v1.2.0', 'bad');
     expect((await app.command('update', '--verbose')).code).toBe(1);
     expect((await app.command('restore', '--verbose')).code).toBe(0);
