@@ -49,7 +49,7 @@ export async function checkDisk(sources: readonly Source[], directory: string): 
 }
 
 /** Looked up once, before anything is stopped: a walk over the tree is no work for the time in which users wait. */
-function rawBytes(source: Source): Promise<number> {
+export function rawBytes(source: Source): Promise<number> {
   const known = estimates.get(source) ?? source.estimate();
   estimates.set(source, known);
   return known;

@@ -68,6 +68,11 @@ export async function exchangeData(
   return staged.map(({ part, swaps }) => ({ part, swaps }));
 }
 
+/** The project's own files come from git and the administrator; they do not go back with the data. */
+export function dataParts(parts: readonly Part[]): Part[] {
+  return parts.filter(({ kind }) => kind !== 'project-files');
+}
+
 export function partReader(directory: string): (file: PartFile) => AsyncIterable<Uint8Array> {
   return (file) => readPart(path.join(directory, file.file), file);
 }

@@ -4,7 +4,7 @@ import { formatBytes } from '../report/units.ts';
 import { openJournal } from '../safety/journal.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
 import { freeBytes } from '../system/disk.ts';
-import { checkDisk } from './capture.ts';
+import { checkDisk, rawBytes } from './capture.ts';
 import { dataSources } from './data.ts';
 import { runningServices } from './serving.ts';
 import { restingServices } from './switch-over.ts';
@@ -51,7 +51,7 @@ export async function planUpdate(tools: Tools, settings: UpdateSettings): Promis
     plan.push(`Check out ${target.label} (${target.commit}) in ${checkout.directory}${carried}.`);
   }
   plan.push(await imagesOf(tools, settings));
-  const sizes = await Promise.all(sources.map((source) => source.estimate()));
+  const sizes = await Promise.all(sources.map(rawBytes));
   for (const [index, source] of sources.entries()) {
     const passes =
       source.warm === undefined

@@ -10,7 +10,7 @@ import type { Store } from '../stores/store.ts';
 import { freeBytes } from '../system/disk.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
-import { exchangeData, startProject } from './exchange.ts';
+import { dataParts, exchangeData, startProject } from './exchange.ts';
 import { knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -65,7 +65,7 @@ export async function restore(
 
 /** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
 function chooseParts(manifest: Manifest, only: readonly string[]): readonly Part[] {
-  if (only.length === 0) return manifest.parts.filter(({ kind }) => kind !== 'project-files');
+  if (only.length === 0) return dataParts(manifest.parts);
   const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
   if (unknown.length > 0) {
     throw new CaretakerError('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {

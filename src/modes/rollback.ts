@@ -8,11 +8,10 @@ import { sourceForPart } from '../sources/sources.ts';
 import type { Avoided } from './avoided.ts';
 import { capturedIn, checkDisk, localDirectory, type CapturedBackup } from './capture.ts';
 import { dataSources, sourceDeps } from './data.ts';
-import { exchangeData } from './exchange.ts';
+import { dataParts, exchangeData } from './exchange.ts';
 import { imagesBack, protectImages, PROTECTED_VERSIONS } from './images.ts';
 import { lastUpdate, type LastUpdate } from './last-update.ts';
-import { knownServices, runningContainers, runningServices, serveAgain } from './serving.ts';
-import { bringUp, switchOver } from './switch-over.ts';
+import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface RollbackOutcome {
@@ -42,17 +41,7 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await checkDisk(sources, project.stateDirectory);
 
-  const serving = await runningServices(project);
-  const known = await knownServices(project);
-  const running = await runningContainers(project);
-  await saga.step(
-    'begin',
-    { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } },
-    () => Promise.resolve(),
-  );
-  await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () =>
-    Promise.resolve(),
-  );
+  const serving = await noteWhatServes(tools, settings.keepLocal);
   await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () =>
     codeAndImagesBack(tools, update),
   );
@@ -112,7 +101,7 @@ async function safetyBackup(
   }
   const directory = localDirectory(project.stateDirectory);
   const { manifest } = await capturedIn(directory, update.backup);
-  const parts = manifest.parts.filter(({ kind }) => kind !== 'project-files');
+  const parts = dataParts(manifest.parts);
   const sources = new Map<string, Source>();
   await tools.recorder.step(`Verify ${update.backup}`, async () => {
     for (const part of parts) {

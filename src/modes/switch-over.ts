@@ -10,8 +10,30 @@ import {
 } from './capture.ts';
 import type { Source } from '../sources/source.ts';
 import { serversOf, writersOf } from './data.ts';
-import { becomeHealthy, noteLastWords, withDependents, type Patience } from './serving.ts';
+import {
+  becomeHealthy,
+  knownServices,
+  noteLastWords,
+  runningContainers,
+  runningServices,
+  serveAgain,
+  withDependents,
+  type Patience,
+} from './serving.ts';
 import type { Tools } from './tools.ts';
+
+/** The first steps of every change of version, undone last: what serves now will serve again, and what the run kept in case goes. Answers with the services. */
+export async function noteWhatServes(tools: Tools, keepLocal: number): Promise<readonly string[]> {
+  const { project, run, saga } = tools;
+  const services = await runningServices(project);
+  const known = await knownServices(project);
+  const running = await runningContainers(project);
+  await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal } } }, () => Promise.resolve());
+  await saga.step('note what serves', { undo: serveAgain({ services, by: 'up', known, running }) }, () =>
+    Promise.resolve(),
+  );
+  return services;
+}
 
 /**
  * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `change`, which brings

@@ -16,7 +16,7 @@ import { capturedIn, localDirectory, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
 import { dropProtections, dropRun, imagesBack, type ImageName } from './images.ts';
 import { forgetUpdate, lastUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
-import { inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
+import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -166,11 +166,6 @@ async function makeRoom(tools: Tools, run: string, parts: readonly Part[]): Prom
 
 const sourceBack = (part: Part, tools: Tools): Promise<Source> =>
   sourceForPart(part, { ...sourceDeps(tools), back: true });
-
-/** The project's own files go back with the code, not with the data. */
-function dataParts(parts: readonly Part[]): Part[] {
-  return parts.filter(({ kind }) => kind !== 'project-files');
-}
 
 async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]> {
   const staged: StagedPart[] = [];

@@ -11,8 +11,7 @@ import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS } from './images.ts';
 import type { LastUpdate } from './last-update.ts';
-import { knownServices, runningContainers, runningServices, serveAgain } from './serving.ts';
-import { bringUp, switchOver } from './switch-over.ts';
+import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface UpdateOutcome {
@@ -51,18 +50,8 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     await checkDisk(sources, project.stateDirectory);
   });
 
-  const serving = await runningServices(project);
-  const known = await knownServices(project);
-  const running = await runningContainers(project);
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
-  await saga.step(
-    'begin',
-    { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } },
-    () => Promise.resolve(),
-  );
-  await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () =>
-    Promise.resolve(),
-  );
+  const serving = await noteWhatServes(tools, settings.keepLocal);
 
   let code: Snapshot | null = null;
   if (checkout !== null && target !== 'as-it-is') {
