@@ -33802,6 +33802,16 @@ async function rotate(file) {
 
 
 
+/** The first steps of every change of version, undone last: what serves now will serve again, and what the run kept in case goes. Answers with the services. */
+async function noteWhatServes(tools, keepLocal) {
+    const { project, run, saga } = tools;
+    const services = await runningServices(project);
+    const known = await knownServices(project);
+    const running = await runningContainers(project);
+    await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal } } }, () => Promise.resolve());
+    await saga.step('note what serves', { undo: serveAgain({ services, by: 'up', known, running }) }, () => Promise.resolve());
+    return services;
+}
 /**
  * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `change`, which brings
  * up the other version → health → `commit`. Whatever fails puts the data back; what changed code and images before is undone by the steps that did so.
@@ -34125,7 +34135,6 @@ async function changedImages(project) {
 
 
 
-
 /**
  * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
  * what writes → the rest of the verified local backup → migrate → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
@@ -34148,12 +34157,8 @@ async function update(tools, settings) {
         await tools.local.check('write');
         await checkDisk(sources, project.stateDirectory);
     });
-    const serving = await runningServices(project);
-    const known = await knownServices(project);
-    const running = await runningContainers(project);
     const modelBefore = JSON.stringify(await project.engine?.compose.model());
-    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } }, () => Promise.resolve());
-    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
+    const serving = await noteWhatServes(tools, settings.keepLocal);
     let code = null;
     if (checkout !== null && target !== 'as-it-is') {
         code = await checkout.snapshot(target);
@@ -34277,7 +34282,7 @@ async function planUpdate(tools, settings) {
         plan.push(`Check out ${target.label} (${target.commit}) in ${checkout.directory}${carried}.`);
     }
     plan.push(await imagesOf(tools, settings));
-    const sizes = await Promise.all(sources.map((source) => source.estimate()));
+    const sizes = await Promise.all(sources.map(rawBytes));
     for (const [index, source] of sources.entries()) {
         const passes = source.warm === undefined
             ? 'while it stands still'
@@ -34474,6 +34479,10 @@ async function exchangeData(tools, patience, exchange) {
     await becomeHealthy(tools, patience);
     return staged.map(({ part, swaps }) => ({ part, swaps }));
 }
+/** The project's own files come from git and the administrator; they do not go back with the data. */
+function dataParts(parts) {
+    return parts.filter(({ kind }) => kind !== 'project-files');
+}
 function partReader(directory) {
     return (file) => readPart(external_node_path_default().join(directory, file.file), file);
 }
@@ -34557,7 +34566,7 @@ async function restore(tools, settings, openFolder) {
 /** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
 function chooseParts(manifest, only) {
     if (only.length === 0)
-        return manifest.parts.filter(({ kind }) => kind !== 'project-files');
+        return dataParts(manifest.parts);
     const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
     if (unknown.length > 0) {
         throw new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
@@ -35434,7 +35443,6 @@ async function lastUpdate(stateDirectory) {
 
 
 
-
 /**
  * rollback: back before the last update, once the new version has turned out bad after all. Code and image names back, and then either the new version's data stay
  * (backup → switch → health) or those from before the update return (unpack beside → stop → swap → start → health; what was there becomes a safety backup).
@@ -35453,11 +35461,7 @@ async function rollback(tools, settings) {
     });
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await checkDisk(sources, project.stateDirectory);
-    const serving = await runningServices(project);
-    const known = await knownServices(project);
-    const running = await runningContainers(project);
-    await saga.step('begin', { undo: { action: 'clean-up', data: { run: tools.run, keepLocal: settings.keepLocal } } }, () => Promise.resolve());
-    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'up', known, running }) }, () => Promise.resolve());
+    const serving = await noteWhatServes(tools, settings.keepLocal);
     await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () => codeAndImagesBack(tools, update));
     const tidy = { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } };
     const label = update.to ?? update.commit ?? '';
@@ -35495,7 +35499,7 @@ async function safetyBackup(tools, settings, update) {
     }
     const directory = localDirectory(project.stateDirectory);
     const { manifest } = await capturedIn(directory, update.backup);
-    const parts = manifest.parts.filter(({ kind }) => kind !== 'project-files');
+    const parts = dataParts(manifest.parts);
     const sources = new Map();
     await tools.recorder.step(`Verify ${update.backup}`, async () => {
         for (const part of parts) {
@@ -35746,10 +35750,6 @@ async function makeRoom(tools, run, parts) {
         await source.discard?.();
 }
 const sourceBack = (part, tools) => sourceForPart(part, { ...sourceDeps(tools), back: true });
-/** The project's own files go back with the code, not with the data. */
-function dataParts(parts) {
-    return parts.filter(({ kind }) => kind !== 'project-files');
-}
 async function stagedOf(tools, record) {
     const staged = [];
     for (const [index, part] of dataParts(record.parts).entries()) {
