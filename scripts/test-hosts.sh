@@ -221,6 +221,7 @@ prepare_machine() {
   dir="$(runtime_dir "$ROOTLESS_USER")"
   [ -d "$dir" ] || install -d -m 755 /run/user
   install -d -m 700 -o "$ROOTLESS_USER" -g "$ROOTLESS_USER" "$dir"
+  forget_dead_containers
 }
 
 # Where a whole session is killed but the machine lives on (a CI step's end, say), Podman takes what it wrote to /run for true:
@@ -543,7 +544,6 @@ start_all() {
   [ -f "$HOME_DIR/images/base.tar" ] || die 'nothing is installed: run install first'
   mkdir -p "$HOME_DIR"/{log,run}
   prepare_machine
-  forget_dead_containers
   start_docker
   keep_docker_cli_usable
   start_registry
