@@ -82,6 +82,8 @@ export interface Checkout {
   /** Refuses before anything is touched: `version-downgrade`, `version-major`, `code-diverged`, `dirty-tree`. */
   gate(target: Target, allow: readonly string[]): Promise<void>;
   isAncestor(ancestor: string, descendant: string): Promise<boolean>;
+  /** What a file, relative to the clone's top directory, holds in a commit; null where it is not there. */
+  show(commit: string, file: string): Promise<string | null>;
   /** Tracked files with local changes, relative to the clone's top directory. */
   dirtyFiles(): Promise<string[]>;
   /** Files here that checking out the commit would overwrite: changed ones, and such as git does not track, ignored ones too. */
@@ -239,6 +241,11 @@ class GitCheckout implements Checkout {
 
   isAncestor(ancestor: string, descendant: string): Promise<boolean> {
     return this.#git.holds(['merge-base', '--is-ancestor', ancestor, descendant]);
+  }
+
+  async show(commit: string, file: string): Promise<string | null> {
+    const { exitCode, stdout } = await this.#git.run(['cat-file', 'blob', `${commit}:${file}`], { accept: [128] });
+    return exitCode === 0 ? stdout : null;
   }
 
   async dirtyFiles(): Promise<string[]> {

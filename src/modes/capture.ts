@@ -9,8 +9,9 @@ import type { Capture, RawStream, Situation, Source, WarmCapture } from '../sour
 import type { LocalFile, Store } from '../stores/store.ts';
 import type { Head } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
+import { formatBytes } from '../report/units.ts';
 import { readText } from '../system/files.ts';
-import { freeBytes } from '../system/disk.ts';
+import { freeBytes, sameFilesystem } from '../system/disk.ts';
 import { hostName } from '../system/identity.ts';
 import type { StoredPlace } from './recorder.ts';
 import type { Tools } from './tools.ts';
@@ -34,16 +35,39 @@ export interface CaptureRequest {
   readonly directory: string;
 }
 
-/** Refuses before anything is stopped when the disk can't hold what is about to be written. `disk-full`. */
-export async function checkDisk(sources: readonly Source[], directory: string): Promise<void> {
+/** Room that is needed besides that of the backup. */
+export interface Room {
+  readonly directory: string;
+  readonly bytes: number;
+  /** "the new images". */
+  readonly what: string;
+}
+
+/** Refuses before anything is stopped when a disk can't hold what is about to be written there, all of it together. `disk-full`. */
+export async function checkDisk(
+  sources: readonly Source[],
+  directory: string,
+  besides: readonly Room[] = [],
+): Promise<void> {
   const sizes = await Promise.all(sources.map(rawBytes));
-  const needed = sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const free = await freeBytes(directory);
-  if (free < needed) {
+  const backup = sizes.reduce((sum, bytes) => sum + bytes, 0);
+  const rooms: readonly Room[] = [
+    { directory, bytes: backup, what: 'the data to be copied, before compression' },
+    ...besides,
+  ];
+  for (const { directory: place } of rooms) {
+    const here: Room[] = [];
+    for (const room of rooms) if (await sameFilesystem(place, room.directory)) here.push(room);
+    const needed = here.reduce((sum, { bytes }) => sum + bytes, 0);
+    const free = await freeBytes(place);
+    if (free >= needed) continue;
+    const parts = here.map(({ bytes, what, directory: one }) => `${formatBytes(bytes)} for ${what}, in ${one}`);
     throw new CaretakerError(
       'disk-full',
-      `failed to begin: ${directory} has ${free} bytes free, and the data to be copied holds ${needed} bytes before compression`,
-      { hint: 'Free some space on that filesystem; a folder store keeps its backups until you remove them.' },
+      `failed to begin: the filesystem of ${place} has ${formatBytes(free)} free of the ${formatBytes(needed)} that are needed: ${parts.join('; ')}`,
+      {
+        hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), and backups in a folder store, which keeps them until you remove them.',
+      },
     );
   }
 }

@@ -1,21 +1,66 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { Target } from '../code/git.ts';
+import { asMapping, mergeComposeFiles, parseComposeFile, textOf, type Mapping } from '../compose/compose-file.ts';
 import { CaretakerError } from '../errors.ts';
 import { serverMajor } from '../sources/postgres-server.ts';
 import type { Source } from '../sources/source.ts';
+import { readText } from '../system/files.ts';
 import type { Tools } from './tools.ts';
 
 /**
  * Refuses a new version that brings another major version of PostgreSQL for a server that has data: it would not start on them. To be called when the new
  * images are there and the old version still serves. `postgres-major-change`.
  */
-export async function refuseMajorChange({ project }: Tools, sources: readonly Source[]): Promise<void> {
-  const { engine } = project;
-  if (engine === null) return;
+export async function refuseMajorChange(tools: Tools, sources: readonly Source[]): Promise<void> {
+  const { engine } = tools.project;
+  if (engine === null || serversIn(sources).length === 0) return;
   const { services } = await engine.compose.model();
-  for (const { kind, server } of sources) {
-    const image = services.find(({ name }) => name === server)?.image ?? null;
-    if (kind !== 'postgres' || server === undefined || image === null) continue;
+  await compare(tools, sources, (server) => services.find(({ name }) => name === server)?.image ?? undefined);
+}
+
+/**
+ * The same before anything is touched, as far as the compose files tell as git has them at the target (those outside of the clone: as they are). An image that
+ * depends on variables, or that only the build makes, is left to `refuseMajorChange`. `postgres-major-change`, `compose-file-invalid`.
+ */
+export async function refuseMajorChangeAt(
+  tools: Tools,
+  sources: readonly Source[],
+  target: Target | 'as-it-is',
+): Promise<void> {
+  const { project, checkout } = tools;
+  if (project.engine === null || serversIn(sources).length === 0) return;
+  const files: Mapping[] = [];
+  for (const file of project.engine.compose.files) {
+    const text = await textAt(file);
+    // What takes its place, or comes out of local changes and the target's, is known when it is checked out.
+    if (text === null) return;
+    files.push(parseComposeFile(file, text, null));
+  }
+  const services = asMapping(mergeComposeFiles(files)['services']);
+  await compare(tools, sources, (server) => {
+    const image = textOf(asMapping(services[server])['image']);
+    return image?.includes('$') ? undefined : image;
+  });
+
+  async function textAt(file: string): Promise<string | null> {
+    const inside = checkout === null ? '..' : path.relative(checkout.directory, await realpath(file));
+    const outside = checkout === null || target === 'as-it-is' || inside.startsWith('..');
+    if (outside) return readText(file);
+    return (await checkout.dirtyFiles()).includes(inside) ? null : checkout.show(target.commit, inside);
+  }
+}
+
+async function compare(
+  { project }: Tools,
+  sources: readonly Source[],
+  imageOf: (server: string) => string | undefined,
+): Promise<void> {
+  for (const server of serversIn(sources)) {
+    const image = imageOf(server);
+    if (image === undefined) continue;
     const now = await serverMajor(project, server);
-    const next = majorOf((await engine.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
+    const next = majorOf((await project.engine?.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
     if (now === undefined || next === undefined || now === next) continue;
     throw new CaretakerError(
       'postgres-major-change',
@@ -26,6 +71,10 @@ export async function refuseMajorChange({ project }: Tools, sources: readonly So
       },
     );
   }
+}
+
+function serversIn(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ kind, server }) => (kind === 'postgres' && server !== undefined ? [server] : []));
 }
 
 function majorOf(text: string | undefined): number | undefined {

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { Project } from '../project/project.ts';
+import type { BuildSettings } from '../settings/settings.ts';
+import type { Room } from './capture.ts';
 
 /** A name and the image that ran under it before the update. Plain data for the journal. */
 export interface ImageName {
@@ -92,4 +95,32 @@ export async function changedImages(
     if (to !== null && to !== running.imageId) changes.push({ service, name, from: running.imageId, to });
   }
   return changes;
+}
+
+/**
+ * The room that building or pulling takes, reckoned as the size of today's images of the services that are made anew: those that the compose file builds, with a command
+ * those that came from no registry, with `pull` the others. Layers that old and new share are counted all the same. Nothing where the engine's storage can't be seen
+ * from here.
+ */
+export async function roomForImages(project: Project, build: BuildSettings): Promise<readonly Room[]> {
+  if (project.engine === null || build.kind === 'none') return [];
+  const { runtime, compose } = project.engine;
+  const directory = await runtime.storage();
+  if (!existsSync(directory)) return [];
+  const { services } = await compose.model();
+  const sizes = new Map<string, number>();
+  for (const { service, imageId, oneOff } of await project.containers()) {
+    const builds = services.some(({ name, build: builds }) => name === service && builds);
+    const anew =
+      build.kind === 'command'
+        ? (await runtime.imageDigests(imageId)).length === 0
+        : build.kind === 'pull'
+          ? !builds
+          : builds;
+    if (anew && !oneOff) sizes.set(imageId, (await runtime.imageBytes(imageId)) ?? 0);
+  }
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  return bytes === 0
+    ? []
+    : [{ directory, bytes, what: 'the new images, if they are as large as those that they replace' }];
 }

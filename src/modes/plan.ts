@@ -6,6 +6,8 @@ import type { UpdateSettings } from '../settings/settings.ts';
 import { freeBytes } from '../system/disk.ts';
 import { checkDisk, rawBytes } from './capture.ts';
 import { dataSources } from './data.ts';
+import { refuseMajorChangeAt } from './database-major.ts';
+import { roomForImages } from './images.ts';
 import { runningServices } from './serving.ts';
 import { restingServices } from './switch-over.ts';
 import { chooseTarget } from './target.ts';
@@ -36,7 +38,8 @@ export async function planUpdate(tools: Tools, settings: UpdateSettings): Promis
       const ours = store.directory !== undefined && path.dirname(store.directory) === project.stateDirectory;
       if (!ours || existsSync(project.stateDirectory)) await store.check('write');
     }
-    await checkDisk(sources, project.directory);
+    await checkDisk(sources, project.directory, await roomForImages(project, settings.build));
+    if (!settings.allow.includes('postgres-major')) await refuseMajorChangeAt(tools, sources, target);
   });
 
   const plan: string[] = [];

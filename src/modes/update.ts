@@ -6,10 +6,10 @@ import { avoid } from './avoided.ts';
 import { migrate, prepareImages } from './build.ts';
 import { checkDisk, type CapturedBackup } from './capture.ts';
 import { dataSources } from './data.ts';
-import { refuseMajorChange } from './database-major.ts';
+import { refuseMajorChange, refuseMajorChangeAt } from './database-major.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
-import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS } from './images.ts';
+import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS, roomForImages } from './images.ts';
 import type { LastUpdate } from './last-update.ts';
 import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
@@ -47,7 +47,8 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     await refuseUnhealthy(tools, settings);
     for (const store of tools.stores) await store.check('write');
     await tools.local.check('write');
-    await checkDisk(sources, project.stateDirectory);
+    await checkDisk(sources, project.stateDirectory, await roomForImages(project, settings.build));
+    if (!settings.allow.includes('postgres-major')) await refuseMajorChangeAt(tools, sources, target);
   });
 
   const modelBefore = JSON.stringify(await project.engine?.compose.model());

@@ -15,12 +15,14 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
   const engine = engineCommand('docker', processes);
   const server = await answer(processes);
   if (server === null) return null;
-  const { stdout } = await engine.run(['info', '--format', '{{json .SecurityOptions}}'], 'ask docker how it runs');
+  const format = '{{json .SecurityOptions}}\n{{.DockerRootDir}}';
+  const { stdout } = await engine.run(['info', '--format', format], 'ask docker how it runs');
   const facts = {
     name: 'docker',
     version: server.Version,
     rootless: stdout.includes('name=rootless'),
     platform: `${server.Os}/${server.Arch}`,
+    storage: stdout.trim().split('\n').at(-1) ?? '',
   } as const;
   const common = commonRuntime(facts, engine, processes);
 

@@ -30,6 +30,7 @@ export interface EngineFacts {
   readonly version: string;
   readonly rootless: boolean;
   readonly platform: string;
+  readonly storage: string;
 }
 
 /** The engine's program with this user's rights. */
@@ -159,6 +160,7 @@ export function commonRuntime(
     rootless: facts.rootless,
     version: facts.version,
     platform: () => Promise.resolve(facts.platform),
+    storage: () => Promise.resolve(facts.storage),
 
     async containers(labels) {
       const wanted = Object.entries(labels);
@@ -258,6 +260,12 @@ export function commonRuntime(
       const lines = (JSON.parse(answer) as readonly string[] | null) ?? [];
       const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)] as const);
       return Object.fromEntries(pairs) as Readonly<Record<string, string>>;
+    },
+
+    async imageBytes(image) {
+      const args = ['image', 'inspect', '--format', '{{.Size}}', '--', image];
+      const answer = await engine.find(args, `look at the image ${image}`);
+      return answer === null ? null : Number(answer);
     },
 
     async tag(image, newName) {

@@ -23,6 +23,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
     version: info.version.Version,
     rootless: info.host.security.rootless,
     platform: `${info.host.os}/${info.host.arch}`,
+    storage: info.store.graphRoot,
   } as const;
   const common = commonRuntime(facts, engine, processes);
 
@@ -102,6 +103,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
 interface Info {
   readonly host: { readonly arch: string; readonly os: string; readonly security: { readonly rootless: boolean } };
   readonly version: { readonly Version: string };
+  readonly store: { readonly graphRoot: string };
 }
 
 async function answer(processes: Processes): Promise<Info | null> {

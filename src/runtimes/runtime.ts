@@ -99,6 +99,10 @@ export interface Runtime {
   imageId(nameOrId: string): Promise<string | null>;
   /** The environment that an image gives its containers; null where there is no such image. */
   imageEnvironment(nameOrId: string): Promise<Readonly<Record<string, string>> | null>;
+  /** What an image takes with all its layers, in bytes; null where there is no such image. */
+  imageBytes(nameOrId: string): Promise<number | null>;
+  /** The directory on this host that holds images, containers and volumes. */
+  storage(): Promise<string>;
   /** Registry digests (`name@sha256:…`) of an image; empty for a local build. */
   imageDigests(nameOrId: string): Promise<string[]>;
   tag(imageId: string, name: string): Promise<void>;

@@ -1,4 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -71,6 +72,7 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(runtime.rootless).toBe(host.rootless);
       expect(runtime.version).toMatch(/^\d+\.\d+/);
       expect(await runtime.platform()).toMatch(/^linux\/(amd64|arm64)$/);
+      expect(existsSync(await runtime.storage())).toBe(true);
     });
 
     test('lists containers of any state, with what they are made of', async () => {
@@ -288,6 +290,8 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.imageDigests(`${prefix}/nothing:1`)).toEqual([]);
       expect(await runtime.imageEnvironment(`${prefix}/nothing:1`)).toBeNull();
       expect(await runtime.imageEnvironment(IMAGE)).toMatchObject({ PG_MAJOR: '17' });
+      expect(await runtime.imageBytes(`${prefix}/nothing:1`)).toBeNull();
+      expect(await runtime.imageBytes(IMAGE)).toBeGreaterThan(50_000_000);
       const own = await imageOfOurOwn();
       expect(await runtime.imageDigests(own)).toEqual([]);
       await runtime.remove([`${prefix}-seed`]);

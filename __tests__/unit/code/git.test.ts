@@ -181,6 +181,15 @@ describe('what is there', () => {
   });
 });
 
+test('a file of a commit, or none', async () => {
+  const id = release();
+  const checkout = await open();
+  await checkout.fetch();
+  expect(await checkout.show(id, 'compose.yml')).toBe('image: app:2\nports: 80\nend: 1\n');
+  expect(await checkout.show(id, 'new/file.py')).toBe('new\n');
+  for (const nothing of ['new', 'nothing.yml', '']) expect(await checkout.show(id, nothing)).toBeNull();
+});
+
 describe('the target', () => {
   test('is the head of the branch that is checked out', async () => {
     const id = release();

@@ -1,5 +1,9 @@
-import { describe, expect, test } from '@jest/globals';
-import { majorInTag, refuseMajorChange } from '../../../src/modes/database-major.ts';
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Target } from '../../../src/code/git.ts';
+import { majorInTag, refuseMajorChange, refuseMajorChangeAt } from '../../../src/modes/database-major.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import type { Source } from '../../../src/sources/source.ts';
 
@@ -51,4 +55,60 @@ describe('an update', () => {
   ])('%s goes on', async (_what, here, sources) => {
     await expect(refuseMajorChange(here, sources)).resolves.toBeUndefined();
   });
+});
+
+describe('before the new version is checked out', () => {
+  let clone: string;
+  beforeEach(() => {
+    clone = realpathSync(mkdtempSync(path.join(tmpdir(), 'caretaker-major-')));
+  });
+  afterEach(() => rmSync(clone, { recursive: true }));
+
+  /** `files`: what is there now; `target`: what git has of the clone's files; `dirty`: those with local changes. */
+  async function codeOf(
+    files: Record<string, string>,
+    target: Record<string, string> | 'as-it-is',
+    dirty: string[] = [],
+  ): Promise<string> {
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(clone, name), text);
+    const container = { id: '1', service: 'db', state: 'running', oneOff: false, env: {} };
+    const runtime = {
+      exec: () => Promise.resolve({ exitCode: 0, stdout: 'postgres (PostgreSQL) 17.6', stderr: '' }),
+      imageEnvironment: () => Promise.resolve(null),
+    };
+    const compose = { files: Object.keys(files).map((name) => path.join(clone, name)) };
+    const tools = {
+      project: { engine: { runtime, compose }, containers: () => Promise.resolve([container]) },
+      checkout: {
+        directory: clone,
+        dirtyFiles: () => Promise.resolve(dirty),
+        show: (_commit: string, file: string) => Promise.resolve(target === 'as-it-is' ? null : (target[file] ?? null)),
+      },
+    } as unknown as Tools;
+    const sources = [{ kind: 'postgres', server: 'db' }] as unknown as Source[];
+    const to = target === 'as-it-is' ? target : ({ commit: 'abc', label: 'v2.0.0' } as Target);
+    return refuseMajorChangeAt(tools, sources, to).then(
+      () => 'goes on',
+      (error: { code: string }) => error.code,
+    );
+  }
+  const db = (image: string): string => `services:\n  db:\n    image: ${image}\n`;
+
+  test.each<[string, Parameters<typeof codeOf>, string]>([
+    ['the target’s file names another', [{ a: db('postgres:17') }, { a: db('postgres:18') }], 'postgres-major-change'],
+    ['it names the same', [{ a: db('postgres:17') }, { a: db('postgres:17.7') }], 'goes on'],
+    ['the file here names another already', [{ a: db('postgres:18') }, 'as-it-is'], 'postgres-major-change'],
+    [
+      'a second file has the last word',
+      [
+        { a: db('postgres:17'), b: db('postgres:17') },
+        { a: db('postgres:18'), b: db('postgres:17') },
+      ],
+      'goes on',
+    ],
+    ['a variable decides', [{ a: db('postgres:17') }, { a: db('postgres:${PG:-18}') }], 'goes on'],
+    ['the file has local changes', [{ a: db('postgres:17') }, { a: db('postgres:18') }, ['a']], 'goes on'],
+    ['the target has no such file', [{ a: db('postgres:17') }, {}], 'goes on'],
+    ['the target’s file is no YAML', [{ a: db('postgres:17') }, { a: 'a: [' }], 'compose-file-invalid'],
+  ])('%s', async (_what, given, expected) => expect(await codeOf(...given)).toBe(expected));
 });

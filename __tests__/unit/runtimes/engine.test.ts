@@ -10,9 +10,10 @@ type Said = Partial<RunResult> | CaretakerError;
 
 const answers: Record<string, Said> = {
   'docker version': { stdout: '{"Version":"28.0.1","Os":"linux","Arch":"amd64"}' },
-  'docker info': { stdout: '["name=seccomp,profile=default","name=rootless"]' },
+  'docker info': { stdout: '["name=seccomp,profile=default","name=rootless"]\n/var/lib/docker\n' },
   'podman info': {
-    stdout: '{"host":{"arch":"arm64","os":"linux","security":{"rootless":true}},"version":{"Version":"4.3.1"}}',
+    stdout:
+      '{"host":{"arch":"arm64","os":"linux","security":{"rootless":true}},"version":{"Version":"4.3.1"},"store":{"graphRoot":"/srv/storage"}}',
   },
 };
 
