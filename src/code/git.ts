@@ -160,6 +160,8 @@ class GitCheckout implements Checkout {
   readonly directory: string;
   readonly #git: Git;
   readonly #deps: CheckoutDeps;
+  /** What the remote asked for. Git LFS asks it again in the middle of a checkout, which can't be tried twice. */
+  #access: NonNullable<GitOptions['config']> = [];
 
   constructor(git: Git, deps: CheckoutDeps) {
     this.directory = git.directory;
@@ -209,7 +211,9 @@ class GitCheckout implements Checkout {
     if (result.exitCode === 0 || token === undefined) return result;
     const config = tokenConfig(token);
     for (const [, value] of config) if (value !== '') log.mask(value.slice(value.lastIndexOf(' ') + 1));
-    return this.#git.run(args, { ...options, accept: ANY_CODE, config });
+    const second = await this.#git.run(args, { ...options, accept: ANY_CODE, config });
+    if (second.exitCode === 0) this.#access = config;
+    return second;
   }
 
   async resolveTarget({ ref, track, eventTag, allow = [] }: TargetRequest): Promise<Target | null> {
@@ -294,6 +298,7 @@ class GitCheckout implements Checkout {
     }
     await this.#move(head, target);
     await this.#updateSubmodules(moved);
+    await this.#warnOfPointers();
     const carried = await this.dirtyFiles();
     if (carried.length > 0) log.info(`Local changes kept in ${carried.join(', ')}`);
   }
@@ -448,13 +453,15 @@ class GitCheckout implements Checkout {
   async #refuseOverwriting(target: Target, allow: readonly string[]): Promise<{ readonly changed: readonly string[] }> {
     const { changed, untracked } = await this.collisions(target.commit);
     const dirty = allow.includes('dirty');
-    const submodules = changed.length === 0 ? new Map() : await submodulesOf(this.#git, target.commit);
+    const submodules = changed.length === 0 ? new Map<string, unknown>() : await submodulesOf(this.#git, target.commit);
     // Nothing merges what was changed inside a submodule.
     const refused = [...changed.filter((file) => !dirty || submodules.has(file)), ...untracked];
     if (refused.length === 0) return { changed };
+    const named: string[] = [];
+    for (const file of refused) named.push(...(submodules.has(file) ? await this.#changesInside(file) : [file]));
     throw new CaretakerError(
       'dirty-tree',
-      `${target.label} would overwrite local changes in ${this.directory}: ${refused.join(', ')}`,
+      `${target.label} would overwrite local changes in ${this.directory}: ${named.join(', ')}`,
       {
         input: 'allow',
         hint:
@@ -467,8 +474,13 @@ class GitCheckout implements Checkout {
     );
   }
 
+  async #changesInside(submodule: string): Promise<string[]> {
+    const files = (await this.#isCheckedOut(submodule)) ? await this.#submodule(submodule).dirtyFiles() : [];
+    return files.length === 0 ? [submodule] : files.map((file) => `${submodule}/${file}`);
+  }
+
   async #move(head: Head, target: Target): Promise<void> {
-    const options = { show: true, what: `check out ${target.label}` };
+    const options = { show: true, what: `check out ${target.label}`, config: this.#access };
     if (head.branch !== null && (await this.isAncestor(head.commit, target.commit))) {
       await this.#git.run(['merge', '--ff-only', target.commit], options);
     } else {
@@ -495,6 +507,18 @@ class GitCheckout implements Checkout {
         input: 'allow',
         hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
       },
+    );
+  }
+
+  /** Without git-lfs git leaves pointers where the files' contents should be, and does not say so. */
+  async #warnOfPointers(): Promise<void> {
+    const files = await this.#git.fields(['ls-files', '-z', '--', ':(top,attr:filter=lfs)']);
+    if (files.length === 0) return;
+    const known = ['config', '--get-regexp', '^filter\\.lfs\\.(process|smudge)$'];
+    if ((await this.#git.text(known, { accept: [1] })) !== '') return;
+    const named = `${files.slice(0, 3).join(', ')}${files.length > 3 ? ` and ${files.length - 3} others` : ''}`;
+    this.#deps.log.warn(
+      `${named} in ${this.directory} are kept in Git LFS, and what is checked out are pointers: install git-lfs and run "git lfs install" as the user that the runner works as.`,
     );
   }
 

@@ -333,6 +333,37 @@ describe('fetching', () => {
       server.close();
     }
   });
+
+  test('what was fetched with the token is checked out with it: Git LFS asks the server once more', async () => {
+    commit('large', { '.gitattributes': '*.bin filter=asking\n', 'a.bin': 'x\n' });
+    git(upstream, 'update-server-info');
+    const server = createServer((request, response) => {
+      const file = path.join(
+        upstream,
+        '.git',
+        new URL(request.url ?? '', 'http://host').pathname.slice('/app/'.length),
+      );
+      if (request.headers.authorization === undefined || !existsSync(file)) response.writeHead(404).end();
+      else response.end(readFileSync(file));
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const serverUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      git(clone, 'remote', 'set-url', 'origin', `${serverUrl}/app`);
+      git(
+        clone,
+        'config',
+        'filter.asking.smudge',
+        `git config --get-all http.${serverUrl}/.extraheader >${work}/asked; cat`,
+      );
+      const checkout = (await openCheckout(clone, { ...deps, token: { value: 'ghs_secret', serverUrl } }))!;
+      await checkout.checkout(await targetOf(checkout));
+      expect(readFileSync(path.join(work, 'asked'), 'utf8')).toContain('AUTHORIZATION: basic ');
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
 });
 
 describe('the gate', () => {
@@ -594,4 +625,21 @@ describe('going back', () => {
     });
     expect(read('env')).toBe('SECRET=mine\n');
   });
+});
+
+test('Git LFS that is not set up leaves pointers, and the log says so', async () => {
+  const warnings: string[] = [];
+  deps = { ...deps, log: { ...silentLog(), warn: (line) => warnings.push(line) } };
+  // Whoever runs the tests may have it.
+  const without = { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
+  Object.assign(process.env, without);
+  try {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 4\n`;
+    commit('large', { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n', 'a.bin': pointer });
+    const checkout = await open();
+    await checkout.checkout(await targetOf(checkout));
+  } finally {
+    for (const name of Object.keys(without)) delete process.env[name];
+  }
+  expect(warnings.join()).toMatch(/^a\.bin in .* Git LFS.* pointers: .*git lfs install/);
 });
