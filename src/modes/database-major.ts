@@ -32,10 +32,10 @@ export async function refuseMajorChangeAt(
   if (project.engine === null || serversIn(sources).length === 0) return;
   const files: Mapping[] = [];
   for (const file of project.engine.compose.files) {
-    const text = await textAt(file);
+    const found = await at(file);
     // What takes its place, or comes out of local changes and the target's, is known when it is checked out.
-    if (text === null) return;
-    files.push(parseComposeFile(file, text, null));
+    if (found.text === null) return;
+    files.push(parseComposeFile(found.name, found.text, null));
   }
   const services = asMapping(mergeComposeFiles(files)['services']);
   await compare(tools, sources, (server) => {
@@ -43,11 +43,13 @@ export async function refuseMajorChangeAt(
     return image?.includes('$') ? undefined : image;
   });
 
-  async function textAt(file: string): Promise<string | null> {
+  async function at(file: string): Promise<{ readonly name: string; readonly text: string | null }> {
     const inside = checkout === null ? '..' : path.relative(checkout.directory, await realpath(file));
-    const outside = checkout === null || target === 'as-it-is' || inside.startsWith('..');
-    if (outside) return readText(file);
-    return (await checkout.dirtyFiles()).includes(inside) ? null : checkout.show(target.commit, inside);
+    if (checkout === null || target === 'as-it-is' || inside.startsWith('..'))
+      return { name: file, text: await readText(file) };
+    const changed = (await checkout.dirtyFiles()).includes(inside);
+    const text = changed ? null : await checkout.show(target.commit, inside);
+    return { name: `${inside} of ${target.label}`, text };
   }
 }
 

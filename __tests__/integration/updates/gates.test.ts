@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -122,7 +122,13 @@ describe.each([
       `
       git clone -q --bare origin.git tagless.git; git -C tagless.git tag -l | xargs git -C tagless.git tag -d
       git -C tagless.git tag nightly main; git clone -q tagless.git tagless
-      git clone -q tagless.git lonely; git -C lonely remote remove origin`,
+      git clone -q tagless.git lonely; git -C lonely remote remove origin
+
+      git init -q part; cd part; echo 1 > code; git add -A; git commit -qm 1
+      git clone -q ../tagless.git ../parted; cd ../parted
+      git -c protocol.file.allow=always submodule --quiet add ../part part; git commit -qam 'A part'; git tag v1.1.0
+      echo 2 > part/code; git -C part commit -qam 2; git commit -qam 'Its next version'; git tag v1.1.1
+      git remote remove origin; git checkout -q v1.1.0; git submodule --quiet update`,
     );
   });
   afterAll(() => app?.destroy());
@@ -182,6 +188,15 @@ describe.each([
     }
   });
 
+  test('refuses to overwrite what was changed inside a submodule, and names its files', async () => {
+    const parted = path.join(app.directory, 'parted');
+    await shell(app, parted, 'echo mine >> part/code');
+    for (const allowed of [[], ['--allow', 'dirty']]) {
+      const error = await refused('--ref', 'v1.1.1', '--source-directory', parted, ...allowed);
+      expect(error).toEqual({ code: 'dirty-tree', text: expect.stringContaining(`in ${parted}: part/code`) });
+    }
+  });
+
   test.each([
     ['does not know', ''],
     ['ignores', `echo ${BROUGHT} >> .git/info/exclude`],
@@ -223,6 +238,40 @@ describe.each([
       expect(error.text).not.toContain(app.healthUrl);
     } finally {
       ill.close();
+    }
+  });
+
+  test('refuses another major version of PostgreSQL that a compose file outside of the clone names', async () => {
+    const stack = path.join(app.facts.instance, 'docker-compose.yml');
+    const before = readFileSync(stack, 'utf8');
+    writeFileSync(stack, before.replace('postgres:17-alpine', 'postgres:18-alpine'));
+    try {
+      for (const flags of [[], ['--dry-run', 'true']]) {
+        const error = await refused('--ref', NEXT, ...flags);
+        expect(error.code).toBe('postgres-major-change');
+        for (const word of ['PostgreSQL 18', 'postgres:18-alpine', 'database', 'PostgreSQL 17']) {
+          expect(error.text).toContain(word);
+        }
+      }
+    } finally {
+      writeFileSync(stack, before);
+    }
+  });
+
+  test('refuses a disk that is too small, with the numbers', async () => {
+    // A disk of its own, so that a full one hurts nobody else; owned as what it covers.
+    const { uid, gid } = statSync(app.state);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=2m,mode=700,uid=${uid},gid=${gid}`, 'tmpfs', app.state]);
+    try {
+      await shell(app, app.state, "mkdir backups staging; echo '*' > .gitignore; touch journal-of-earlier.jsonl");
+      const error = await refused('--ref', NEXT);
+      expect(error.code).toBe('disk-full');
+      expect(error.text).toMatch(
+        /has 2\.\d MB free of the \d[\d.]* MB that are needed: \d\S* MB for the data to be copied/,
+      );
+      expect(error.text).toContain(`in ${app.state}`);
+    } finally {
+      execFileSync('umount', [app.state]);
     }
   });
 
