@@ -1,5 +1,5 @@
 /**
- * Bundles the three entries into dist/: the action (main and post), the command line, and the agent that runs beside the data.
+ * Bundles the entries into dist/: the action (main and post), the command line, the agent that runs beside the data, and the client of the workflow's cache.
  * `--check` bundles into a temporary folder and compares: dist must be exactly what src builds.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,7 +8,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
-const entries = { action: 'src/main.ts', cli: 'src/cli.ts', agent: 'src/agent.ts' };
+const entries = {
+  action: 'src/main.ts',
+  cli: 'src/cli.ts',
+  agent: 'src/agent.ts',
+  'actions-cache': 'src/actions-cache.ts',
+};
 
 function bundle(into: string): void {
   for (const [name, source] of Object.entries(entries)) {

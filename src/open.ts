@@ -1,5 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { createWorkflowCache } from './cache/workflow-cache.ts';
+import type { FileCache } from './cache/cache.ts';
 import { openCheckout, type Checkout } from './code/git.ts';
 import type { GitToken } from './code/git-command.ts';
 import { CaretakerError } from './errors.ts';
@@ -31,6 +33,7 @@ export interface Opened {
   readonly checkout: Checkout | null;
   readonly stores: readonly Store[];
   readonly local: Store;
+  readonly cache: FileCache;
   readonly plan: DataPlan | undefined;
   readonly probes: readonly Probe[];
   /** A store in any folder, for `backup: /path`. */
@@ -63,8 +66,12 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     log,
   });
   const stores = settings.stores.map((store) => openStore(store, storeTools));
+  const cache = createWorkflowCache({
+    ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
+    timeoutMs: settings.mode === 'update' ? settings.buildTimeoutMs : 0,
+  });
   if (settings.mode === 'list') {
-    return { project, checkout: null, stores, local, plan: undefined, probes: [], openFolder };
+    return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], openFolder };
   }
 
   const checkout = await openCheckout(
@@ -73,7 +80,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     { named: settings.sourceDirectory !== undefined },
   );
   const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-  return { project, checkout, stores, local, plan, probes, openFolder };
+  return { project, checkout, stores, local, cache, plan, probes, openFolder };
 }
 
 /** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
@@ -93,7 +100,7 @@ async function openProject(settings: Settings, { env, log }: World): Promise<Pro
       processes: nodeProcesses,
       runtime,
       node: process.execPath,
-      agent: agentPath(),
+      agent: programPath('agent'),
       root: process.getuid?.() === 0,
     });
   const { commands } = settings;
@@ -118,10 +125,10 @@ async function openProject(settings: Settings, { env, log }: World): Promise<Pro
   );
 }
 
-/** The agent beside this very program: dist/agent for the bundles, src/agent.ts for the sources. */
-function agentPath(): string {
+/** A program beside this very one: dist/agent for the bundles, src/agent.ts for the sources. */
+function programPath(entry: 'agent' | 'actions-cache'): string {
   const program = process.argv[1] ?? '';
-  const name = program.endsWith('.ts') ? 'agent.ts' : '../agent/index.js';
+  const name = program.endsWith('.ts') ? `${entry}.ts` : `../${entry}/index.js`;
   return path.resolve(path.dirname(program), name);
 }
 

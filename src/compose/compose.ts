@@ -19,6 +19,8 @@ export interface Dialect {
     readonly envFiles: 'none' | 'one' | 'many';
     /** Its `up` compares a hash of each service's configuration with the container's label. Without it a change can't be told. */
     readonly comparesConfiguration: boolean;
+    /** Between project and service in the name of an image that is built and has no name in the file. */
+    readonly imageSeparator: '-' | '_';
     /** Its exit codes tell a failure. Where not, what it was asked for is verified afterwards. */
     readonly reliableExitCodes: boolean;
   };
@@ -29,6 +31,8 @@ export interface ComposeService {
   /** Null where it is only built and has no name of its own. */
   readonly image: string | null;
   readonly build: boolean;
+  /** What besides the files of the build's context decides what is built: arguments, target, file. Empty where nothing is built. */
+  readonly buildOptions: Readonly<Record<string, unknown>>;
   readonly containerName: string | undefined;
   readonly dependsOn: readonly string[];
   readonly restart: string | undefined;

@@ -31,6 +31,7 @@ const table: readonly DialectRow[] = [
       profiles: true,
       envFiles: 'many',
       comparesConfiguration: true,
+      imageSeparator: '-',
       reliableExitCodes: true,
     }),
   },
@@ -54,6 +55,7 @@ const table: readonly DialectRow[] = [
         profiles: since110,
         envFiles: since106 ? 'one' : 'none',
         comparesConfiguration: since106,
+        imageSeparator: '_',
         reliableExitCodes: since110,
       };
     },

@@ -52,6 +52,7 @@ function serviceOf(name: string, fields: Mapping, directory: string): ComposeSer
     name,
     image: textOf(fields['image']) ?? null,
     build: fields['build'] !== undefined && fields['build'] !== null,
+    buildOptions: buildOptionsOf(fields['build']),
     containerName: textOf(fields['container_name']),
     dependsOn: [...new Set([...dependencyNames(fields['depends_on']), ...linkNames(fields['links'])])],
     // Unquoted, `no` is false for a YAML 1.1 reader.
@@ -74,6 +75,21 @@ function serviceOf(name: string, fields: Mapping, directory: string): ComposeSer
     replicas: replicasOf(fields),
     stopGraceSeconds: secondsOf(fields['stop_grace_period']),
   };
+}
+
+/** The context's place is the host's own matter, and so left out: two hosts that build the same have it elsewhere. */
+function buildOptionsOf(build: unknown): Readonly<Record<string, unknown>> {
+  if (build === undefined || build === null) return {};
+  const { args, target, dockerfile, dockerfile_inline: inline, platforms } = asMapping(build);
+  const given = {
+    args: Object.entries(asEnvironment(args)).sort(([one], [other]) => (one < other ? -1 : 1)),
+    target: textOf(target),
+    // Docker's Compose fills the default in, podman-compose does not.
+    dockerfile: textOf(dockerfile) ?? 'Dockerfile',
+    inline: textOf(inline),
+    platforms: asList(platforms).map(String),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** A service's `env_file` as written, in any of its forms: one path, a list, a list of `{path, required}`. */

@@ -1,6 +1,7 @@
 import { CaretakerError } from '../errors.ts';
 import type { UpdateSettings } from '../settings/settings.ts';
 import type { RunAuthorCommand } from '../system/author-command.ts';
+import { imagesFromCache } from './image-cache.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -11,12 +12,13 @@ import type { Tools } from './tools.ts';
 export async function prepareImages(tools: Tools, settings: UpdateSettings): Promise<void> {
   const { build } = settings;
   const { engine } = tools.project;
-  if (build.kind === 'command') await buildByCommand(tools, settings, build.command);
+  const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
+  if (build.kind === 'command' && !cached) await buildByCommand(tools, settings, build.command);
   if (engine === null) return;
   const { compose, runtime } = engine;
   const { services } = await compose.model();
   if (build.kind === 'pull') await compose.pull();
-  if (build.kind === 'auto' || build.kind === 'compose') {
+  if ((build.kind === 'auto' || build.kind === 'compose') && !cached) {
     const built = services.filter((service) => service.build).map(({ name }) => name);
     if (built.length > 0) await compose.build(built);
   }

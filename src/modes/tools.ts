@@ -1,3 +1,4 @@
+import type { FileCache } from '../cache/cache.ts';
 import type { Checkout } from '../code/git.ts';
 import type { Probe } from '../health/health.ts';
 import type { DataPlan, Project } from '../project/project.ts';
@@ -17,6 +18,8 @@ export interface Tools {
   readonly stores: readonly Store[];
   /** `.caretaker/safety`: what was taken before an update or a restore stays on this host. */
   readonly local: Store;
+  /** Where images wait for other hosts. */
+  readonly cache: FileCache;
   readonly probes: readonly Probe[];
   readonly saga: Saga;
   readonly recorder: Recorder;

@@ -10,6 +10,7 @@ import { refuseMajorChange, refuseMajorChangeAt } from './database-major.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS, roomForImages } from './images.ts';
+import { imagesToCache } from './image-cache.ts';
 import type { LastUpdate } from './last-update.ts';
 import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
@@ -83,7 +84,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   }
 
   try {
-    return await switchOver(
+    const outcome = await switchOver(
       tools,
       settings,
       { sources, left, reason: 'before-update', head, serving },
@@ -110,6 +111,10 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
         return outcome;
       },
     );
+    if (settings.cacheImages) {
+      await recorder.step('Keep the images for other hosts', () => imagesToCache(tools, settings));
+    }
+    return outcome;
   } catch (error) {
     if (target !== 'as-it-is' && error instanceof CaretakerError && BAD_VERSION.includes(error.code)) {
       const bad = { commit: target.commit, label: target.label, at: tools.clock.now().toISOString(), why: error.code };

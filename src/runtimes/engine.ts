@@ -272,6 +272,16 @@ export function commonRuntime(
       await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
     },
 
+    async saveImages(ids, file) {
+      // Podman: without the option it writes only the first. Both overwrite nothing: Podman refuses a file that exists.
+      const several = name === 'podman' ? ['--multi-image-archive'] : [];
+      await engine.run(['save', ...several, '--output', file, ...ids], `save ${ids.map(short).join(', ')}`);
+    },
+
+    async loadImages(file) {
+      await engine.run(['load', '--input', file], `load the images of ${file}`);
+    },
+
     async imageNames(prefix) {
       const { stdout } = await engine.run(['images', '--format', '{{.Repository}}:{{.Tag}}'], 'list images');
       return [...new Set(stdout.split('\n').map((line) => nameAs(line, prefix)))].filter(

@@ -108,6 +108,10 @@ export interface Runtime {
   tag(imageId: string, name: string): Promise<void>;
   /** Removes exactly this one name. The image stays when it has others or is in use. */
   untag(name: string): Promise<void>;
+  /** Writes images as one tar archive without any of their names, in the format of `docker save`, which either engine loads. */
+  saveImages(ids: readonly string[], file: string): Promise<void>;
+  /** Takes the images of such an archive in, and gives what names it holds: look into it first. */
+  loadImages(file: string): Promise<void>;
   /** Names (`repository:tag`) that begin with the prefix. */
   imageNames(prefix: string): Promise<string[]>;
   volume(name: string): Promise<VolumeInfo | null>;

@@ -158,6 +158,14 @@ export const inputs = [
     example: './deploy/build-image.sh nginx',
   },
   {
+    name: 'cache-images',
+    description:
+      '`true`: images that another run built of the same commit, on whatever host of the same platform, are loaded from the workflow’s cache instead of being built, and those that were built are stored there once the new version serves. Whatever is wrong with the cache leads to a build.',
+    default: '`false`',
+    modes: ['update'],
+    example: 'true',
+  },
+  {
     name: 'dry-run',
     description:
       '`true`: an update says what it would do, refuses what it would refuse, and touches nothing but what git knows of the remote.',

@@ -113,6 +113,7 @@ class Parser {
           ...acting,
           ...this.#target(),
           build: this.#build(),
+          cacheImages: this.#oneOf('cache-images', ['true', 'false'] as const, 'false') === 'true',
           dryRun: this.#oneOf('dry-run', ['true', 'false'] as const, 'false') === 'true',
           migrateCommand: this.#text('migrate-command'),
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),

@@ -74,6 +74,8 @@ export interface UpdateSettings extends ActingSettings {
   readonly build: BuildSettings;
   readonly buildTimeoutMs: number;
   readonly migrateCommand: string | undefined;
+  /** Take built images from the workflow's cache, and put them there. */
+  readonly cacheImages: boolean;
   /** Say what would happen, and touch nothing. */
   readonly dryRun: boolean;
   readonly keepLocal: number;

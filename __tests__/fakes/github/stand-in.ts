@@ -13,7 +13,7 @@ import { type BlobStore, startBlobStore } from './blobs.ts';
 import { answerControl } from './control.ts';
 import { type Call, type CallKind, type Fault, faultReply, Faults } from './faults.ts';
 import { HttpError, readBody, type Reply, writeReply } from './http.ts';
-import { type Artifact, Records, type Visibility } from './records.ts';
+import { type Artifact, type CacheEntry, Records, type Visibility } from './records.ts';
 import { Rest } from './rest.ts';
 import { signRuntimeToken } from './runtime-token.ts';
 import { Results } from './twirp.ts';
@@ -90,6 +90,12 @@ export interface GitHubStandIn {
   /** Inverts one byte (the middle one unless `at` is told) or cuts the end off. By id, or the newest of that name. */
   corrupt(artifact: number | string, how?: { readonly at?: number; readonly truncateTo?: number }): Promise<void>;
   expire(artifact: number | string): Promise<void>;
+  /** Keys of the finished entries of the cache, oldest first. */
+  cached(): string[];
+  /** The bytes of an entry of the cache, as the client stored them. */
+  readCache(key: string): Promise<Buffer>;
+  /** Puts other bytes in their place, or none at all: what somebody else stored, and what was lost. */
+  writeCache(key: string, content: Uint8Array | null): Promise<void>;
   /** Sets the service's clock forward, so that retention ends and later artifacts are younger. */
   advance(time: { readonly days?: number; readonly hours?: number; readonly ms?: number }): Promise<void>;
   stop(): Promise<void>;
@@ -212,6 +218,11 @@ function control(
     records.addRun(job.runId, records.addRepository(repository, 'private'));
     return { repository, runId: job.runId, attempt: job.attempt ?? 1, jobId: job.jobId ?? 'job-1' };
   }
+  function cacheOf(key: string): CacheEntry {
+    const found = records.caches.find((entry) => entry.key === key);
+    if (found === undefined) throw new Error(`no cache entry ${key}`);
+    return found;
+  }
   async function dropExpired(): Promise<void> {
     for (const artifact of records.artifacts) if (records.isExpired(artifact)) await blobs.remove(artifact.blob);
   }
@@ -288,6 +299,14 @@ function control(
         content[at]! ^= 0xff;
       } else content = content.subarray(0, how.truncateTo);
       await blobs.write(artifact.blob, content, artifact.mimeType);
+    },
+    cached: () => records.caches.filter(({ bytes }) => bytes !== undefined).map(({ key }) => key),
+    readCache: (key) => blobs.read(cacheOf(key).blob),
+    async writeCache(key, content) {
+      const entry = cacheOf(key);
+      if (content === null) return blobs.remove(entry.blob);
+      await blobs.write(entry.blob, content, 'application/octet-stream');
+      entry.bytes = content.length;
     },
     async expire(which) {
       records.find(which).expiresAt = records.now();

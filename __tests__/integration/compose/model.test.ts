@@ -15,7 +15,7 @@ services:
   web:
     <<: *common
     image: "app:\${TAG:-latest}"
-    build: ./build
+    build: {context: ./build, target: site, args: ["DATA=\${DATA}", B=2, A=1]}
     container_name: my_web
     environment: {<<: *env, B: "\${FROM_FILE}"}
     env_file: ["./web.env"]
@@ -85,6 +85,16 @@ test('all dialects, and our own reading for the one without config, agree on the
         name: 'web',
         image: 'app:latest',
         build: true,
+        buildOptions: {
+          args: [
+            ['A', '1'],
+            ['B', '2'],
+            ['DATA', './database'],
+          ],
+          dockerfile: 'Dockerfile',
+          platforms: [],
+          target: 'site',
+        },
         containerName: 'my_web',
         dependsOn: ['db'],
         restart: 'always',

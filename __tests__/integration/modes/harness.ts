@@ -64,7 +64,7 @@ export const printed: string[] = [];
  * suites of this folder share it.
  */
 let made: ReturnType<typeof makeKit> | undefined;
-const kit = (): ReturnType<typeof makeKit> => (made ??= makeKit());
+export const kit = (): ReturnType<typeof makeKit> => (made ??= makeKit());
 
 function makeKit(): { readonly cli: string; readonly fixtures: string } {
   const hash = createHash('sha256');
@@ -80,7 +80,7 @@ function makeKit(): { readonly cli: string; readonly fixtures: string } {
   const directory = path.join('/var/tmp', name);
   if (!existsSync(directory)) {
     const work = mkdtempSync('/var/tmp/caretaker-modes-');
-    for (const entry of ['cli', 'agent']) {
+    for (const entry of ['cli', 'agent', 'actions-cache']) {
       execFileSync(testHost('CARETAKER_TEST_NODE24'), [
         path.join(root, 'node_modules/@vercel/ncc/dist/ncc/cli.js'),
         ...['build', path.join(root, `src/${entry}.ts`), '--out', path.join(work, 'dist', entry)],
@@ -421,7 +421,7 @@ function make(fixture: string): string {
   return path.join(kit().fixtures, fixture, 'make.sh');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,9 +1,11 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { checkImageArchive } from '../../../src/archive/image-archive.ts';
 import type { Runtime } from '../../../src/runtimes/runtime.ts';
 import type { Processes } from '../../../src/system/processes.ts';
 
@@ -298,6 +300,33 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       await runtime.untag(`${prefix}:own`);
       // Nothing uses it and nothing names it.
       expect(await runtime.imageId(own)).toBeNull();
+    });
+
+    test('carries images without their names in an archive', async () => {
+      const own = await imageOfOurOwn();
+      await runtime.tag(IMAGE, `${prefix}:other`);
+      const other = (await runtime.imageId(IMAGE))!;
+      const made = await processes.run({ argv: ['mktemp', '--directory', '/var/tmp/caretaker-images-XXXXXX'] });
+      const directory = made.stdout.trim();
+      const file = path.join(directory, 'images.tar');
+      try {
+        await runtime.saveImages([own, other], file);
+        const { ids } = await checkImageArchive(file, await runtime.platform());
+        expect([...ids].sort()).toEqual([own, other].sort());
+
+        await runtime.remove([`${prefix}-seed`]);
+        await runtime.untag(`${prefix}:own`);
+        expect(await runtime.imageId(own)).toBeNull();
+        await runtime.loadImages(file);
+        expect(await runtime.imageId(own)).toBe(own);
+        expect(await runtime.imageId(`${prefix}:own`)).toBeNull();
+        expect(await runtime.imageId(IMAGE)).toBe(other);
+        await expect(runtime.loadImages(`${file}.none`)).rejects.toMatchObject({ code: 'engine-failed' });
+        await runtime.tag(own, `${prefix}:own`);
+        await runtime.untag(`${prefix}:own`);
+      } finally {
+        await rm(directory, { recursive: true });
+      }
     });
 
     test('makes a volume once', async () => {

@@ -191,6 +191,7 @@ export const dockerDialect: Dialect = {
     profiles: true,
     envFiles: 'many',
     comparesConfiguration: true,
+    imageSeparator: '-',
     reliableExitCodes: true,
   },
 };

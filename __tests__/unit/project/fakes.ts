@@ -86,6 +86,7 @@ export function service(name: string, more: Partial<ComposeService> = {}): Compo
     name,
     image: `${name}:latest`,
     build: false,
+    buildOptions: {},
     containerName: undefined,
     dependsOn: [],
     restart: 'always',
