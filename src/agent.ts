@@ -13,8 +13,10 @@ import {
   likeness,
   lstatOrNull,
   makeDirectoryLike,
+  removeMembers,
   removeTrees,
   scanTree,
+  treeChanges,
   type FingerprintOptions,
 } from './system/trees.ts';
 
@@ -26,6 +28,8 @@ const operations: Readonly<Record<string, (request: never) => Promise<unknown>>>
   scan: ({ root }: { root: string }) => scanTree(root),
   fingerprint: ({ roots, ...options }: { roots: readonly string[] } & FingerprintOptions) =>
     fingerprintTrees(roots, options),
+  changes: ({ root, ...options }: { root: string } & Parameters<typeof treeChanges>[1]) => treeChanges(root, options),
+  removeMembers: ({ root, names }: { root: string; names: readonly string[] }) => removeMembers(root, names),
   exists: async ({ path }: { path: string }) => (await lstatOrNull(path)) !== null,
   swap: (request: { swap: Swap }) => swap(request.swap),
   unswap: (request: { swap: Swap }) => unswap(request.swap),

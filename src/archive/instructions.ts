@@ -232,7 +232,11 @@ function tree(part: Part, physical: boolean): string[] {
   );
   return [
     'as_root mkdir "$LIVE.fresh"',
-    ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
+    ...part.files.map((file) =>
+      /\.removed\d+\.zst$/.test(file.file)
+        ? `zstd -dcq ${file.file} | as_root sh -c 'cd "$1" && xargs -0 -r rm -rf --' sh "$LIVE.fresh"`
+        : `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`,
+    ),
     ...(physical
       ? [
           '# The archive has no entry for the directory itself: its owner is that of the directories in it.',

@@ -23,6 +23,8 @@ export interface TarMember {
 export interface TarHandlers {
   /** Called with each member before any of its bytes is passed on. */
   readonly onMember?: (member: TarMember) => void;
+  /** The symbolic links that lie where this archive is unpacked, of archives before it: nothing may go through them. Those of this one come to them. */
+  readonly links?: Set<string>;
   /** Called with the pieces of the last member's content. */
   readonly onContent?: (bytes: Buffer) => void;
 }
@@ -57,7 +59,7 @@ interface Header extends TarMember {
 
 class TarWalk {
   private readonly handlers: TarHandlers;
-  private readonly links = new Set<string>();
+  private readonly links: Set<string>;
   private partial: Buffer = Buffer.alloc(0);
   /** Bytes of content and padding still to come, and how many of them are content. */
   private skip = 0;
@@ -74,6 +76,7 @@ class TarWalk {
 
   constructor(handlers: TarHandlers) {
     this.handlers = handlers;
+    this.links = handlers.links ?? new Set();
   }
 
   feed(chunk: Buffer): void {

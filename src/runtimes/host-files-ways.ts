@@ -6,9 +6,9 @@ import { pipeline } from 'node:stream/promises';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Argv, Command, Processes, ProcessStream } from '../system/processes.ts';
 import { helperContainer } from './helper-container.ts';
-import type { HostFiles, Swap, TreeScan } from './host-files.ts';
+import type { HostFiles, Swap, TreeChanges, TreeScan } from './host-files.ts';
 import type { Runtime } from './runtime.ts';
-import { createArgv, extractArgv, onlyLivedOn } from './tar-command.ts';
+import { createArgv, extractArgv, membersOf, onlyLivedOn } from './tar-command.ts';
 
 /** How a program is run so that it sees the host's files as the containers' root does. */
 export interface Way {
@@ -184,9 +184,14 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
     fingerprint: (roots, { exclude = [], settle = false, contents = false }) =>
       ask<string>('fingerprint', { roots, exclude, settle, contents }, roots),
 
-    tar(root, { exclude = [], live = false, onWarning = () => undefined }) {
-      return stream(
-        async () => ({ argv: createArgv(root, (await isDirectory(root)) ? 'directory' : 'file', exclude), path: root }),
+    changes: (root, options) => ask<TreeChanges | null>('changes', { root, ...options }, [root, options.note]),
+    removeMembers: (root, names) => ask('removeMembers', { root, names }, [root]),
+
+    tar(root, { exclude = [], only, live = false, onWarning = () => undefined }) {
+      const kind = async (): Promise<'directory' | 'file' | 'members'> =>
+        only !== undefined ? 'members' : (await isDirectory(root)) ? 'directory' : 'file';
+      const tar = stream(
+        async () => ({ argv: createArgv(root, await kind(), exclude), path: root }),
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is the stream's failure
         async (failure) => {
           if (failure === undefined) return;
@@ -195,6 +200,8 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
           warnings.forEach(onWarning);
         },
       );
+      if (only !== undefined) tar.stdin.end(membersOf(only));
+      return tar;
     },
 
     untar(root, { over = false } = {}) {

@@ -1,8 +1,8 @@
 import type { ProcessStream } from '../system/processes.ts';
 import type { Swap } from '../system/swaps.ts';
-import type { FingerprintOptions, TreeScan } from '../system/trees.ts';
+import type { FingerprintOptions, TreeChanges, TreeScan } from '../system/trees.ts';
 
-export type { TreeScan, Swap };
+export type { TreeChanges, TreeScan, Swap };
 
 /**
  * Files on the host as the containers' root sees them: also where the runner's user may not read them, with owners that
@@ -19,15 +19,27 @@ export interface HostFiles {
   /** A digest over all that lies in these trees or files (missing ones count as such). Two that are equal: nothing was written in between. */
   fingerprint(roots: readonly string[], options: Partial<FingerprintOptions>): Promise<string>;
   /**
+   * What changed in a directory since the last call with the same `note` (an absolute path in the staging directory, kept by this). Null where nothing tells: the first time, another
+   * directory, more than half a MiB of names. `exclude`, `settle` as for a fingerprint.
+   */
+  changes(
+    root: string,
+    options: { readonly note: string; readonly exclude: readonly string[]; readonly settle: boolean },
+  ): Promise<TreeChanges | null>;
+  /** Removes members of a directory, named as `changes` does; nothing there is no error, and links are not followed. Throws `part-hostile`, before any is removed, where a name leads elsewhere. */
+  removeMembers(root: string, names: readonly string[]): Promise<void>;
+  /**
    * A GNU tar (format pax: numeric owners, xattrs, ACLs, sparse, sub-second mtimes) of what is in `root`, members
    * named `./…`, `./` itself first with its owner and mode. `exclude`: paths relative to the root, taken literally, or patterns where
    * they hold `*`. A file that vanished or changed while it was read: `done` is fulfilled for a vanished or growing file when `live` is
-   * set (with a call of `onWarning`), rejected otherwise. For a file as root: the one member `./BASENAME`.
+   * set (with a call of `onWarning`), rejected otherwise. For a file as root: the one member `./BASENAME`. `only`: these members of a directory, named as `changes` does, without what is
+   * in them.
    */
   tar(
     root: string,
     options: {
       readonly exclude?: readonly string[];
+      readonly only?: readonly string[];
       readonly live?: boolean;
       readonly onWarning?: (line: string) => void;
     },

@@ -4,15 +4,21 @@ import type { Argv } from '../system/processes.ts';
 const KEEP = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'] as const;
 
 /**
- * GNU tar's command for what is in a directory (`./` first), or for one file (`./BASENAME`), to standard output.
+ * GNU tar's command for what is in a directory (`./` first), for one file (`./BASENAME`), or for the members of a directory that standard input names
+ * (ended by NUL each, without what is in them), to standard output.
  *
  * - pax: long names, big ids, times below a second, and anybody's tar reads it. Its headers keep neither access and change times,
  *   which nobody restores, nor this process's number.
  * - `exclude`: relative to the root, anchored there. A text without `*` is a name. `*` stands for anything within one name, `**` for
  *   any number of directories.
  */
-export function createArgv(root: string, kind: 'directory' | 'file', exclude: readonly string[]): Argv {
-  const place = kind === 'directory' ? [root, '.'] : [dirname(root), `./${basename(root)}`];
+export function createArgv(root: string, kind: 'directory' | 'file' | 'members', exclude: readonly string[]): Argv {
+  const place = {
+    directory: [root, '.'],
+    file: [dirname(root), `./${basename(root)}`],
+    // After the patterns, which must still stand for what lies below a directory.
+    members: [root, '--no-recursion', '--null', '--verbatim-files-from', '--files-from=-'],
+  }[kind];
   return [
     'tar',
     '--create',
@@ -22,10 +28,15 @@ export function createArgv(root: string, kind: 'directory' | 'file', exclude: re
     ...KEEP,
     '--sparse',
     '--anchored',
-    ...(kind === 'directory' ? exclude.flatMap(excludeOptions) : []),
+    ...(kind === 'file' ? [] : exclude.flatMap(excludeOptions)),
     '--directory',
     ...place,
   ];
+}
+
+/** Names as a walk over a tree gives them (a character for each byte), as `--files-from` reads them. */
+export function membersOf(names: readonly string[]): Buffer {
+  return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');
 }
 
 /** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */

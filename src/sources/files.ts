@@ -1,11 +1,16 @@
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Part, PartFile } from '../archive/manifest.ts';
 import type { TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
-import { beside, originOf, placesFor, removeFresh, within } from './places.ts';
-import type { Capture, Situation, Source } from './source.ts';
+import type { HostFiles } from '../runtimes/host-files.ts';
+import { membersOf } from '../runtimes/tar-command.ts';
+import type { ProcessStream } from '../system/processes.ts';
+import { beside, originOf, placesFor, removeFresh, stagingFor, within } from './places.ts';
+import type { Capture, RawStream, Situation, Source, WarmCapture } from './source.ts';
 import type { SourceDeps } from './sources.ts';
-import { unpack } from './streams.ts';
+import { streamOf, unpack } from './streams.ts';
 import { warmUnlessChanged } from './two-passes.ts';
 
 type FilesSpec = Extract<SourceSpec, { type: 'volume' | 'directory' | 'file' | 'project-files' }>;
@@ -22,23 +27,61 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
   const state = within(live, project.stateDirectory);
   const own = kind === 'file' ? [] : [OWN, ...(state === undefined || state === '' ? [] : [state])];
 
+  const archive = (serving: boolean, more: { readonly only?: readonly string[] } = {}): ProcessStream =>
+    files.tar(live, {
+      ...more,
+      exclude: [...spec.exclude, ...own],
+      live: serving,
+      onWarning: (line) => log.warn(`${spec.name}: ${line}`),
+    });
+
   const capture = (situation: Situation): Promise<Capture> =>
     Promise.resolve({
       streams: [
         {
           suffix: 'tar',
-          open: () =>
-            files.tar(live, {
-              exclude: [...spec.exclude, ...own],
-              live: situation === 'serving',
-              onWarning: (line) => log.warn(`${spec.name}: ${line}`),
-            }),
+          open: () => archive(situation === 'serving'),
         },
       ],
       consistency: situation === 'serving' ? 'online' : situation,
       facts: {},
       finish: () => Promise.resolve(),
     } as const);
+
+  /** The whole while the application serves, and then what came, was written to, or went. */
+  const warm = async (): Promise<WarmCapture> => {
+    // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
+    const exclude = carried([...spec.exclude, ...own], '').carry;
+    const directory = await stagingFor(project, `${deps.run}-files-${spec.name}`);
+    const note = join(directory, 'entries');
+    try {
+      await files.changes(live, { exclude, note, settle: true });
+    } catch (error) {
+      await files.remove([directory]);
+      throw error;
+    }
+    const { streams, facts } = await capture('serving');
+    let rounds = 0;
+    return {
+      streams,
+      facts,
+      async more(situation) {
+        const serving = situation === 'serving';
+        const changes = await files.changes(live, { exclude, note, settle: serving });
+        if (changes === null) return 'anew';
+        const { changed, removed } = changes;
+        if (changed.length + removed.length === 0) return [];
+        rounds++;
+        const more: RawStream[] = [];
+        if (removed.length > 0)
+          more.push({ suffix: `removed${rounds}`, open: () => streamOf(Readable.from([membersOf(removed)])) });
+        if (changed.length > 0)
+          more.push({ suffix: `changed${rounds}.tar`, open: () => archive(serving, { only: changed }) });
+        return more;
+      },
+      finish: () => files.remove([directory]),
+    };
+  };
 
   return {
     name: spec.name,
@@ -53,18 +96,14 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
 
     capture,
 
-    warm: () => {
-      // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
-      const exclude = carried([...spec.exclude, ...own], '').carry;
-      return warmUnlessChanged(files, [live], { exclude }, () => capture('serving'));
-    },
+    warm: kind === 'file' ? () => warmUnlessChanged(files, [live], {}, () => capture('serving')) : warm,
 
     async stage(part, read, run) {
       const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
       try {
         const members: string[] = [];
         const onMember = kind === 'file' ? (member: TarMember) => members.push(member.path) : undefined;
-        for (const file of part.files) await unpack(files, fresh, read(file), { ...(onMember && { onMember }) });
+        await unpackPasses(files, fresh, part, read, onMember);
         if (kind === 'file') {
           const [member] = members;
           if (members.length !== 1 || member === undefined || member.includes('/')) {
@@ -98,6 +137,52 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
 
     unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
   };
+}
+
+/**
+ * Unpacks the files of a part into the new directory `root`, in their order: `tar`; then, where it was taken in several passes, for each of those `removed1`, whose members go, and
+ * `changed1.tar`, which is unpacked over what is there.
+ */
+async function unpackPasses(
+  files: HostFiles,
+  root: string,
+  part: Part,
+  read: (file: PartFile) => AsyncIterable<Uint8Array>,
+  onMember: ((member: TarMember) => void) | undefined,
+): Promise<void> {
+  const links = new Set<string>();
+  for (const [index, file] of part.files.entries()) {
+    const over = index > 0;
+    if (over && /\.removed\d+\.zst$/.test(file.file)) {
+      const removed = await membersIn(read(file), part);
+      await files.removeMembers(root, removed);
+      for (const link of links)
+        if (removed.some((name) => link === name || link.startsWith(`${name}/`))) links.delete(link);
+    } else {
+      await unpack(files, root, read(file), { links, ...(onMember && { onMember }) }, { over });
+    }
+  }
+}
+
+/** More than any list that was written here. */
+const MAX_LIST_BYTES = 4 * 1024 * 1024;
+
+/** The names of a list of members, as `membersOf` made it. */
+async function membersIn(bytes: AsyncIterable<Uint8Array>, part: Part): Promise<string[]> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of bytes) {
+    size += piece.length;
+    if (size > MAX_LIST_BYTES) break;
+    pieces.push(piece);
+  }
+  const names = Buffer.concat(pieces).toString('latin1').split('\0');
+  if (size > MAX_LIST_BYTES || names.pop() !== '' || names.some((name) => !name.startsWith('./'))) {
+    throw new CaretakerError('part-damaged', `failed to unpack ${part.name}: its list of what went is none`, {
+      hint: 'Choose another backup.',
+    });
+  }
+  return names.map((name) => name.slice(2));
 }
 
 /**

@@ -61,6 +61,16 @@ async function isMountPoint(path: string): Promise<boolean> {
   return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
 }
 
+/** A new empty directory for a source's own working files, out of the way of the data; one of that name that was left over goes. */
+export async function stagingFor({ files, stateDirectory }: Project, name: string): Promise<string> {
+  const staging = join(stateDirectory, 'staging');
+  if (!(await files.exists(staging))) await files.makeDirectory(staging, stateDirectory);
+  const directory = join(staging, name);
+  await files.remove([directory]);
+  await files.makeDirectory(directory, stateDirectory);
+  return directory;
+}
+
 /** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
 export function within(root: string, path: string): string | undefined {
   const rest = relative(root, path);

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { SourceSpec } from '../project/project.ts';
 import { CaretakerError } from '../errors.ts';
-import { beside, originOf } from './places.ts';
+import { beside, originOf, stagingFor } from './places.ts';
 import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { readHead, unpack } from './streams.ts';
@@ -18,13 +18,9 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
   const name = basename(live);
 
   const capture = async (situation: Situation): Promise<Capture> => {
-    const staging = join(project.stateDirectory, 'staging');
-    if (!(await files.exists(staging))) await files.makeDirectory(staging, project.stateDirectory);
-    const directory = join(staging, `${deps.run}-sqlite-${spec.name}`);
+    const directory = await stagingFor(project, `${deps.run}-sqlite-${spec.name}`);
     const finish = (): Promise<void> => files.remove([directory]);
     try {
-      await finish();
-      await files.makeDirectory(directory, project.stateDirectory);
       const copy = join(directory, name);
       await files.copySqlite(live, copy);
       const facts = readSqliteHeader(await readHead(files, copy, 100), live);

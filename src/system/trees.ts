@@ -1,9 +1,25 @@
-import { constants } from 'node:fs';
-import { lchown, lstat, mkdir, open, opendir, readdir, realpath, rm, rmdir, chmod, unlink } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { constants, createReadStream, createWriteStream } from 'node:fs';
+import {
+  chmod,
+  lchown,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+} from 'node:fs/promises';
 import type { BigIntStats, Stats } from 'node:fs';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { CaretakerError } from '../errors.ts';
 import { fileError, syncDirectory } from './files.ts';
@@ -109,42 +125,243 @@ export async function fingerprintTrees(
   { exclude, settle, contents }: FingerprintOptions,
 ): Promise<string> {
   const hash = createHash('sha256');
-  const left = new Set(exclude);
-  const note = (root: number, name: string, stat: BigIntStats): void => {
-    const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
-    const written = stat.isDirectory() ? [] : [size, mtimeNs];
-    const changed = contents ? [] : [mode, uid, gid, ...(stat.isDirectory() ? [] : [nlink, ctimeNs])];
-    hash.update(`${JSON.stringify([root, name, ...[ino, ...written, ...changed].map(String)])}\n`);
-  };
-  const visit = async (root: number, directory: Buffer, name: string): Promise<void> => {
-    for (const entry of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
-      const member = name === '' ? entry.toString() : `${name}/${entry.toString()}`;
-      if (entry.includes(OURS) || left.has(member)) continue;
-      const place = below(directory, entry);
-      const stat = await bigStatOrNull(place);
-      if (stat === null) continue;
-      note(root, place.toString('latin1'), stat);
-      if (stat.isDirectory()) await visit(root, place, member);
-    }
-  };
   for (const [index, root] of roots.entries()) {
-    const real = await realpathOrNull(root);
-    const there = real === null ? null : await bigStatOrNull(real);
-    if (settle && real !== null && there !== null) {
-      // A file's directory: a journal that is there now may be gone at once.
-      const place = there.isDirectory() ? real : path.dirname(real);
-      await promisify(execFile)('sync', ['--file-system', '--', place]);
+    if (settle) await writeBack(root);
+    let missing = true;
+    for await (const { name, state } of entriesOf(root, exclude, contents)) {
+      missing = false;
+      hash.update(`${JSON.stringify([index, name, state])}\n`);
     }
-    // Looked at only now: writing back may have moved times.
-    const stat = real === null ? null : await bigStatOrNull(real);
-    if (real === null || stat === null) {
-      hash.update(`${JSON.stringify([index, 'missing'])}\n`);
-      continue;
-    }
-    note(index, '', stat);
-    if (stat.isDirectory()) await visit(index, Buffer.from(real), '');
+    if (missing) hash.update(`${JSON.stringify([index, 'missing'])}\n`);
   }
   return hash.digest('hex');
+}
+
+/** What a walk sees of one thing in a tree. */
+interface TreeEntry {
+  /** Relative to the root, '' for itself; each byte of the name as one character, since it need not be UTF-8. */
+  readonly name: string;
+  readonly type: 'directory' | 'file' | 'link' | 'other';
+  /** Two that are equal: it was not written to in between. */
+  readonly state: string;
+}
+
+/** The root and all below it, without what is ours: parents before children, siblings by the bytes of their names. Nothing where there is nothing. */
+async function* entriesOf(root: string, exclude: readonly string[], contents: boolean): AsyncGenerator<TreeEntry> {
+  const left = new Set(exclude);
+  const entry = (name: string, stat: BigIntStats): TreeEntry => {
+    const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
+    const isDirectory = stat.isDirectory();
+    const written = isDirectory ? [] : [size, mtimeNs];
+    const changed = contents ? [] : [mode, uid, gid, ...(isDirectory ? [] : [nlink, ctimeNs])];
+    const type = isDirectory ? 'directory' : stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'link' : 'other';
+    return { name, type, state: [ino, ...written, ...changed].map(String).join(' ') };
+  };
+  async function* below(directory: Buffer, name: string, plain: string): AsyncGenerator<TreeEntry> {
+    for (const member of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
+      const memberPlain = plain === '' ? member.toString() : `${plain}/${member.toString()}`;
+      if (member.includes(OURS) || left.has(memberPlain)) continue;
+      const place = inside(directory, member);
+      const stat = await bigStatOrNull(place);
+      if (stat === null) continue;
+      const memberName = name === '' ? member.toString('latin1') : `${name}/${member.toString('latin1')}`;
+      yield entry(memberName, stat);
+      if (stat.isDirectory()) yield* below(place, memberName, memberPlain);
+    }
+  }
+  const real = await realpathOrNull(root);
+  const stat = real === null ? null : await bigStatOrNull(real);
+  if (real === null || stat === null) return;
+  yield entry('', stat);
+  if (stat.isDirectory()) yield* below(Buffer.from(real), '', '');
+}
+
+/** Writes back what mapped memory holds, which moves times. Of the filesystem: a journal that is there now may be gone at once. */
+async function writeBack(root: string): Promise<void> {
+  const real = await realpathOrNull(root);
+  const stat = real === null ? null : await lstatOrNull(real);
+  if (real === null || stat === null) return;
+  await promisify(execFile)('sync', ['--file-system', '--', stat.isDirectory() ? real : path.dirname(real)]);
+}
+
+export interface TreeChanges {
+  /** What came or was written to, with the directories that hold it or held what went: parents first. Names as in `TreeEntry`; '' for the root. */
+  readonly changed: readonly string[];
+  /** What went, or became something of another type: the topmost only. */
+  readonly removed: readonly string[];
+}
+
+/** Names in an answer: more is no small change, and an answer that is passed through a pipe must end. */
+const MAX_CHANGE_BYTES = 512 * 1024;
+
+/**
+ * What changed in a directory since `note` was written by the last call, and writes it anew. Null where that can't be told: the first time, where the root is another one, where there is
+ * too much of it. `settle` as for a fingerprint. Throws `host-files-denied`, `disk-full`.
+ */
+export async function treeChanges(
+  root: string,
+  { exclude, note, settle }: { readonly exclude: readonly string[]; readonly note: string; readonly settle: boolean },
+): Promise<TreeChanges | null> {
+  if (settle) await writeBack(root);
+  const next = `${note}.next`;
+  const before = await notedEntries(note);
+  let changes: Changes | null = before === null || (await realpathOrNull(root)) === null ? null : new Changes();
+  const out = createWriteStream(next, { mode: 0o600, flags: 'w' });
+  const written = finished(out);
+  written.catch(() => undefined);
+  try {
+    let then = await before?.next();
+    for await (const entry of entriesOf(root, exclude, false)) {
+      if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`)) await once(out, 'drain');
+      if (changes === null) continue;
+      while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
+        changes.went(then.value);
+        then = await before?.next();
+      }
+      const same: TreeEntry | null = then?.done === false && then.value.name === entry.name ? then.value : null;
+      if (same !== null) then = await before?.next();
+      if (same === null) changes.came(entry);
+      else if (same.type !== entry.type) changes.became(entry);
+      else if (same.state !== entry.state) changes.wrote(entry);
+      // Another root, or more than a small change.
+      if ((entry.name === '' && same?.state.split(' ')[0] !== entry.state.split(' ')[0]) || changes.tooMany)
+        changes = null;
+    }
+    while (changes !== null && then?.done === false) {
+      changes.went(then.value);
+      then = await before?.next();
+      if (changes.tooMany) changes = null;
+    }
+    out.end();
+    await written;
+    await rename(next, note);
+  } catch (error) {
+    out.destroy();
+    throw fileError(`note what is in ${root}`, error);
+  } finally {
+    await before?.return(undefined);
+  }
+  return changes?.result() ?? null;
+}
+
+class Changes {
+  readonly #changed = new Set<string>();
+  readonly #removed: string[] = [];
+  #bytes = 0;
+
+  came({ name }: TreeEntry): void {
+    this.#add(name);
+    this.#addParent(name);
+  }
+
+  wrote({ name }: TreeEntry): void {
+    this.#add(name);
+    // Unpacking a file moves the times of its directory.
+    this.#addParent(name);
+  }
+
+  became(entry: TreeEntry): void {
+    this.#remove(entry.name);
+    this.came(entry);
+  }
+
+  went({ name }: TreeEntry): void {
+    // Below what has gone nothing is left whose times had to be given back.
+    if (this.#remove(name)) this.#addParent(name);
+  }
+
+  get tooMany(): boolean {
+    return this.#bytes > MAX_CHANGE_BYTES;
+  }
+
+  result(): TreeChanges {
+    return { changed: [...this.#changed].sort(byPlace), removed: this.#removed };
+  }
+
+  #add(name: string): void {
+    if (this.#changed.has(name)) return;
+    this.#changed.add(name);
+    this.#bytes += name.length;
+  }
+
+  #remove(name: string): boolean {
+    const last = this.#removed.at(-1);
+    // They come in the order of the walk: what lies below something comes right after it.
+    if (last !== undefined && name.startsWith(`${last}/`)) return false;
+    this.#removed.push(name);
+    this.#bytes += name.length;
+    return true;
+  }
+
+  #addParent(name: string): void {
+    if (name === '') return;
+    const slash = name.lastIndexOf('/');
+    this.#add(slash === -1 ? '' : name.slice(0, slash));
+  }
+}
+
+/** The order of the walk: of their components, since `a.b` comes before `a/b` by its bytes and after it by its place. */
+function byPlace(one: string, other: string): number {
+  const [ones, others] = [one, other].map((name) => (name === '' ? [] : name.split('/')));
+  for (let at = 0; at < Math.max(ones!.length, others!.length); at++) {
+    const [a, b] = [ones![at], others![at]];
+    if (a === b) continue;
+    if (a === undefined) return -1;
+    if (b === undefined) return 1;
+    return a < b ? -1 : 1;
+  }
+  return 0;
+}
+
+/** What `treeChanges` wrote down; null where it has not. */
+async function notedEntries(note: string): Promise<AsyncGenerator<TreeEntry, void> | null> {
+  if ((await lstatOrNull(note)) === null) return null;
+  return (async function* () {
+    const input = createReadStream(note);
+    try {
+      for await (const line of createInterface({ input })) {
+        const [name, type, state] = JSON.parse(line) as [string, TreeEntry['type'], string];
+        yield { name, type, state };
+      }
+    } finally {
+      input.destroy();
+    }
+  })();
+}
+
+/**
+ * Removes what lies at these names (as in `TreeChanges`) in a directory, whole trees too, never through a link. What is not there is no error. Throws `part-hostile`, before it removes
+ * any, where a name leads elsewhere.
+ */
+export async function removeMembers(root: string, names: readonly string[]): Promise<void> {
+  const hostile = (name: string, why: string): CaretakerError =>
+    new CaretakerError('part-hostile', `refused to remove "${name}" in ${root}: it ${why}`, {
+      hint: 'Nobody wrote this by accident: find out where the backup comes from.',
+    });
+  for (const name of names) {
+    const parts = name.split('/');
+    if (parts.some((part) => ['', '.', '..'].includes(part)) || name.includes('\0'))
+      throw hostile(name, 'is no path below it');
+    let directory: Buffer = Buffer.from(root);
+    for (const part of parts.slice(0, -1)) {
+      directory = inside(directory, Buffer.from(part, 'latin1'));
+      const stat = await bigStatOrNull(directory);
+      if (stat !== null && !stat.isDirectory()) throw hostile(name, 'goes through something that is no directory');
+    }
+  }
+  for (const name of names) {
+    const place = inside(Buffer.from(root), Buffer.from(name, 'latin1'));
+    try {
+      const stat = await bigStatOrNull(place);
+      if (stat === null) continue;
+      if (stat.isDirectory()) {
+        await emptyBelow(place, [], stat.dev);
+        await rmdir(place);
+      } else await unlink(place);
+    } catch (error) {
+      throw fileError(`remove ${place.toString()}`, error);
+    }
+  }
 }
 
 /** As they are on disk: a name need not be UTF-8, and one that was decoded wrong leads nowhere. */
@@ -157,7 +374,7 @@ async function rawNames(directory: Buffer): Promise<Buffer[]> {
   }
 }
 
-function below(directory: Buffer, name: Buffer): Buffer {
+function inside(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, Buffer.from(path.sep), name]);
 }
 
@@ -265,7 +482,7 @@ async function emptyBelow(directory: Buffer, keep: readonly string[], device: bi
   for (const entry of await rawNames(directory)) {
     const name = entry.toString();
     if (entry.includes(OURS) || keep.includes(name)) continue;
-    const place = below(directory, entry);
+    const place = inside(directory, entry);
     const stats = await bigStatOrNull(place);
     if (stats === null || stats.dev !== device) continue;
     if (stats.isDirectory()) {

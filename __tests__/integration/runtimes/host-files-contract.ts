@@ -136,6 +136,58 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       expect(await files.fingerprint([live, path.join(place, 'missing')], {})).not.toBe(before);
     });
 
+    test('tells what changed, packs only that, and removes what went', async () => {
+      const live = path.join(place, 'live');
+      const fresh = path.join(place, '.caretaker-fresh-1');
+      const notes = path.join(project, `.caretaker-notes-${count}`);
+      await makeNastyTree(live, host.onHost);
+      await files.makeDirectory(notes, project);
+      const options = { note: path.join(notes, 'entries'), exclude: ['excluded'], settle: true };
+      expect(await files.changes(live, options)).toBeNull();
+      const whole = path.join(project, `${name}.tar`);
+      await save(files.tar(live, {}), whole);
+      await load(whole, files.untar(fresh));
+      expect(await files.changes(live, options)).toEqual({ changed: [], removed: [] });
+
+      const entries = await readdir(live, { encoding: 'buffer' });
+      const odd = Buffer.concat([Buffer.from(`${live}/`), entries.find((entry) => entry.includes('latin1'))!]);
+      await writeFile(odd, 'written to');
+      await rm(path.join(live, 'hard link'));
+      await rm(path.join(live, 'readonly'), { recursive: true });
+      await rm(path.join(live, 'names\nwith newline'));
+      await writeFile(path.join(live, 'readonly'), 'a file in its place');
+      await mkdir(path.join(live, 'new\n'));
+      await writeFile(path.join(live, 'new\n/-x'), 'new');
+      await chown(path.join(live, 'new\n/-x'), host.onHost(70), host.onHost(70));
+      for (const made of ['new\n', 'readonly']) await chown(path.join(live, made), host.onHost(0), host.onHost(0));
+      execFileSync('setfattr', ['-n', 'user.note', '-v', 'another', path.join(live, 'private/inner')]);
+      const changes = (await files.changes(live, options))!;
+      expect(changes).toEqual({
+        changed: [
+          '',
+          'latin1-\u00fc\u00ff',
+          'new\n',
+          'new\n/-x',
+          'private',
+          'private/inner',
+          'readonly',
+          // Its other name went.
+          'secret',
+        ],
+        removed: ['hard link', 'names\nwith newline', 'readonly'],
+      });
+      await files.removeMembers(fresh, changes.removed);
+      const more = path.join(project, `${name}-more.tar`);
+      await save(files.tar(live, { only: changes.changed }), more);
+      expect((await stat(more)).size).toBeLessThan(64 * 1024);
+      await load(more, files.untar(fresh, { over: true }));
+      const plain = async (root: string): Promise<string> => (await describeTree(root)).join('\n').replaceAll(root, '');
+      expect(await plain(fresh)).toBe(await plain(live));
+      expect(await codeOf(files.removeMembers(fresh, ['new\n', 'link out/hostname']))).toBe('part-hostile');
+      expect(existsSync(path.join(fresh, 'new\n'))).toBe(true);
+      await files.remove([notes]);
+    });
+
     test('leaves out what is excluded and nothing else', async () => {
       const live = path.join(place, 'live');
       for (const file of [

@@ -313,6 +313,27 @@ line"; chown -R 70:71 "it's a dir"; chmod 2750 "it's a dir"; chmod 600 sparse`;
       await wreck();
       await host.restoreByHand([part], name);
       expect(await host.tree(mount.source)).toBe(before);
+
+      // In two passes, with changes between them.
+      await emptyBackups();
+      const passes = await host.takeInTwoPasses(await createSource(spec, host.deps), async () => {
+        const change =
+          'set -e; cd "$1"; rm link; mkdir -p new logs; echo new > "new/it\'s \$x"; mv hard moved; echo log > logs/b; chown 70 new';
+        await host.in('app', ['bash', '-c', change, 'bash', target]);
+      });
+      if (passes === 'anew') throw new Error('it was one small change');
+      expect(passes.files.map(({ file }) => file.replace(/^.*?\.(?:site|data)\./, ''))).toEqual([
+        'tar.zst',
+        'removed1.zst',
+        'changed1.tar.zst',
+      ]);
+      const then = await host.tree(mount.source);
+      await wreck();
+      await host.restore(await sourceForPart(passes, host.deps), passes);
+      expect(await host.tree(mount.source)).toBe(then);
+      await wreck();
+      await host.restoreByHand([passes], name);
+      expect(await host.tree(mount.source)).toBe(then);
     }
     expect(host.warnings).toEqual([]);
   });

@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { mkdirSync, statSync } from 'node:fs';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
+import { createArgv, membersOf } from '../../../src/runtimes/tar-command.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import { checkSqlite, copySqlite } from '../../../src/system/sqlite.ts';
 import { swap, unswap } from '../../../src/system/swaps.ts';
@@ -10,8 +11,10 @@ import {
   likeness,
   lstatOrNull,
   makeDirectoryLike,
+  removeMembers,
   removeTrees,
   scanTree,
+  treeChanges,
 } from '../../../src/system/trees.ts';
 
 /** The host's files as this process may read them: real archives, real renames, no engine. */
@@ -20,10 +23,17 @@ export function localFiles(): HostFiles {
     way: 'direct',
     scan: scanTree,
     exists: async (path) => (await lstatOrNull(path)) !== null,
-    tar(root, { exclude = [] }) {
+    changes: treeChanges,
+    removeMembers,
+    tar(root, { exclude = [], only }) {
       const isFile = statSync(root).isFile();
       const target = isFile ? ['-C', dirname(root), `./${basename(root)}`] : ['-C', root, '.'];
       const excludes = exclude.flatMap((path) => ['--anchored', '--wildcards', `--exclude=./${path}`]);
+      if (only !== undefined) {
+        const members = nodeProcesses.stream({ argv: createArgv(root, 'members', exclude) });
+        members.stdin.end(membersOf(only));
+        return members;
+      }
       return nodeProcesses.stream({ argv: ['tar', '--format=pax', ...excludes, '-cf', '-', ...target] });
     },
     fingerprint: (roots, options) =>
