@@ -4,19 +4,24 @@ import type { Target } from '../code/git.ts';
 import { asMapping, mergeComposeFiles, parseComposeFile, textOf, type Mapping } from '../compose/compose-file.ts';
 import { CaretakerError } from '../errors.ts';
 import { serverMajor } from '../sources/postgres-server.ts';
+import type { Allowance } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
 import { readText } from '../system/files.ts';
 import type { Tools } from './tools.ts';
 
 /**
  * Refuses a new version that brings another major version of PostgreSQL for a server that has data: it would not start on them. To be called when the new
- * images are there and the old version still serves. `postgres-major-change`.
+ * images are there and the old version still serves. Where that is allowed, `postgres-major-dump` for data that could not go back. `postgres-major-change`.
  */
-export async function refuseMajorChange(tools: Tools, sources: readonly Source[]): Promise<void> {
+export async function refuseMajorChange(
+  tools: Tools,
+  sources: readonly Source[],
+  allow: readonly Allowance[],
+): Promise<void> {
   const { engine } = tools.project;
   if (engine === null || serversIn(sources).length === 0) return;
   const { services } = await engine.compose.model();
-  await compare(tools, sources, (server) => services.find(({ name }) => name === server)?.image ?? undefined);
+  await compare(tools, sources, allow, (server) => services.find(({ name }) => name === server)?.image ?? undefined);
 }
 
 /**
@@ -27,6 +32,7 @@ export async function refuseMajorChangeAt(
   tools: Tools,
   sources: readonly Source[],
   target: Target | 'as-it-is',
+  allow: readonly Allowance[],
 ): Promise<void> {
   const { project, checkout } = tools;
   if (project.engine === null || serversIn(sources).length === 0) return;
@@ -38,7 +44,7 @@ export async function refuseMajorChangeAt(
     files.push(parseComposeFile(found.name, found.text, null));
   }
   const services = asMapping(mergeComposeFiles(files)['services']);
-  await compare(tools, sources, (server) => {
+  await compare(tools, sources, allow, (server) => {
     const image = textOf(asMapping(services[server])['image']);
     return image?.includes('$') ? undefined : image;
   });
@@ -56,6 +62,7 @@ export async function refuseMajorChangeAt(
 async function compare(
   { project }: Tools,
   sources: readonly Source[],
+  allow: readonly Allowance[],
   imageOf: (server: string) => string | undefined,
 ): Promise<void> {
   for (const server of serversIn(sources)) {
@@ -64,6 +71,18 @@ async function compare(
     const now = await serverMajor(project, server);
     const next = majorOf((await project.engine?.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
     if (now === undefined || next === undefined || now === next) continue;
+    if (allow.includes('postgres-major')) {
+      const dump = sources.find((source) => source.server === server && source.loads);
+      if (dump === undefined) continue;
+      throw new CaretakerError(
+        'postgres-major-dump',
+        `the new version runs PostgreSQL ${next} (${image}) as ${server}, and the way back for ${dump.name} would be a dump, which only a running server takes`,
+        {
+          input: 'data',
+          hint: `If PostgreSQL ${next} fails, its server is no place for the dump of PostgreSQL ${now}. Set method=physical for ${dump.name}: its directory comes back as it was.`,
+        },
+      );
+    }
     throw new CaretakerError(
       'postgres-major-change',
       `the new version runs PostgreSQL ${next} (${image}) as ${server}, whose data are of PostgreSQL ${now}`,

@@ -39,7 +39,7 @@ export async function planUpdate(tools: Tools, settings: UpdateSettings): Promis
       if (!ours || existsSync(project.stateDirectory)) await store.check('write');
     }
     await checkDisk(sources, project.directory, await roomForImages(project, settings.build));
-    if (!settings.allow.includes('postgres-major')) await refuseMajorChangeAt(tools, sources, target);
+    await refuseMajorChangeAt(tools, sources, target, settings.allow);
   });
 
   const plan: string[] = [];

@@ -49,7 +49,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     for (const store of tools.stores) await store.check('write');
     await tools.local.check('write');
     await checkDisk(sources, project.stateDirectory, await roomForImages(project, settings.build));
-    if (!settings.allow.includes('postgres-major')) await refuseMajorChangeAt(tools, sources, target);
+    await refuseMajorChangeAt(tools, sources, target, settings.allow);
   });
 
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
@@ -69,7 +69,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)),
   );
 
-  if (!settings.allow.includes('postgres-major')) await refuseMajorChange(tools, sources);
+  await refuseMajorChange(tools, sources, settings.allow);
   const changed = await changedImages(project);
   const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
   if (project.engine !== null && changed.length === 0 && !modelChanged) {

@@ -34,6 +34,11 @@ export function createArgv(root: string, kind: 'directory' | 'file' | 'members',
   ];
 }
 
+/** A name as a walk over a tree gives it. */
+export function memberName(name: string): string {
+  return Buffer.from(name).toString('latin1');
+}
+
 /** Names as a walk over a tree gives them (a character for each byte), as `--files-from` reads them. */
 export function membersOf(names: readonly string[]): Buffer {
   return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');

@@ -1,11 +1,11 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import type { TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
-import { membersOf } from '../runtimes/tar-command.ts';
+import { memberName, membersOf } from '../runtimes/tar-command.ts';
 import type { ProcessStream } from '../system/processes.ts';
 import { beside, originOf, placesFor, removeFresh, stagingFor, within } from './places.ts';
 import type { Capture, RawStream, Situation, Source, WarmCapture } from './source.ts';
@@ -133,7 +133,10 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
       }
     },
 
-    ...(kind === 'file' ? {} : { discard: () => files.empty(live, carried([...spec.exclude, ...own], '').carry) }),
+    discard: () =>
+      kind === 'file'
+        ? files.removeMembers(dirname(live), [memberName(basename(live))])
+        : files.empty(live, carried([...spec.exclude, ...own], '').carry),
 
     unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
   };

@@ -47,8 +47,7 @@ export interface Source {
   /** Removes whatever `stage` of this attempt may have left beside the live data, in any process, before or after the swaps; nothing to do is no error. What lies aside stays. */
   unstage(run: string): Promise<void>;
   /**
-   * Removes the live data, but for what the part leaves out: for a rollback on a disk that has no room for what was and what is. Undefined where
-   * the data are a single file.
+   * Removes the live data, but for what the part leaves out: for a rollback on a disk that has no room for what was and what is.
    */
   discard?(): Promise<void>;
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */

@@ -1,6 +1,7 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { SourceSpec } from '../project/project.ts';
 import { CaretakerError } from '../errors.ts';
+import { memberName } from '../runtimes/tar-command.ts';
 import { beside, originOf, stagingFor } from './places.ts';
 import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
@@ -82,6 +83,12 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
         throw error;
       }
     },
+
+    discard: () =>
+      files.removeMembers(
+        dirname(live),
+        ['', '-wal', '-shm', '-journal'].map((end) => memberName(name + end)),
+      ),
 
     unstage: (run) => files.remove([beside(live, run).fresh]),
   };

@@ -40,9 +40,20 @@ describe('an update', () => {
     ['the image says it', 'example/db:9', { PG_MAJOR: '18' }],
     ['the tag says it, where the image is not there', 'postgres:18', null],
   ])('to another major is refused: %s', async (_what, image, environment) => {
-    await expect(refuseMajorChange(tools(image, environment), database)).rejects.toMatchObject({
+    await expect(refuseMajorChange(tools(image, environment), database, [])).rejects.toMatchObject({
       code: 'postgres-major-change',
       message: expect.stringMatching(/PostgreSQL 18 .* as db, whose data are of PostgreSQL 17/),
+    });
+  });
+
+  test('that is allowed goes on, unless the way back would be a dump', async () => {
+    const here = tools('postgres:18', null);
+    const [plain] = database;
+    const dump = [{ ...plain, name: 'database', loads: true }] as Source[];
+    await expect(refuseMajorChange(here, database, ['postgres-major'])).resolves.toBeUndefined();
+    await expect(refuseMajorChange(here, dump, ['postgres-major'])).rejects.toMatchObject({
+      code: 'postgres-major-dump',
+      message: expect.stringContaining('the way back for database would be a dump') as unknown,
     });
   });
 
@@ -53,7 +64,7 @@ describe('an update', () => {
     ['of other data', tools('postgres:18', null), [{ kind: 'directory', server: undefined }] as unknown as Source[]],
     ['without an engine', { project: { engine: null } } as unknown as Tools, database],
   ])('%s goes on', async (_what, here, sources) => {
-    await expect(refuseMajorChange(here, sources)).resolves.toBeUndefined();
+    await expect(refuseMajorChange(here, sources, [])).resolves.toBeUndefined();
   });
 });
 
@@ -87,7 +98,7 @@ describe('before the new version is checked out', () => {
     } as unknown as Tools;
     const sources = [{ kind: 'postgres', server: 'db' }] as unknown as Source[];
     const to = target === 'as-it-is' ? target : ({ commit: 'abc', label: 'v2.0.0' } as Target);
-    return refuseMajorChangeAt(tools, sources, to).then(
+    return refuseMajorChangeAt(tools, sources, to, []).then(
       () => 'goes on',
       (error: { code: string }) => error.code,
     );

@@ -503,6 +503,10 @@ test('a single file', async () => {
   await restore(source, part);
   expect(get('settings.ini')).toBe('one');
   expect(leftovers()).toEqual([]);
+  await source.discard?.();
+  expect(existsSync(join(root, 'settings.ini'))).toBe(false);
+  await restore(source, part);
+  expect(get('settings.ini')).toBe('one');
 });
 
 describe('a SQLite database', () => {
@@ -535,6 +539,13 @@ describe('a SQLite database', () => {
     await restore(source, part);
     expect(count()).toBe(2);
     expect(leftovers()).toEqual([]);
+    const again = open();
+    again.exec('insert into t values (4)');
+    await source.discard?.();
+    again.close();
+    expect(readdirSync(join(root, 'data'))).toEqual([]);
+    await restore(source, part);
+    expect(count()).toBe(2);
     expect(readdirSync(join(root, '.caretaker/staging'))).toEqual([]);
   });
 
