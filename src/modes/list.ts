@@ -8,6 +8,7 @@ export interface ListedBackup extends StoredBackup {
   readonly reason: string;
   readonly version: string | null;
   readonly parts: readonly string[];
+  readonly encrypted: boolean;
   /** Set when the manifest can't be read: the backup is listed all the same, so that nobody relies on it. */
   readonly problem: string | undefined;
 }
@@ -29,6 +30,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
           reason: manifest.reason,
           version: tag ?? describe ?? commit,
           parts: manifest.parts.map(({ name }) => name),
+          encrypted: manifest.encryption !== null,
           problem: undefined,
         });
       } catch (error) {
@@ -38,6 +40,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
           reason: 'unknown',
           version: null,
           parts: [],
+          encrypted: false,
           problem: `${error.code}: ${error.message}`,
         });
       }

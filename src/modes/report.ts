@@ -73,9 +73,10 @@ function quoted(text: string): string {
 
 export function listSection(listed: readonly ListedBackup[]): Pick<RunReport, 'backups'> {
   return {
-    backups: listed.map(({ name, createdAt, bytes, store, reason, version, problem }) => ({
-      ...{ name, bytes, store, reason, version, problem },
+    backups: listed.map(({ createdAt, expiresAt, project: _ours, ids: _files, ...backup }) => ({
+      ...backup,
       createdAt: createdAt.toISOString(),
+      expiresAt: expiresAt?.toISOString(),
     })),
   };
 }

@@ -69,6 +69,13 @@ export interface RunReport {
     readonly store: string;
     readonly reason?: string | undefined;
     readonly version?: string | null | undefined;
+    readonly parts?: readonly string[] | undefined;
+    readonly encrypted?: boolean | undefined;
+    /** When the store removes it. */
+    readonly expiresAt?: string | undefined;
+    /** The workflow run that stored it. */
+    readonly runId?: number | undefined;
+    readonly url?: string | undefined;
     readonly problem?: string | undefined;
   }[];
   readonly downtimeSeconds?: number | undefined;

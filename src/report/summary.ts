@@ -163,12 +163,21 @@ function backups({ backups: listed }: RunReport): string {
   const rows = listed
     .slice(0, 500)
     .map(
-      ({ name, createdAt, bytes, store, reason, version, problem }) =>
-        `| ${code(name)} | ${inline(createdAt.slice(0, 16).replace('T', ' '))} | ${bytes === undefined ? '' : formatBytes(bytes)} | ${inline(version ?? '')} | ${inline(problem ?? reason ?? '')} | ${inline(store)} |`,
+      ({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem }) =>
+        `| ${[
+          code(name),
+          inline(createdAt.slice(0, 16).replace('T', ' ')),
+          bytes === undefined ? '' : formatBytes(bytes),
+          inline(version ?? ''),
+          inline(parts.join(', ')) + (encrypted === true ? ' 🔒' : ''),
+          inline(problem ?? reason ?? ''),
+          url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url) ? `[${inline(store)}](${url})` : inline(store),
+          expiresAt === undefined ? '' : inline(expiresAt.slice(0, 10)),
+        ].join(' | ')} |`,
     );
   return [
-    '| backup | made (UTC) | size | version | why | store |',
-    '| --- | --- | ---: | --- | --- | --- |',
+    '| backup | made (UTC) | size | version | parts | why | store | until |',
+    '| --- | --- | ---: | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }

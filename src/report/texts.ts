@@ -44,14 +44,15 @@ export function terminalSummary(report: RunReport): string {
 }
 
 function listing(backups: NonNullable<RunReport['backups']>): string[] {
-  const rows = backups.map(({ name, bytes, version, store, problem, reason }) => [
+  const rows = backups.map(({ name, bytes, version, store, parts = [], encrypted, expiresAt, problem, reason }) => [
     name,
     bytes === undefined ? '' : formatBytes(bytes),
     version ?? '',
+    `${parts.join(', ')}${encrypted === true ? ' (encrypted)' : ''}`,
     problem ?? reason ?? '',
-    store,
+    `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}`,
   ]);
-  const widths = [0, 1, 2, 3].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const widths = [0, 1, 2, 3, 4].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   return rows.map((row) => `  ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
 }
 

@@ -224,7 +224,7 @@ export const inputs = [
   {
     name: 'backup',
     description:
-      'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
+      'Which backup to restore: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
     default: '`latest`',
     modes: ['restore'],
     example: 'uso-20261121T220000Z',

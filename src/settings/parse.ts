@@ -1,3 +1,4 @@
+import { parseBackupChoice, type BackupChoice } from './backup-choice.ts';
 import path from 'node:path';
 import { CaretakerError, CaretakerErrors } from '../errors.ts';
 import { parseDuration } from './durations.ts';
@@ -300,7 +301,7 @@ class Parser {
     }
     const repository = env['GITHUB_REPOSITORY'] ?? '';
     const writes = mode === 'backup' || mode === 'update';
-    const reads = mode === 'list' || (mode === 'restore' && this.#text('backup')?.includes('/') !== true);
+    const reads = mode === 'list' || (mode === 'restore' && !isPath(this.#text('backup') ?? ''));
     if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
       this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
         hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
@@ -488,22 +489,23 @@ class Parser {
     return allowed;
   }
 
-  #backup(): string {
+  #backup(): BackupChoice {
     const text = this.#text('backup') ?? 'latest';
-    if (text.includes('/')) {
+    if (isPath(text)) {
       const resolved = path.resolve(this.#directory, text);
       if (this.#environment.kindOf(resolved) === null) {
         this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
           hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
         });
       }
-      return resolved;
+      return { text, by: 'path', path: resolved };
     }
-    if (text === 'latest' || /^[1-9]\d*$/.test(text) || /^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text)) return text;
-    this.#problem('backup-invalid', 'backup', `"${text}" is no backup's name, run id or path`, {
-      hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run id, or a path with a slash (./folder).',
+    const choice = parseBackupChoice(text);
+    if (choice !== null) return choice;
+    this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
+      hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
     });
-    return text;
+    return { text, by: 'latest' };
   }
 
   #withData(): boolean {
@@ -686,4 +688,9 @@ function isRef(text: string): boolean {
 function isEnterpriseServer(url: string | undefined): boolean {
   const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
   return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
+}
+
+/** Whether `backup` names a place on this host. */
+function isPath(backup: string): boolean {
+  return backup.includes('/') && !backup.startsWith('version=');
 }

@@ -1,3 +1,4 @@
+import type { BackupChoice } from './backup-choice.ts';
 /**
  * What a run was asked for, parsed and checked: nothing below this room reads a raw string. One union, told apart by `mode`.
  * All paths are absolute, all times milliseconds.
@@ -92,8 +93,7 @@ export interface RollbackSettings extends ActingSettings {
 
 export interface RestoreSettings extends ActingSettings {
   readonly mode: 'restore';
-  /** `latest`, a backup's name, a run id (digits), or an absolute path of a folder or manifest file. */
-  readonly backup: string;
+  readonly backup: BackupChoice;
   /** Empty: all parts. */
   readonly only: readonly string[];
   /** What was typed; the mode compares it with the project's name. Not empty. */

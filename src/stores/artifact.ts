@@ -256,6 +256,7 @@ class ArtifactStore implements Store {
       bytes: [...distinct.values()].reduce((sum, { bytes }) => sum + bytes, 0),
       expiresAt: ends.length === 0 ? undefined : new Date(Math.min(...ends)),
       runId: manifest.runId,
+      ids: files.map(({ id }) => String(id)),
       url: this.#url(manifest.runId, manifest.id),
     };
   }

@@ -120,7 +120,7 @@ class FolderStore implements Store {
         project: parsed.project,
         createdAt: parsed.at,
         bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`))),
-        ...{ expiresAt: undefined, runId: undefined, url: undefined },
+        ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
       });
     }
     return backups.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());

@@ -19,6 +19,8 @@ export interface StoredBackup {
   readonly expiresAt: Date | undefined;
   /** The workflow run that stored it, for artifacts. */
   readonly runId: number | undefined;
+  /** Ids of its files in the store, for artifacts. */
+  readonly ids: readonly string[];
   readonly url: string | undefined;
 }
 

@@ -229,10 +229,25 @@ describe('the job summary', () => {
         version: 'v1',
         problem: 'manifest-invalid: x',
       },
+      {
+        name: 'uso-0',
+        createdAt: '2026-11-20T22:00:00.000Z',
+        store: 'artifacts',
+        parts: ['database', 'local'],
+        encrypted: true,
+        reason: 'backup',
+        expiresAt: '2027-02-18T22:00:00.000Z',
+        url: 'https://github.com/uso/site/actions/runs/1/artifacts/2',
+      },
     ];
     const { backup: _, ...rest } = base;
     const text = markdownSummary({ ...rest, mode: 'list', backups });
-    expect(text).toContain('| <code>uso-1</code> | 2026-11-21 22:00 | 5.0 MB | v1 | manifest-invalid: x | folder /b |');
+    expect(text).toContain(
+      '| <code>uso-1</code> | 2026-11-21 22:00 | 5.0 MB | v1 |  | manifest-invalid: x | folder /b |  |',
+    );
+    expect(text).toContain(
+      '| database, local 🔒 | backup | [artifacts](https://github.com/uso/site/actions/runs/1/artifacts/2) | 2027-02-18 |',
+    );
   });
 });
 
@@ -252,12 +267,27 @@ describe('other texts', () => {
 
   test('the terminal lists backups in columns', () => {
     const backups = [
-      { name: 'uso-1', createdAt: '', bytes: 5_000_000, store: 'folder /b', version: 'v1', reason: 'backup' },
-      { name: 'longer-2', createdAt: '', store: 'artifacts', version: null, reason: 'before-update' },
+      {
+        name: 'uso-1',
+        createdAt: '',
+        bytes: 5_000_000,
+        store: 'folder /b',
+        version: 'v1',
+        parts: ['a', 'b'],
+        reason: 'backup',
+      },
+      {
+        name: 'longer-2',
+        createdAt: '',
+        store: 'artifacts',
+        version: null,
+        reason: 'before-update',
+        expiresAt: '2027-02-18T22:00:00.000Z',
+      },
     ];
     const { backup: _, restoreInstructions: __, ...rest } = base;
     expect(terminalSummary({ ...rest, mode: 'list', backups })).toBe(
-      '\n2 backups of uso\n  uso-1     5.0 MB  v1  backup         folder /b\n  longer-2              before-update  artifacts\n',
+      '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         folder /b\n  longer-2                    before-update  artifacts, until 2027-02-18\n',
     );
   });
 

@@ -122,10 +122,20 @@ describe('values', () => {
   });
 
   test.each([
-    ['latest', 'latest'],
-    ['uso-20261121T220000Z', 'uso-20261121T220000Z'],
-    ['12345678901', '12345678901'],
-    ['/backups/one', '/backups/one'],
+    ['latest', { by: 'latest' }],
+    ['uso-20261121T220000Z', { by: 'name', text: 'uso-20261121T220000Z' }],
+    ['12345678901', { by: 'id', text: '12345678901' }],
+    ['/backups/one', { by: 'path', path: '/backups/one' }],
+    ['before=2026-11-20', { by: 'before', at: new Date('2026-11-20T00:00:00Z') }],
+    ['before=2026-11-20 18:30', { by: 'before', at: new Date('2026-11-20T18:30:00Z') }],
+    ['before=2026-11-20T18:30:15+02:00', { by: 'before', at: new Date('2026-11-20T16:30:15Z') }],
+    ['2d', { by: 'age', ms: 172_800_000 }],
+    ['1w', { by: 'age', ms: 604_800_000 }],
+    ['1h30m', { by: 'age', ms: 5_400_000 }],
+    ['v25.09', { by: 'version', version: 'v25.09' }],
+    ['1.4.0-rc1', { by: 'version', version: '1.4.0-rc1' }],
+    ['version=release/2025', { by: 'version', version: 'release/2025' }],
+    ['version=release-2025', { by: 'version', version: 'release-2025' }],
   ])('a restore takes %s', (backup, expected) => {
     const settings = parse({ mode: 'restore', confirm: 'uso', backup, only: 'database, local' }) as RestoreSettings;
     expect(settings).toMatchObject({ backup: expected, only: ['database', 'local'], confirm: 'uso' });
@@ -134,7 +144,7 @@ describe('values', () => {
   test('a restore from a folder needs no token, whatever the store', () => {
     const values: Values = { mode: 'restore', confirm: 'uso', backup: '/backups/one', 'github-token': '' };
     expect(parse(values)).toMatchObject({ githubToken: undefined });
-    expect(parse({ ...values, store: 'type=artifact' }, inShell)).toMatchObject({ backup: '/backups/one' });
+    expect(parse({ ...values, store: 'type=artifact' }, inShell)).toMatchObject({ backup: { path: '/backups/one' } });
   });
 
   test('an application without containers is run by three commands', () => {
@@ -313,6 +323,9 @@ const bad: readonly (readonly [string, Values, string, InputName, Environment?])
     'health',
   ],
   ['a backup that is none', { mode: 'restore', confirm: 'uso', backup: 'yesterday' }, 'backup-invalid', 'backup'],
+  ['a day that is none', { mode: 'restore', confirm: 'uso', backup: 'before=2026-02-30' }, 'backup-invalid', 'backup'],
+  ['a time in words', { mode: 'restore', confirm: 'uso', backup: 'before=monday' }, 'backup-invalid', 'backup'],
+  ['an age of nothing', { mode: 'restore', confirm: 'uso', backup: '0' }, 'backup-invalid', 'backup'],
   ['a backup in no folder', { mode: 'restore', confirm: 'uso', backup: './gone' }, 'backup-path-missing', 'backup'],
   ['a restore that nobody confirmed', { mode: 'restore' }, 'confirm-missing', 'confirm'],
   [
