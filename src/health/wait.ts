@@ -10,6 +10,8 @@ export interface WaitOptions {
   readonly settleMs: number;
   /** Milliseconds between two looks; 1000 by default. */
   readonly intervalMs?: number;
+  /** Called after every look that failed: what can be done about it. Its own failure is no reason to end the wait. */
+  readonly mend?: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal?: AbortSignal;
@@ -21,7 +23,7 @@ export interface WaitOptions {
  * finish. A fatal result ends the wait at once. Throws only the signal's reason.
  */
 export async function waitHealthy(probes: readonly Probe[], options: WaitOptions): Promise<HealthReport> {
-  const { timeoutMs, settleMs, intervalMs = 1000, clock, log, signal } = options;
+  const { timeoutMs, settleMs, intervalMs = 1000, clock, log, signal, mend } = options;
   const start = clock.monotonic();
   const elapsed = (): number => clock.monotonic() - start;
   let firstHealthySeconds: number | undefined;
@@ -56,6 +58,7 @@ export async function waitHealthy(probes: readonly Probe[], options: WaitOptions
     if (passingSince !== undefined) log.info(`It was healthy for ${Math.round((now - passingSince) / 1000)} s only.`);
     passingSince = undefined;
     if (results.some(({ fatal }) => fatal) || now >= timeoutMs) return report(false);
+    await mend?.().catch((error: unknown) => log.debug(messageOf(error)));
     await clock.sleep(Math.min(intervalMs, timeoutMs - now), signal);
   }
 }

@@ -15,7 +15,10 @@ export interface Patience {
 export async function becomeHealthy(tools: Tools, patience: Patience): Promise<HealthReport> {
   const { probes, clock, log, signal, recorder } = tools;
   const report = await recorder.step('Wait until it is healthy', () =>
-    waitHealthy(probes, { timeoutMs: patience.healthTimeoutMs, settleMs: patience.settleMs, clock, log, signal }),
+    waitHealthy(probes, {
+      ...{ timeoutMs: patience.healthTimeoutMs, settleMs: patience.settleMs, clock, log, signal },
+      mend: () => mendNetwork(tools),
+    }),
   );
   recorder.health = report;
   if (!report.healthy) {
@@ -31,6 +34,14 @@ export async function becomeHealthy(tools: Tools, patience: Patience): Promise<H
   }
   recorder.serving(report.seconds - (report.firstHealthySeconds ?? report.seconds));
   return report;
+}
+
+/** A fault of the engine's is no fault of the version's, and none that an administrator should have to know. */
+async function mendNetwork({ project, log }: Tools): Promise<void> {
+  const running = async (): Promise<string[]> =>
+    (await project.containers()).filter(({ state }) => state === 'running').map(({ id }) => id);
+  if (await project.engine?.runtime.mendNetwork(running))
+    log.info(`${project.engine?.runtime.name ?? ''} had lost its name server: the network is set up anew`);
 }
 
 /** Keeps what the services said last, before an undo takes their containers away. The first failure is the one to explain. */

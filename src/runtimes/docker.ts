@@ -50,6 +50,9 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
       }
     },
 
+    // Its name server is a part of the daemon.
+    mendNetwork: () => Promise.resolve(false),
+
     async imageDigests(nameOrId) {
       const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
       const digests = await engine.find(args, `look at the image ${nameOrId}`);

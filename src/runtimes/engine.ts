@@ -101,7 +101,7 @@ export function commonRuntime(
   facts: EngineFacts,
   engine: EngineCommand,
   processes: Processes,
-): Omit<Runtime, 'remove' | 'runHealthCheck' | 'untag' | 'imageDigests'> {
+): Omit<Runtime, 'remove' | 'runHealthCheck' | 'untag' | 'imageDigests' | 'mendNetwork'> {
   const { name } = facts;
 
   const inspect = async (ids: readonly string[]): Promise<Container[]> => {

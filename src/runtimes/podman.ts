@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Processes } from '../system/processes.ts';
 import { parseLogFile, withAlgorithm } from './containers.ts';
@@ -26,6 +28,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
     storage: info.store.graphRoot,
   } as const;
   const common = commonRuntime(facts, engine, processes);
+  const names = join(facts.rootless ? info.store.runRoot : '/run/containers', 'networks/aardvark-dns');
 
   return {
     ...common,
@@ -73,6 +76,15 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
       return common.logTail(id, lines);
     },
 
+    async mendNetwork(running) {
+      if (!(await lostNameServer(names))) return false;
+      const ids = await running();
+      const served = await namesServed(names, ids);
+      if (served.length === 0) return false;
+      await engine.run(['network', 'reload', ...served], 'set the network up anew', { outlivesJob: true });
+      return true;
+    },
+
     async imageDigests(nameOrId) {
       const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
       const answered = await engine.find(args, `look at the image ${nameOrId}`);
@@ -100,10 +112,39 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
   };
 }
 
+/**
+ * Whether the name server of Podman's networks, aardvark-dns, was started and runs no more. netavark starts one only while a container's network is set up, and takes one that is about to end for
+ * one that serves. (Measured with Podman 4.3, netavark 1.4: a container whose published port is taken leaves an entry behind; at the next start of the stack the server, kept by
+ * that entry in a network namespace that is gone, ends.)
+ */
+async function lostNameServer(directory: string): Promise<boolean> {
+  const pid = await textOrNull(join(directory, 'aardvark.pid'));
+  if (pid === null) return false;
+  const state = await textOrNull(`/proc/${pid.trim()}/stat`);
+  return state === null || !/^\d+ \(aardvark-dns\) [^ZX]/.test(state);
+}
+
+/** Those of the containers whose names it is to know. */
+async function namesServed(directory: string, ids: readonly string[]): Promise<string[]> {
+  const networks = await Promise.all((await readdir(directory)).map((name) => textOrNull(join(directory, name))));
+  const known = new Set(networks.flatMap((text) => (text ?? '').split('\n').map((line) => line.split(' ')[0] ?? '')));
+  return ids.filter((id) => known.has(id));
+}
+
+async function textOrNull(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    // ESRCH: a process that ends while it is looked at.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
+}
+
 interface Info {
   readonly host: { readonly arch: string; readonly os: string; readonly security: { readonly rootless: boolean } };
   readonly version: { readonly Version: string };
-  readonly store: { readonly graphRoot: string };
+  readonly store: { readonly graphRoot: string; readonly runRoot: string };
 }
 
 async function answer(processes: Processes): Promise<Info | null> {

@@ -114,6 +114,11 @@ export interface Runtime {
   loadImages(file: string): Promise<void>;
   /** Names (`repository:tag`) that begin with the prefix. */
   imageNames(prefix: string): Promise<string[]>;
+  /**
+   * Where the engine itself has lost what its containers find each other by (the name server of Podman's networks dies now and then, and is missed until the next start), it is set up anew under the containers
+   * of `running`, asked for only then; true where that was so. Nothing is restarted.
+   */
+  mendNetwork(running: () => Promise<readonly string[]>): Promise<boolean>;
   volume(name: string): Promise<VolumeInfo | null>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
   /** `linux/amd64`, … */

@@ -339,6 +339,32 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.volume(name)).toEqual(made);
     });
 
+    test('a name server that has died serves again, and nothing is restarted', async () => {
+      const network = `${prefix}-net`;
+      await engine('network', 'create', network);
+      try {
+        const one = await runContainer('one', ['--network', network, '--network-alias', 'one']);
+        const other = await runContainer('other', ['--network', network]);
+        const finds = async (): Promise<boolean> =>
+          (await runtime.exec(other, ['getent', 'hosts', 'one'], { accept: [0, 2] })).exitCode === 0;
+        expect(await finds()).toBe(true);
+        const started = (await runtime.container(one))?.startedAt;
+        const running = (): Promise<string[]> => Promise.resolve([one, other]);
+        expect(await runtime.mendNetwork(running)).toBe(false);
+        if (runtime.name === 'docker') return;
+
+        // What a failed start may leave: a server that ends without anybody noticing.
+        await processes.run({ argv: ['sh', '-c', 'pkill -x -u "$(id -u)" aardvark-dns'] });
+        await until(async () => !(await finds()));
+        await until(async () => (await runtime.mendNetwork(running)) && (await finds()));
+        expect((await runtime.container(one))?.startedAt).toBe(started);
+        expect(await runtime.mendNetwork(running)).toBe(false);
+      } finally {
+        for (const name of names.splice(0)) await engine('rm', '--force', name);
+        await engine('network', 'rm', network);
+      }
+    });
+
     test('removes containers that depend on each other, and none that nobody named', async () => {
       const db = await runContainer('db');
       const requires = runtime.name === 'podman' ? ['--requires', `${prefix}-db`] : [];

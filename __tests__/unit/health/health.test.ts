@@ -47,6 +47,18 @@ describe('waiting', () => {
       ...(signal === undefined ? {} : { signal }),
     });
 
+  test('what can be mended is mended after each look that failed, and a mender that fails ends nothing', async () => {
+    const clock = new FakeClock();
+    let mended = 0;
+    const mend = (): Promise<void> => {
+      mended++;
+      return mended === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve();
+    };
+    const options = { timeoutMs: 60_000, settleMs: 0, clock, log: silentLog(), mend };
+    const report = await waitHealthy([probeAt(clock, () => mended >= 2)], options);
+    expect([report.healthy, mended]).toEqual([true, 2]);
+  });
+
   test('all probes pass and go on passing', async () => {
     const clock = new FakeClock();
     const report = await wait([probeAt(clock, (s) => s >= 3), probeAt(clock, (s) => s >= 5, 'db')], clock);
