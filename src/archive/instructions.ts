@@ -6,7 +6,7 @@ import { dumpSuffix } from './names.ts';
  * Every command stands in a fenced `sh` block; the blocks up to the parts, those of some parts, and those behind them, run in order
  * by one `bash -e` in the directory that holds the files, restore these parts (that is how they are tested).
  */
-export function renderInstructions(manifest: Omit<Manifest, 'instructions'>): string {
+export function renderInstructions(manifest: Draft): string {
   return [
     ...introduction(manifest),
     ...settings(manifest),
@@ -18,7 +18,7 @@ export function renderInstructions(manifest: Omit<Manifest, 'instructions'>): st
   ].join('\n');
 }
 
-type Draft = Omit<Manifest, 'instructions'>;
+type Draft = Omit<Manifest, 'instructions' | 'digest'>;
 
 function introduction(manifest: Draft): string[] {
   const { name, project, createdAt, host, projectDirectory, version } = manifest;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { instructionsFile, isPartFileName, isPartName, parseBackupName } from './names.ts';
 
@@ -90,6 +91,8 @@ export interface Manifest {
   readonly left: readonly { readonly what: string; readonly why: string }[];
   /** The RESTORE.md beside it. */
   readonly instructions: { readonly file: string; readonly bytes: number; readonly sha256: string };
+  /** Hex sha256 of this manifest as compact JSON, its fields in their order and this text empty. */
+  readonly digest: string;
 }
 
 /** Far above any real manifest (a part costs some 600 bytes); what comes from outside is not read without an end. */
@@ -108,6 +111,36 @@ const METHODS: Readonly<Record<PartKind, readonly Part['method'][]>> = {
 /** The text of a manifest as it is stored: indented JSON with a line's end. */
 export function formatManifest(manifest: Manifest): string {
   return JSON.stringify(manifest, null, 2) + '\n';
+}
+
+/** The manifest with its own digest, as the last of its fields. */
+export function sealManifest(manifest: Omit<Manifest, 'digest'>): Manifest {
+  return { ...manifest, digest: digestOf(manifest) };
+}
+
+function digestOf(manifest: object): string {
+  return createHash('sha256')
+    .update(JSON.stringify({ ...manifest, digest: '' }))
+    .digest('hex');
+}
+
+/**
+ * The same as `parseManifest` for what comes from a store, where a disk or a network may have changed it: `manifest-damaged` where it is another one than was written. It says nothing of
+ * who wrote it.
+ */
+export function openManifest(json: unknown): Manifest {
+  const value = typeof json === 'string' ? parseJson(json) : json;
+  const manifest = parseManifest(value);
+  if (digestOf(value as object) !== manifest.digest) {
+    throw new CaretakerError(
+      'manifest-damaged',
+      `failed to read the manifest of ${manifest.name}: its digest is another`,
+      {
+        hint: 'It is not what was written. Take another backup, or follow RESTORE.md with the parts whose digests fit.',
+      },
+    );
+  }
+  return manifest;
 }
 
 /**
@@ -197,6 +230,7 @@ export function parseManifest(json: unknown): Manifest {
       bytes: instructions.count('bytes'),
       sha256: instructions.digest('sha256'),
     },
+    digest: root.digest('digest'),
   };
 }
 

@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { renderInstructions } from '../archive/instructions.ts';
-import { parseManifest, SCHEMA, type Manifest, type Part, type PartFile } from '../archive/manifest.ts';
+import {
+  formatManifest,
+  openManifest,
+  SCHEMA,
+  sealManifest,
+  type Manifest,
+  type Part,
+  type PartFile,
+} from '../archive/manifest.ts';
 import { backupName, instructionsFile, manifestFile, partFile } from '../archive/names.ts';
 import { verifyPart, writePart, writeText } from '../archive/parts.ts';
 import type { Capture, RawStream, Situation, Source, WarmCapture } from '../sources/source.ts';
@@ -169,7 +177,7 @@ export async function captureBackup(tools: Tools, request: CaptureRequest, warm?
     );
   }
 
-  const draft: Omit<Manifest, 'instructions'> = {
+  const draft: Omit<Manifest, 'instructions' | 'digest'> = {
     schema: SCHEMA,
     name,
     createdAt: createdAt.toISOString(),
@@ -185,12 +193,11 @@ export async function captureBackup(tools: Tools, request: CaptureRequest, warm?
     left: request.left,
   };
   const instructions = await writeText(request.directory, instructionsFile(name), renderInstructions(draft));
-  const manifest: Manifest = {
+  const manifest = sealManifest({
     ...draft,
     instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
-  };
-  const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
-  const manifestLocal = await writeText(request.directory, manifestFile(name), manifestText);
+  });
+  const manifestLocal = await writeText(request.directory, manifestFile(name), formatManifest(manifest));
 
   const partFiles = parts.flatMap((part) =>
     part.files.map(({ file, bytes, sha256 }) => ({
@@ -327,7 +334,7 @@ export async function capturedIn(directory: string, name: string): Promise<Captu
   const file = manifestFile(name);
   const text = await readText(path.join(directory, file));
   if (text === null) throw new CaretakerError('store-missing', `there is no backup ${name} in ${directory}`);
-  const manifest = parseManifest(JSON.parse(text));
+  const manifest = openManifest(JSON.parse(text));
   const local = (entry: { file: string; bytes: number; sha256: string }): LocalFile => ({
     path: path.join(directory, entry.file),
     name: entry.file,

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { CaretakerError } from '../errors.ts';
-import { parseManifest, type Manifest } from '../archive/manifest.ts';
+import { openManifest, type Manifest } from '../archive/manifest.ts';
 import type { BackupChoice } from '../settings/backup-choice.ts';
 import type { Store, StoredBackup } from '../stores/store.ts';
 import type { Tools } from './tools.ts';
@@ -46,7 +46,7 @@ export async function chooseBackup(
 
   const chosen = await choose();
   if (chosen === undefined) throw missing(wanted.text, project.name, candidates);
-  return { ...chosen, manifest: parseManifest(await chosen.store.readManifest(chosen.backup)) };
+  return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
 
   async function choose(): Promise<Candidate | undefined> {
     switch (wanted.by) {
@@ -80,7 +80,7 @@ async function newestOf(
   for (const candidate of candidates) {
     const { store, backup } = candidate;
     try {
-      const { tag, describe, commit } = parseManifest(await store.readManifest(backup)).version;
+      const { tag, describe, commit } = openManifest(await store.readManifest(backup)).version;
       const isCommit = /^[0-9a-f]{7,40}$/.test(version) && commit?.startsWith(version) === true;
       if (isCommit || [tag, describe].some((name) => name !== null && plain(name) === plain(version))) return candidate;
     } catch (error) {

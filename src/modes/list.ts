@@ -1,5 +1,5 @@
 import type { StoredBackup } from '../stores/store.ts';
-import { parseManifest } from '../archive/manifest.ts';
+import { openManifest } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Tools } from './tools.ts';
 
@@ -21,7 +21,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
     for (const backup of await store.list(tools.project.name)) {
       const row = { ...backup, store: store.name };
       try {
-        const manifest = parseManifest(await store.readManifest(backup));
+        const manifest = openManifest(await store.readManifest(backup));
         const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
         const { tag, describe, commit } = manifest.version;
         listed.push({

@@ -93,12 +93,14 @@ function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): v
   }
 }
 
-async function fetchParts(
+/** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
+export async function fetchParts(
   tools: Tools,
   chosen: ChosenBackup,
   parts: readonly Part[],
   directory: string,
 ): Promise<void> {
+  const { instructions } = chosen.manifest;
   const files = parts.flatMap((part) => part.files);
   const needed = files.reduce((sum, file) => sum + file.bytes + file.rawBytes, 0);
   const free = await freeBytes(tools.project.stateDirectory);
@@ -112,6 +114,8 @@ async function fetchParts(
     );
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Nothing here reads it. But who has to restore by hand one day should not be the one to find out that it is damaged.
+  await chosen.store.fetch(chosen.backup, instructions, path.join(directory, instructions.file));
   for (const file of files) {
     tools.signal.throwIfAborted();
     const target = path.join(directory, file.file);

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { rm } from 'node:fs/promises';
 import type { Snapshot } from '../code/git.ts';
-import { parseManifest, type Part } from '../archive/manifest.ts';
+import { openManifest, type Part } from '../archive/manifest.ts';
 import { manifestFile } from '../archive/names.ts';
 import { verifyPart } from '../archive/parts.ts';
 import { CaretakerError } from '../errors.ts';
@@ -119,7 +119,7 @@ async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> 
         },
       );
     }
-    const parts = dataParts(parseManifest(JSON.parse(text)).parts);
+    const parts = dataParts(openManifest(JSON.parse(text)).parts);
     try {
       record = await stageBack(tools, run, parts);
     } catch (error) {

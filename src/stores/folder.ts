@@ -14,7 +14,7 @@ import {
   type FileHandle,
 } from 'node:fs/promises';
 import path from 'node:path';
-import { parseManifest, type Manifest } from '../archive/manifest.ts';
+import { openManifest, type Manifest } from '../archive/manifest.ts';
 import {
   backupOfManifest,
   instructionsFile,
@@ -220,7 +220,7 @@ class FolderStore implements Store {
   async #missingFile(name: string, names: ReadonlySet<string>): Promise<string | undefined> {
     let manifest: Manifest;
     try {
-      manifest = parseManifest(await readFile(path.join(this.directory, manifestFile(name)), 'utf8'));
+      manifest = openManifest(await readFile(path.join(this.directory, manifestFile(name)), 'utf8'));
     } catch (error) {
       this.#log.debug(`the manifest of ${name} can't be read: ${messageOf(error)}`);
       return undefined;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { formatManifest, type Manifest, type Part } from '../../../src/archive/manifest.ts';
+import { formatManifest, type Manifest, type Part, sealManifest } from '../../../src/archive/manifest.ts';
 import { backupName, instructionsFile, manifestFile, partFile } from '../../../src/archive/names.ts';
 import type { LocalFile } from '../../../src/stores/store.ts';
 
@@ -40,12 +40,12 @@ export async function makeBackup(
     });
   }
   const instructions = await file(instructionsFile(name), `# How to restore ${name} by hand\n`);
-  const manifest: Manifest = {
+  const manifest = sealManifest({
     ...{ schema: 1, name, createdAt: at.toISOString(), reason: 'backup', project, projectDirectory: '/srv/shop' },
     ...{ host: 'host', caretaker: '0.1.0', engine: null, platform: 'linux/amd64', images: [], ownership: 'direct' },
     ...{ version: { commit: null, tag: null, describe: null }, encryption: null, parts: described, left: [] },
     instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
-  };
+  });
   await file(manifestFile(name), formatManifest(manifest));
   return { name, manifest, files };
 }

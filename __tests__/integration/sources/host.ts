@@ -254,7 +254,7 @@ export class Host {
     );
   }
 
-  manifest(parts: readonly Part[]): Omit<Manifest, 'instructions'> {
+  manifest(parts: readonly Part[]): Omit<Manifest, 'instructions' | 'digest'> {
     return {
       schema: 1,
       name: this.backupName,

@@ -1,4 +1,4 @@
-import type { Manifest, Part } from '../../../src/archive/manifest.ts';
+import { sealManifest, type Manifest, type Part } from '../../../src/archive/manifest.ts';
 
 export const NAME = 'uso-20261121T220000Z';
 const sha256 = 'a'.repeat(64);
@@ -23,7 +23,7 @@ export function samplePart(overrides: Partial<Part> = {}): Part {
 }
 
 export function sampleManifest(overrides: Partial<Manifest> = {}): Manifest {
-  return {
+  return sealManifest({
     schema: 1,
     name: NAME,
     createdAt: '2026-11-21T22:00:00.123Z',
@@ -59,5 +59,5 @@ export function sampleManifest(overrides: Partial<Manifest> = {}): Manifest {
     left: [{ what: '/run/podman/podman.sock', why: 'a socket' }],
     instructions: { file: `${NAME}.RESTORE.md`, bytes: 100, sha256 },
     ...overrides,
-  };
+  });
 }

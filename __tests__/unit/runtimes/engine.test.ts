@@ -13,7 +13,7 @@ const answers: Record<string, Said> = {
   'docker info': { stdout: '["name=seccomp,profile=default","name=rootless"]\n/var/lib/docker\n' },
   'podman info': {
     stdout:
-      '{"host":{"arch":"arm64","os":"linux","security":{"rootless":true}},"version":{"Version":"4.3.1"},"store":{"graphRoot":"/srv/storage"}}',
+      '{"host":{"arch":"arm64","os":"linux","security":{"rootless":true}},"version":{"Version":"4.3.1"},"store":{"graphRoot":"/srv/storage","runRoot":"/run/user/1000/containers"}}',
   },
 };
 
