@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { CaretakerError } from '../errors.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
+import { removeNameless } from '../runtimes/nameless.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Argv, Processes } from '../system/processes.ts';
@@ -47,7 +48,11 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
   async function run(
     title: string,
     argv: Argv,
-    options: { readonly outlivesJob?: boolean; readonly isFailure?: (line: string) => boolean } = {},
+    options: {
+      readonly outlivesJob?: boolean;
+      readonly isFailure?: (line: string) => boolean;
+      readonly onLine?: (line: string) => void;
+    } = {},
   ): Promise<void> {
     await log.group(title, async () => {
       const tail: string[] = [];
@@ -55,6 +60,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       const onLine = (line: string): void => {
         if (line.trim() === '') return;
         log.info(line);
+        options.onLine?.(line);
         tail.push(line);
         if (tail.length > 15) tail.shift();
         if (options.isFailure?.(line) === true) failed = true;
@@ -257,11 +263,23 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     async build(services = []) {
       // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
       const isFailure = (line: string): boolean => /^exit code: [1-9]/.test(line);
-      await run(
-        'Build the images',
-        buildArgv(dialect, project, services),
-        capabilities.reliableExitCodes ? {} : { isFailure },
-      );
+      // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.
+      const steps: string[] = [];
+      const onLine = (line: string): void => {
+        const [, id] = /--> ([0-9a-f]{11,64})$/.exec(line.trimEnd()) ?? [];
+        if (id !== undefined) steps.push(id);
+      };
+      try {
+        await run('Build the images', buildArgv(dialect, project, services), {
+          onLine,
+          ...(capabilities.reliableExitCodes ? {} : { isFailure }),
+        });
+      } catch (error) {
+        for (const id of steps.reverse()) {
+          await removeNameless(runtime, id).catch((left: unknown) => log.warn(`A step of the build is left: ${messageOf(left)}`)); // prettier-ignore
+        }
+        throw error;
+      }
     },
     async pull(services = []) {
       const wanted = (await model()).services.filter(

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { checkImageArchive } from '../archive/image-archive.ts';
 import type { CacheEntry } from '../cache/cache.ts';
 import { messageOf } from '../errors.ts';
+import { removeNameless } from '../runtimes/nameless.ts';
 import type { ComposeService } from '../compose/compose.ts';
 import type { Project } from '../project/project.ts';
 import { formatBytes as inUnits } from '../report/units.ts';
@@ -52,7 +53,7 @@ export async function imagesFromCache(tools: Tools, settings: UpdateSettings): P
       if (absent.length > 0) await runtime.loadImages(path.join(entry.folder, ARCHIVE));
       for (const id of ids) if ((await runtime.imageId(id)) === null) throw new NotUsable(`it has not brought ${id}`);
     } catch (error) {
-      for (const id of absent) await dropNameless(engine, id, tools.project.name);
+      for (const id of absent) await removeNameless(runtime, id);
       throw error;
     }
     for (const [name, id] of Object.entries(list.images)) {
@@ -196,14 +197,6 @@ async function sameImages(file: string, images: ImageList['images'], platform: s
   if (ids.size !== wanted.size || [...ids].some((id) => !wanted.has(id)))
     throw new NotUsable('it does not hold the images that it lists');
   return sha256;
-}
-
-/** What a load that failed has brought. Removing a name removes what has no other. */
-async function dropNameless({ runtime }: Engine, id: string, project: string): Promise<void> {
-  if ((await runtime.imageId(id)) === null) return;
-  const name = `localhost/compose-caretaker/unused:${project}`;
-  await runtime.tag(id, name);
-  await runtime.untag(name);
 }
 
 /** Never leaves this file: its text becomes a warning. */

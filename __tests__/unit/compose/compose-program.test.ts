@@ -222,6 +222,17 @@ describe('build and pull', () => {
     await expect(compose.build()).rejects.toMatchObject({ code: 'compose-failed' });
   });
 
+  test('what Podman keeps of a build that fails goes, and what it took from its cache stays', async () => {
+    const images = { a68bf4a3581: 'sha256:a', '0f0f0f0f0f0': 'sha256:0' };
+    const runtime = new FakeRuntime('podman', [], { images });
+    const cached = '1'.repeat(64);
+    const { compose } = setUp(oldPodmanDialect, runtime, {
+      build: `STEP 2\n--> a68bf4a3581\n--> Using cache ${cached}\n--> 0f0f0f0f0f0\n--> 222222222222\nexit code: 3`,
+    });
+    await expect(compose.build()).rejects.toMatchObject({ code: 'compose-failed' });
+    expect(runtime.did).toEqual(['tag 0f0f0f0f0f0', 'untag 0f0f0f0f0f0', 'tag a68bf4a3581', 'untag a68bf4a3581']);
+  });
+
   test('Docker pulls what has an image and is not built here', async () => {
     const { compose, processes, verb } = setUp(dockerDialect, new FakeRuntime('docker'), { 'pull proxy db other': '' });
     await compose.pull();

@@ -106,6 +106,18 @@ export class FakeRuntime {
     this.existing = this.existing.filter((item) => !ids.includes(item.id));
     return Promise.resolve();
   }
+  tag(id: string, name: string): Promise<void> {
+    this.did.push(`tag ${id}`);
+    this.images[name] = id;
+    return Promise.resolve();
+  }
+
+  untag(name: string): Promise<void> {
+    this.did.push(`untag ${this.images[name] ?? ''}`);
+    delete this.images[name];
+    return Promise.resolve();
+  }
+
   imageId(name: string): Promise<string | null> {
     return Promise.resolve(this.images[name] ?? null);
   }
