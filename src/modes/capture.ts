@@ -59,10 +59,11 @@ export async function checkDisk(
 ): Promise<void> {
   const sizes = await Promise.all(sources.map(rawBytes));
   const backup = sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const rooms: readonly Room[] = [
-    { directory, bytes: backup, what: 'the data to be copied, before compression' },
-    ...besides,
-  ];
+  await checkRooms([{ directory, bytes: backup, what: 'the data to be copied, before compression' }, ...besides]);
+}
+
+/** Refuses where a filesystem has no room for all that is about to be written to it. `disk-full`. */
+export async function checkRooms(rooms: readonly Room[]): Promise<void> {
   for (const { directory: place } of rooms) {
     const here: Room[] = [];
     for (const room of rooms) if (await sameFilesystem(place, room.directory)) here.push(room);

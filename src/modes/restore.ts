@@ -6,8 +6,9 @@ import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
-import type { Store } from '../stores/store.ts';
 import { freeBytes } from '../system/disk.ts';
+import type { Store } from '../stores/store.ts';
+import { checkRooms, type Room } from './capture.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { dataParts, exchangeData, startProject } from './exchange.ts';
@@ -38,6 +39,13 @@ export async function restore(
   confirm(tools, settings, chosen.manifest);
   const sources = new Map<string, Source>();
   for (const part of parts) sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+
+  refusePlatform(
+    chosen.manifest,
+    parts,
+    (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
+  );
+  await checkRooms(await roomsFor(tools, parts, sources));
 
   try {
     await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
@@ -93,6 +101,43 @@ function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): v
   }
 }
 
+/** What is fetched, and each part beside its live data. */
+async function roomsFor(
+  { project }: Tools,
+  parts: readonly Part[],
+  sources: ReadonlyMap<string, Source>,
+): Promise<Room[]> {
+  const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
+  const unpacked = parts.map(async (part): Promise<Room> => {
+    const beside = path.dirname(sources.get(part.name)?.origin.path ?? project.directory);
+    // Where this user may not look (another's volume), it is reckoned to be on the project's filesystem.
+    const directory = await freeBytes(beside).then(
+      () => beside,
+      () => project.directory,
+    );
+    return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
+  });
+  return [fetched, ...(await Promise.all(unpacked))];
+}
+
+function sizeOf(parts: readonly Part[], which: 'bytes' | 'rawBytes'): number {
+  return parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file[which], 0);
+}
+
+/** The files of a PostgreSQL cluster fit the processor architecture that wrote them. https://www.postgresql.org/docs/current/backup-file.html */
+export function refusePlatform(manifest: Manifest, parts: readonly Part[], platform: string): void {
+  const tied = parts.filter(({ kind, method }) => kind === 'postgres' && method !== 'dump');
+  if (tied.length === 0 || manifest.platform === platform) return;
+  throw new CaretakerError(
+    'restore-platform',
+    `${tied.map(({ name }) => name).join(', ')} of ${manifest.name} are files of a PostgreSQL server on ${manifest.platform}, and this is ${platform}`,
+    {
+      input: 'backup',
+      hint: 'A server here can not read them. Choose a backup with method=dump, or restore on a machine of that kind and take a dump there.',
+    },
+  );
+}
+
 /** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
 export async function fetchParts(
   tools: Tools,
@@ -102,17 +147,6 @@ export async function fetchParts(
 ): Promise<void> {
   const { instructions } = chosen.manifest;
   const files = parts.flatMap((part) => part.files);
-  const needed = files.reduce((sum, file) => sum + file.bytes + file.rawBytes, 0);
-  const free = await freeBytes(tools.project.stateDirectory);
-  if (free < needed) {
-    throw new CaretakerError(
-      'disk-full',
-      `failed to begin: fetching and unpacking ${chosen.manifest.name} takes ${needed} bytes, and ${free} are free`,
-      {
-        hint: 'Free some space, or restore part by part with "only".',
-      },
-    );
-  }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   // Nothing here reads it. But who has to restore by hand one day should not be the one to find out that it is damaged.
   await chosen.store.fetch(chosen.backup, instructions, path.join(directory, instructions.file));

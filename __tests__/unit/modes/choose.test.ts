@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { chooseBackup } from '../../../src/modes/choose.ts';
+import type { Manifest } from '../../../src/archive/manifest.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import { parseBackupChoice, type BackupChoice } from '../../../src/settings/backup-choice.ts';
 import type { Store, StoredBackup } from '../../../src/stores/store.ts';
@@ -105,7 +106,7 @@ describe('chooseBackup', () => {
     const store: Store = {
       ...storeOf('artifacts', [monday, tuesday, broken]),
       readManifest: ({ name }) =>
-        Promise.resolve(name === broken.name ? {} : { ...sampleManifest(), version: versions[name] }),
+        Promise.resolve(name === broken.name ? {} : sampleManifest({ version: versions[name] as Manifest['version'] })),
     };
     const found = async (text: string): Promise<string> =>
       (await chooseBackup(tools([store]), wanted(text), noFolder)).backup.name;
