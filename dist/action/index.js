@@ -28521,7 +28521,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _modes_report_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(72084);
 /* harmony import */ var _report_actions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(17898);
 /* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(96994);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(62825);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9881);
 /* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(89651);
 
 
@@ -28616,9 +28616,10 @@ function quoted(text) {
 }
 function listSection(listed) {
     return {
-        backups: listed.map(({ name, createdAt, bytes, store, reason, version, problem }) => ({
-            ...{ name, bytes, store, reason, version, problem },
+        backups: listed.map(({ createdAt, expiresAt, project: _ours, ids: _files, ...backup }) => ({
+            ...backup,
             createdAt: createdAt.toISOString(),
+            expiresAt: expiresAt?.toISOString(),
         })),
     };
 }
@@ -29096,10 +29097,19 @@ function backups({ backups: listed }) {
         return '';
     const rows = listed
         .slice(0, 500)
-        .map(({ name, createdAt, bytes, store, reason, version, problem }) => `| ${code(name)} | ${inline(createdAt.slice(0, 16).replace('T', ' '))} | ${bytes === undefined ? '' : (0,units/* formatBytes */.z)(bytes)} | ${inline(version ?? '')} | ${inline(problem ?? reason ?? '')} | ${inline(store)} |`);
+        .map(({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem }) => `| ${[
+        code(name),
+        inline(createdAt.slice(0, 16).replace('T', ' ')),
+        bytes === undefined ? '' : (0,units/* formatBytes */.z)(bytes),
+        inline(version ?? ''),
+        inline(parts.join(', ')) + (encrypted === true ? ' 🔒' : ''),
+        inline(problem ?? reason ?? ''),
+        url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url) ? `[${inline(store)}](${url})` : inline(store),
+        expiresAt === undefined ? '' : inline(expiresAt.slice(0, 10)),
+    ].join(' | ')} |`);
     return [
-        '| backup | made (UTC) | size | version | why | store |',
-        '| --- | --- | ---: | --- | --- | --- |',
+        '| backup | made (UTC) | size | version | parts | why | store | until |',
+        '| --- | --- | ---: | --- | --- | --- | --- | --- |',
         ...rows,
     ].join('\n');
 }
@@ -29211,7 +29221,7 @@ function formatSeconds(seconds) {
 
 /***/ }),
 
-/***/ 62825:
+/***/ 9881:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29440,7 +29450,9 @@ function tree(part, physical) {
     const carried = (part.origin.exclude ?? []).map((exclude) => exclude.replace(/(?:\/\*\*?)+$/, '').replace(/^\.\//, ''));
     return [
         'as_root mkdir "$LIVE.fresh"',
-        ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
+        ...part.files.map((file) => /\.removed\d+\.zst$/.test(file.file)
+            ? `zstd -dcq ${file.file} | as_root sh -c 'cd "$1" && xargs -0 -r rm -rf --' sh "$LIVE.fresh"`
+            : `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
         ...(physical
             ? [
                 '# The archive has no entry for the directory itself: its owner is that of the directories in it.',
@@ -29559,6 +29571,7 @@ function cell(text) {
 ;// CONCATENATED MODULE: ./src/archive/manifest.ts
 
 
+
 /** The backup format, version 1: see docs/backup-format.md and archive/manifest.schema.json. */
 const SCHEMA = 1;
 /** Far above any real manifest (a part costs some 600 bytes); what comes from outside is not read without an end. */
@@ -29575,6 +29588,29 @@ const METHODS = {
 /** The text of a manifest as it is stored: indented JSON with a line's end. */
 function formatManifest(manifest) {
     return JSON.stringify(manifest, null, 2) + '\n';
+}
+/** The manifest with its own digest, as the last of its fields. */
+function sealManifest(manifest) {
+    return { ...manifest, digest: digestOf(manifest) };
+}
+function digestOf(manifest) {
+    return (0,external_node_crypto_.createHash)('sha256')
+        .update(JSON.stringify({ ...manifest, digest: '' }))
+        .digest('hex');
+}
+/**
+ * The same as `parseManifest` for what comes from a store, where a disk or a network may have changed it: `manifest-damaged` where it is another one than was written. It says nothing of
+ * who wrote it.
+ */
+function openManifest(json) {
+    const value = typeof json === 'string' ? parseJson(json) : json;
+    const manifest = parseManifest(value);
+    if (digestOf(value) !== manifest.digest) {
+        throw new errors/* CaretakerError */.xT('manifest-damaged', `failed to read the manifest of ${manifest.name}: its digest is another`, {
+            hint: 'It is not what was written. Take another backup, or follow RESTORE.md with the parts whose digests fit.',
+        });
+    }
+    return manifest;
 }
 /**
  * A manifest out of text (or the value that JSON.parse made of it) that anybody may have written. What this returns is safe to act on: names of files are plain base names that
@@ -29653,6 +29689,7 @@ function parseManifest(json) {
             bytes: instructions.count('bytes'),
             sha256: instructions.digest('sha256'),
         },
+        digest: root.digest('digest'),
     };
 }
 function parseJson(json) {
@@ -29859,7 +29896,7 @@ async function* checkTar(source, handlers = {}) {
 }
 class TarWalk {
     handlers;
-    links = new Set();
+    links;
     partial = Buffer.alloc(0);
     /** Bytes of content and padding still to come, and how many of them are content. */
     skip = 0;
@@ -29875,6 +29912,7 @@ class TarWalk {
     finished = false;
     constructor(handlers) {
         this.handlers = handlers;
+        this.links = handlers.links ?? new Set();
     }
     feed(chunk) {
         let rest = chunk;
@@ -30666,6 +30704,8 @@ async function syncDirectory(directory) {
     }
 }
 
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __nccwpck_require__(17885);
 ;// CONCATENATED MODULE: ./src/system/files.ts
 
 
@@ -30800,7 +30840,7 @@ async function freeBytes(target) {
  * filesystem refuses it (EXDEV) all the same. Throws `disk-unreadable`.
  */
 async function sameFilesystem(one, other) {
-    const [first, second] = await Promise.all([one, other].map(async (target) => (await stat(await nearestExisting(target))).dev));
+    const [first, second] = await Promise.all([one, other].map(async (target) => (await (0,promises_.stat)(await nearestExisting(target))).dev));
     return first === second;
 }
 async function nearestExisting(target) {
@@ -30895,13 +30935,28 @@ function pidNamespace() {
 
 
 
-/** Refuses before anything is stopped when the disk can't hold what is about to be written. `disk-full`. */
-async function checkDisk(sources, directory) {
+
+/** Refuses before anything is stopped when a disk can't hold what is about to be written there, all of it together. `disk-full`. */
+async function checkDisk(sources, directory, besides = []) {
     const sizes = await Promise.all(sources.map(rawBytes));
-    const needed = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    const free = await freeBytes(directory);
-    if (free < needed) {
-        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: ${directory} has ${free} bytes free, and the data to be copied holds ${needed} bytes before compression`, { hint: 'Free some space on that filesystem; a folder store keeps its backups until you remove them.' });
+    const backup = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    await checkRooms([{ directory, bytes: backup, what: 'the data to be copied, before compression' }, ...besides]);
+}
+/** Refuses where a filesystem has no room for all that is about to be written to it. `disk-full`. */
+async function checkRooms(rooms) {
+    for (const { directory: place } of rooms) {
+        const here = [];
+        for (const room of rooms)
+            if (await sameFilesystem(place, room.directory))
+                here.push(room);
+        const needed = here.reduce((sum, { bytes }) => sum + bytes, 0);
+        const free = await freeBytes(place);
+        if (free >= needed)
+            continue;
+        const parts = here.map(({ bytes, what, directory: one }) => `${(0,units/* formatBytes */.z)(bytes)} for ${what}, in ${one}`);
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: the filesystem of ${place} has ${(0,units/* formatBytes */.z)(free)} free of the ${(0,units/* formatBytes */.z)(needed)} that are needed: ${parts.join('; ')}`, {
+            hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), and backups in a folder store, which keeps them until you remove them.',
+        });
     }
 }
 /** Looked up once, before anything is stopped: a walk over the tree is no work for the time in which users wait. */
@@ -30995,12 +31050,11 @@ async function captureBackup(tools, request, warm) {
         left: request.left,
     };
     const instructions = await writeText(request.directory, (0,archive_names/* instructionsFile */.OT)(name), renderInstructions(draft));
-    const manifest = {
+    const manifest = sealManifest({
         ...draft,
         instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
-    };
-    const manifestText = `${JSON.stringify(manifest, null, 2)}\n`;
-    const manifestLocal = await writeText(request.directory, (0,archive_names/* manifestFile */.YE)(name), manifestText);
+    });
+    const manifestLocal = await writeText(request.directory, (0,archive_names/* manifestFile */.YE)(name), formatManifest(manifest));
     const partFiles = parts.flatMap((part) => part.files.map(({ file, bytes, sha256 }) => ({
         path: external_node_path_default().join(request.directory, file),
         name: file,
@@ -31114,7 +31168,7 @@ async function capturedIn(directory, name) {
     const text = await readText(external_node_path_default().join(directory, file));
     if (text === null)
         throw new errors/* CaretakerError */.xT('store-missing', `there is no backup ${name} in ${directory}`);
-    const manifest = parseManifest(JSON.parse(text));
+    const manifest = openManifest(JSON.parse(text));
     const local = (entry) => ({
         path: external_node_path_default().join(directory, entry.file),
         name: entry.file,
@@ -31984,6 +32038,98 @@ async function mountedRoots(context) {
     return { roots, leave };
 }
 
+;// CONCATENATED MODULE: ./src/runtimes/tar-command.ts
+
+const KEEP = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'];
+/**
+ * GNU tar's command for what is in a directory (`./` first), for one file (`./BASENAME`), or for the members of a directory that standard input names
+ * (ended by NUL each, without what is in them), to standard output.
+ *
+ * - pax: long names, big ids, times below a second, and anybody's tar reads it. Its headers keep neither access and change times,
+ *   which nobody restores, nor this process's number.
+ * - `exclude`: relative to the root, anchored there. A text without `*` is a name. `*` stands for anything within one name, `**` for
+ *   any number of directories.
+ */
+function createArgv(root, kind, exclude) {
+    const place = {
+        directory: [root, '.'],
+        file: [(0,external_node_path_.dirname)(root), `./${(0,external_node_path_.basename)(root)}`],
+        // After the patterns, which must still stand for what lies below a directory.
+        members: [root, '--no-recursion', '--null', '--verbatim-files-from', '--files-from=-'],
+    }[kind];
+    return [
+        'tar',
+        '--create',
+        '--file=-',
+        '--format=pax',
+        '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+        ...KEEP,
+        '--sparse',
+        '--anchored',
+        ...(kind === 'file' ? [] : exclude.flatMap(excludeOptions)),
+        '--directory',
+        ...place,
+    ];
+}
+/** A name as a walk over a tree gives it. */
+function memberName(name) {
+    return Buffer.from(name).toString('latin1');
+}
+/** Names as a walk over a tree gives them (a character for each byte), as `--files-from` reads them. */
+function membersOf(names) {
+    return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');
+}
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
+function extractArgv(root) {
+    return [
+        'tar',
+        '--extract',
+        '--file=-',
+        '--same-owner',
+        '--preserve-permissions',
+        ...KEEP,
+        // A directory may be stored as read-only, and files come into it later.
+        '--delay-directory-restore',
+        '--directory',
+        root,
+    ];
+}
+function excludeOptions(path) {
+    const plain = path.replace(/^(?:\.\/)+/, '').replace(/\/+$/, '');
+    if (plain === '' || plain === '.')
+        return [];
+    if (!plain.includes('*'))
+        return ['--no-wildcards', `--exclude=./${plain}`];
+    const pattern = plain.replaceAll(/[\\?[\]]/g, '\\$&');
+    if (!pattern.includes('**'))
+        return ['--wildcards', '--no-wildcards-match-slash', `--exclude=./${pattern}`];
+    // To tar `**` is `*`: here it stands for any depth, none included.
+    const forms = pattern.includes('**/') ? [pattern.replaceAll('**/', ''), pattern] : [pattern];
+    return forms.flatMap((form) => [
+        '--wildcards',
+        '--wildcards-match-slash',
+        `--exclude=./${form.replaceAll('**', '*')}`,
+    ]);
+}
+/** What tar says, with exit code 1, of files that lived on while they were read. */
+const LIVED_ON = /^tar: .*(?:file changed as we read it|file removed before we read it|file shrank by \d+ bytes)/i;
+/**
+ * The lines of warning in the message of a failed tar, if it failed for no other reason than that files changed or vanished meanwhile;
+ * undefined where it is a real failure. (`ProcessStream` tells exit code and last words in its message only.)
+ */
+function onlyLivedOn(message) {
+    // The first counts: a file's name may look like another.
+    const match = /: exit code (\d+): ([^]*)$/.exec(message);
+    if (match?.[1] !== '1')
+        return undefined;
+    // The words are the last of many: the first line may be cut. Anything else, e.g. a word of the engine's, is no warning of tar's.
+    const lines = match[2].split('\n').filter((line) => line !== '');
+    const told = lines.filter((line) => !/: socket ignored$/.test(line));
+    const warnings = told.filter((line) => LIVED_ON.test(line));
+    const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));
+    return warnings.length > 0 && foreign.length === 0 ? warnings : undefined;
+}
+
 ;// CONCATENATED MODULE: ./src/sources/places.ts
 
 
@@ -32030,6 +32176,16 @@ async function isMountPoint(path) {
     const table = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => ''); // Not Linux: the exchange itself will tell.
     const octal = (text) => text.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
     return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
+}
+/** A new empty directory for a source's own working files, out of the way of the data; one of that name that was left over goes. */
+async function stagingFor({ files, stateDirectory }, name) {
+    const staging = (0,external_node_path_.join)(stateDirectory, 'staging');
+    if (!(await files.exists(staging)))
+        await files.makeDirectory(staging, stateDirectory);
+    const directory = (0,external_node_path_.join)(staging, name);
+    await files.remove([directory]);
+    await files.makeDirectory(directory, stateDirectory);
+    return directory;
 }
 /** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
 function within(root, path) {
@@ -32191,6 +32347,8 @@ async function warmUnlessChanged(files, roots, options, take) {
 
 
 
+
+
 /** Leftovers of interrupted restores. */
 const OWN = '.caretaker-*';
 /** A volume, a directory or a single file, as plain files. */
@@ -32201,21 +32359,60 @@ function filesSource(spec, kind, deps) {
     // What this program keeps for itself lies in the project directory, which may be the part.
     const state = within(live, project.stateDirectory);
     const own = kind === 'file' ? [] : [OWN, ...(state === undefined || state === '' ? [] : [state])];
+    const archive = (serving, more = {}) => files.tar(live, {
+        ...more,
+        exclude: [...spec.exclude, ...own],
+        live: serving,
+        onWarning: (line) => log.warn(`${spec.name}: ${line}`),
+    });
     const capture = (situation) => Promise.resolve({
         streams: [
             {
                 suffix: 'tar',
-                open: () => files.tar(live, {
-                    exclude: [...spec.exclude, ...own],
-                    live: situation === 'serving',
-                    onWarning: (line) => log.warn(`${spec.name}: ${line}`),
-                }),
+                open: () => archive(situation === 'serving'),
             },
         ],
         consistency: situation === 'serving' ? 'online' : situation,
         facts: {},
         finish: () => Promise.resolve(),
     });
+    /** The whole while the application serves, and then what came, was written to, or went. */
+    const warm = async () => {
+        // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
+        const exclude = carried([...spec.exclude, ...own], '').carry;
+        const directory = await stagingFor(project, `${deps.run}-files-${spec.name}`);
+        const note = (0,external_node_path_.join)(directory, 'entries');
+        try {
+            await files.changes(live, { exclude, note, settle: true });
+        }
+        catch (error) {
+            await files.remove([directory]);
+            throw error;
+        }
+        const { streams, facts } = await capture('serving');
+        let rounds = 0;
+        return {
+            streams,
+            facts,
+            async more(situation) {
+                const serving = situation === 'serving';
+                const changes = await files.changes(live, { exclude, note, settle: serving });
+                if (changes === null)
+                    return 'anew';
+                const { changed, removed } = changes;
+                if (changed.length + removed.length === 0)
+                    return [];
+                rounds++;
+                const more = [];
+                if (removed.length > 0)
+                    more.push({ suffix: `removed${rounds}`, open: () => streamOf(external_node_stream_.Readable.from([membersOf(removed)])) });
+                if (changed.length > 0)
+                    more.push({ suffix: `changed${rounds}.tar`, open: () => archive(serving, { only: changed }) });
+                return more;
+            },
+            finish: () => files.remove([directory]),
+        };
+    };
     return {
         name: spec.name,
         kind,
@@ -32227,18 +32424,13 @@ function filesSource(spec, kind, deps) {
         describe: () => `${spec.name}: ${kind === 'volume' ? `volume ${spec.volume ?? ''}` : `${kind} ${live}`}`,
         estimate: async () => (await files.scan(live)).bytes,
         capture,
-        warm: () => {
-            // A pattern that leaves something out is not applied: at worst a change is seen where there was none.
-            const exclude = carried([...spec.exclude, ...own], '').carry;
-            return warmUnlessChanged(files, [live], { exclude }, () => capture('serving'));
-        },
+        warm: kind === 'file' ? () => warmUnlessChanged(files, [live], {}, () => capture('serving')) : warm,
         async stage(part, read, run) {
             const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
             try {
                 const members = [];
                 const onMember = kind === 'file' ? (member) => members.push(member.path) : undefined;
-                for (const file of part.files)
-                    await unpack(files, fresh, read(file), { ...(onMember && { onMember }) });
+                await unpackPasses(files, fresh, part, read, onMember);
                 if (kind === 'file') {
                     const [member] = members;
                     if (members.length !== 1 || member === undefined || member.includes('/')) {
@@ -32262,9 +32454,51 @@ function filesSource(spec, kind, deps) {
                 throw error;
             }
         },
-        ...(kind === 'file' ? {} : { discard: () => files.empty(live, carried([...spec.exclude, ...own], '').carry) }),
+        discard: () => kind === 'file'
+            ? files.removeMembers((0,external_node_path_.dirname)(live), [memberName((0,external_node_path_.basename)(live))])
+            : files.empty(live, carried([...spec.exclude, ...own], '').carry),
         unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
     };
+}
+/**
+ * Unpacks the files of a part into the new directory `root`, in their order: `tar`; then, where it was taken in several passes, for each of those `removed1`, whose members go, and
+ * `changed1.tar`, which is unpacked over what is there.
+ */
+async function unpackPasses(files, root, part, read, onMember) {
+    const links = new Set();
+    for (const [index, file] of part.files.entries()) {
+        const over = index > 0;
+        if (over && /\.removed\d+\.zst$/.test(file.file)) {
+            const removed = await membersIn(read(file), part);
+            await files.removeMembers(root, removed);
+            for (const link of links)
+                if (removed.some((name) => link === name || link.startsWith(`${name}/`)))
+                    links.delete(link);
+        }
+        else {
+            await unpack(files, root, read(file), { links, ...(onMember && { onMember }) }, { over });
+        }
+    }
+}
+/** More than any list that was written here. */
+const MAX_LIST_BYTES = 4 * 1024 * 1024;
+/** The names of a list of members, as `membersOf` made it. */
+async function membersIn(bytes, part) {
+    const pieces = [];
+    let size = 0;
+    for await (const piece of bytes) {
+        size += piece.length;
+        if (size > MAX_LIST_BYTES)
+            break;
+        pieces.push(piece);
+    }
+    const names = Buffer.concat(pieces).toString('latin1').split('\0');
+    if (size > MAX_LIST_BYTES || names.pop() !== '' || names.some((name) => !name.startsWith('./'))) {
+        throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: its list of what went is none`, {
+            hint: 'Choose another backup.',
+        });
+    }
+    return names.map((name) => name.slice(2));
 }
 /**
  * What a part leaves out belongs to other parts (a database file in the tree) or was excluded, and must survive an exchange of the
@@ -33195,6 +33429,7 @@ async function readFile(files, path) {
 
 
 
+
 /**
  * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
  * and one of a stopped application may lack the journal that still belongs to it.
@@ -33205,14 +33440,9 @@ function sqliteSource(spec, deps) {
     const live = spec.path;
     const name = (0,external_node_path_.basename)(live);
     const capture = async (situation) => {
-        const staging = (0,external_node_path_.join)(project.stateDirectory, 'staging');
-        if (!(await files.exists(staging)))
-            await files.makeDirectory(staging, project.stateDirectory);
-        const directory = (0,external_node_path_.join)(staging, `${deps.run}-sqlite-${spec.name}`);
+        const directory = await stagingFor(project, `${deps.run}-sqlite-${spec.name}`);
         const finish = () => files.remove([directory]);
         try {
-            await finish();
-            await files.makeDirectory(directory, project.stateDirectory);
             const copy = (0,external_node_path_.join)(directory, name);
             await files.copySqlite(live, copy);
             const facts = readSqliteHeader(await readHead(files, copy, 100), live);
@@ -33269,6 +33499,7 @@ function sqliteSource(spec, deps) {
                 throw error;
             }
         },
+        discard: () => files.removeMembers((0,external_node_path_.dirname)(live), ['', '-wal', '-shm', '-journal'].map((end) => memberName(name + end))),
         unstage: (run) => files.remove([beside(live, run).fresh]),
     };
 }
@@ -33385,7 +33616,7 @@ function serversOf(sources) {
  * finish. A fatal result ends the wait at once. Throws only the signal's reason.
  */
 async function waitHealthy(probes, options) {
-    const { timeoutMs, settleMs, intervalMs = 1000, clock, log, signal } = options;
+    const { timeoutMs, settleMs, intervalMs = 1000, clock, log, signal, mend } = options;
     const start = clock.monotonic();
     const elapsed = () => clock.monotonic() - start;
     let firstHealthySeconds;
@@ -33422,6 +33653,7 @@ async function waitHealthy(probes, options) {
         passingSince = undefined;
         if (results.some(({ fatal }) => fatal) || now >= timeoutMs)
             return report(false);
+        await mend?.().catch((error) => log.debug((0,errors/* messageOf */.bD)(error)));
         await clock.sleep(Math.min(intervalMs, timeoutMs - now), signal);
     }
 }
@@ -33457,7 +33689,10 @@ async function beforeAbort(looking, signal) {
 /** Waits until every probe passes and stays so. Throws `unhealthy` with what was seen last. */
 async function becomeHealthy(tools, patience) {
     const { probes, clock, log, signal, recorder } = tools;
-    const report = await recorder.step('Wait until it is healthy', () => waitHealthy(probes, { timeoutMs: patience.healthTimeoutMs, settleMs: patience.settleMs, clock, log, signal }));
+    const report = await recorder.step('Wait until it is healthy', () => waitHealthy(probes, {
+        ...{ timeoutMs: patience.healthTimeoutMs, settleMs: patience.settleMs, clock, log, signal },
+        mend: () => mendNetwork(tools),
+    }));
     recorder.health = report;
     if (!report.healthy) {
         await noteLastWords(tools);
@@ -33468,6 +33703,12 @@ async function becomeHealthy(tools, patience) {
     }
     recorder.serving(report.seconds - (report.firstHealthySeconds ?? report.seconds));
     return report;
+}
+/** A fault of the engine's is no fault of the version's, and none that an administrator should have to know. */
+async function mendNetwork({ project, log }) {
+    const running = async () => (await project.containers()).filter(({ state }) => state === 'running').map(({ id }) => id);
+    if (await project.engine?.runtime.mendNetwork(running))
+        log.info(`${project.engine?.runtime.name ?? ''} had lost its name server: the network is set up anew`);
 }
 /** Keeps what the services said last, before an undo takes their containers away. The first failure is the one to explain. */
 async function noteLastWords({ project, recorder }) {
@@ -33615,7 +33856,7 @@ async function list(tools) {
         for (const backup of await store.list(tools.project.name)) {
             const row = { ...backup, store: store.name };
             try {
-                const manifest = parseManifest(await store.readManifest(backup));
+                const manifest = openManifest(await store.readManifest(backup));
                 const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
                 const { tag, describe, commit } = manifest.version;
                 listed.push({
@@ -33624,6 +33865,7 @@ async function list(tools) {
                     reason: manifest.reason,
                     version: tag ?? describe ?? commit,
                     parts: manifest.parts.map(({ name }) => name),
+                    encrypted: manifest.encryption !== null,
                     problem: undefined,
                 });
             }
@@ -33635,6 +33877,7 @@ async function list(tools) {
                     reason: 'unknown',
                     version: null,
                     parts: [],
+                    encrypted: false,
                     problem: `${error.code}: ${error.message}`,
                 });
             }
@@ -33643,8 +33886,6 @@ async function list(tools) {
     return listed.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
 }
 
-// EXTERNAL MODULE: ./src/report/units.ts
-var units = __nccwpck_require__(17885);
 ;// CONCATENATED MODULE: ./src/safety/journal.ts
 
 
@@ -33796,6 +34037,472 @@ async function rotate(file) {
     }
 }
 
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(38815);
+;// CONCATENATED MODULE: ./src/compose/interpolate.ts
+/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add. */
+class InterpolationError extends Error {
+}
+/**
+ * Fills in variables by Compose's rules: `$NAME`, `${NAME}`, `:-` `-` (default), `:?` `?` (error), `:+` `+` (alternative), `$$` for a
+ * dollar. Defaults may nest. An unset variable is the empty string.
+ */
+function interpolate(text, lookup) {
+    const [result, end] = expand(text, 0, lookup, false);
+    if (end !== text.length)
+        throw new InterpolationError(`invalid template: ${text}`);
+    return result;
+}
+const interpolate_name = /[A-Za-z_][A-Za-z0-9_]*/y;
+/** Expands from `position` to the end, or to the `}` that closes the braces we are in; answers with the text and where it stopped. */
+function expand(text, position, lookup, inBraces) {
+    let result = '';
+    let at = position;
+    while (at < text.length) {
+        const char = text[at];
+        if (inBraces && char === '}')
+            return [result, at];
+        if (char !== '$') {
+            result += char;
+            at++;
+        }
+        else if (text[at + 1] === '$') {
+            result += '$';
+            at += 2;
+        }
+        else if (text[at + 1] === '{') {
+            const [value, end] = braced(text, at + 2, lookup);
+            result += value;
+            at = end;
+        }
+        else {
+            const variable = nameAt(text, at + 1);
+            if (variable === undefined) {
+                throw new InterpolationError(`invalid template: a single $ in "${text}" (write $$ for a dollar)`);
+            }
+            result += lookup(variable) ?? '';
+            at += 1 + variable.length;
+        }
+    }
+    return [result, at];
+}
+function braced(text, position, lookup) {
+    const variable = nameAt(text, position);
+    if (variable === undefined)
+        throw new InterpolationError(`invalid template: no name after \${ in "${text}"`);
+    let at = position + variable.length;
+    const operator = /:?[-?+]/y;
+    operator.lastIndex = at;
+    const sign = operator.exec(text)?.[0];
+    const [argument, end] = expandLazily(text, at + (sign?.length ?? 0), lookup);
+    if (text[end] !== '}' || (sign === undefined && end !== at)) {
+        throw new InterpolationError(`invalid template: \${${variable} in "${text}" is not closed or has an unknown operator`);
+    }
+    at = end + 1;
+    const value = lookup(variable);
+    if (sign === undefined)
+        return [value ?? '', at];
+    const present = value !== undefined && (!sign.startsWith(':') || value !== '');
+    if (sign.endsWith('+'))
+        return [present ? argument() : '', at];
+    if (present)
+        return [value, at];
+    if (sign.endsWith('-'))
+        return [argument(), at];
+    throw new InterpolationError(`required variable ${variable} is missing a value: ${argument()}`);
+}
+/** Like expand inside braces, but a required variable in a default that is not used does not fail. */
+function expandLazily(text, position, lookup) {
+    const [, end] = expand(text, position, () => 'x', true);
+    return [() => expand(text, position, lookup, true)[0], end];
+}
+function nameAt(text, position) {
+    interpolate_name.lastIndex = position;
+    return interpolate_name.exec(text)?.[0];
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-file.ts
+
+
+
+function isMapping(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+/**
+ * One compose file as plain data: anchors and merge keys resolved, variables filled in when `lookup` is given (without one they stay as
+ * written). Throws `compose-file-invalid` with line and column.
+ */
+function parseComposeFile(path, text, lookup) {
+    const lines = new dist/* LineCounter */.HN();
+    // Keys written twice: Compose refuses them itself, podman-compose takes the last.
+    const document = (0,dist/* parseDocument */.Tp)(text, { merge: true, uniqueKeys: false, lineCounter: lines, prettyErrors: false });
+    const fail = (offset, why, cause) => {
+        const position = offset === undefined ? undefined : lines.linePos(offset);
+        const where = position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
+        throw invalidComposeFile(`failed to read ${path}${where}: ${why}`, cause);
+    };
+    const error = document.errors[0];
+    if (error !== undefined)
+        fail(error.pos[0], error.message, error);
+    const tag = document.warnings.find((warning) => warning.code === 'TAG_RESOLVE_FAILED');
+    if (lookup !== null && tag !== undefined)
+        fail(tag.pos[0], `this Compose implementation does not know the tag (${tag.message})`);
+    if (lookup !== null)
+        fillIn(document, lookup, (offset, cause) => fail(offset, cause.message, cause));
+    const content = document.toJS();
+    if (!isMapping(content))
+        return fail(0, 'it is not a mapping with services in it');
+    for (const key of ['services', 'volumes']) {
+        const value = content[key];
+        const node = document.get(key, true);
+        const offset = node?.range?.[0];
+        if (value !== undefined && value !== null && !isMapping(value))
+            fail(offset, `${key} is not a mapping`);
+        if (key === 'services' && isMapping(value)) {
+            for (const [name, service] of Object.entries(value)) {
+                if (!isMapping(service)) {
+                    const at = document.getIn(['services', name], true);
+                    fail(at?.range?.[0] ?? offset, `the service ${name} is not a mapping`);
+                }
+            }
+        }
+    }
+    return content;
+}
+/** Values only: Compose leaves keys as they are. */
+function fillIn(document, lookup, fail) {
+    (0,dist/* visit */.YR)(document, {
+        Scalar(key, node) {
+            if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$'))
+                return;
+            try {
+                node.value = interpolate(node.value, lookup);
+            }
+            catch (error) {
+                if (error instanceof InterpolationError)
+                    fail(node.range?.[0], error);
+                throw error;
+            }
+        },
+    });
+}
+function invalidComposeFile(message, cause) {
+    return new errors/* CaretakerError */.xT('compose-file-invalid', message, {
+        hint: 'Mend the compose file or the variables it needs (.env, env-files); the compose program says the same with its verb config.',
+        input: 'compose-files',
+        cause,
+    });
+}
+/** Compose's rules for several files: mappings merge, lists of the fields named here append, everything else is replaced. */
+function mergeComposeFiles(files) {
+    return files.reduce((merged, file) => mergeMapping(merged, file, []), {});
+}
+function mergeMapping(base, over, path) {
+    const result = { ...base };
+    for (const [key, value] of Object.entries(over)) {
+        const inService = path[0] === 'services' && path.length === 2;
+        result[key] =
+            inService && base[key] !== undefined && base[key] !== null
+                ? mergeServiceField(key, base[key], value, [...path, key])
+                : mergeValue(base[key], value, [...path, key]);
+    }
+    return result;
+}
+function mergeValue(base, over, path) {
+    if (isMapping(base) && isMapping(over))
+        return mergeMapping(base, over, path);
+    // `api-db:` with nothing after it, in the second file, does not take back what the first one said.
+    return over === null && isMapping(base) ? base : over;
+}
+function mergeServiceField(key, base, over, path) {
+    if (key === 'environment')
+        return { ...asEnvironment(base), ...asEnvironment(over) };
+    if (key === 'depends_on' && (Array.isArray(base) || Array.isArray(over))) {
+        return [...new Set([...dependencyNames(base), ...dependencyNames(over)])];
+    }
+    if (key === 'volumes') {
+        const targets = new Map();
+        for (const volume of [...asList(base), ...asList(over)])
+            targets.set(volumeTarget(volume), volume);
+        return [...targets.values()];
+    }
+    if (['env_file', 'profiles', 'ports', 'expose', 'tmpfs'].includes(key))
+        return [...asList(base), ...asList(over)];
+    // A build context may be a bare path in one file and a mapping in the other.
+    return mergeValue(base, over, path);
+}
+/**
+ * Services that extend others of the same file, or of another by `load`, as Compose merges them. Throws `compose-file-invalid` for what
+ * is not there or goes in a circle.
+ */
+async function resolveExtends(content, load, trail = []) {
+    const services = asMapping(content['services']);
+    const resolved = {};
+    for (const name of Object.keys(services))
+        resolved[name] = await extended(services, name, load, trail);
+    return { ...content, services: resolved };
+}
+async function extended(services, name, load, trail) {
+    const service = asMapping(services[name]);
+    const reference = service['extends'];
+    if (reference === undefined || reference === null)
+        return service;
+    const file = isMapping(reference) ? textOf(reference['file']) : undefined;
+    const other = typeof reference === 'string' ? reference : textOf(asMapping(reference)['service']);
+    const step = `${file ?? ''}#${other ?? ''}`;
+    if (other === undefined || trail.includes(step)) {
+        throw invalidComposeFile(`failed to resolve extends of the service ${name}: it names no service or goes in a circle`);
+    }
+    const from = file === undefined ? services : asMapping((await load(file))['services']);
+    if (!isMapping(from[other])) {
+        throw invalidComposeFile(`failed to resolve extends of the service ${name}: there is no service ${other}${file === undefined ? '' : ` in ${file}`}`);
+    }
+    const base = await extended(from, other, load, [...trail, step]);
+    const { extends: _extends, ...own } = service;
+    const merged = mergeMapping({ services: { [name]: base } }, { services: { [name]: own } }, []);
+    return asMapping(asMapping(merged['services'])[name]);
+}
+/** The forms in which a compose file may write the same thing. */
+function asMapping(value) {
+    return isMapping(value) ? value : {};
+}
+function asList(value) {
+    if (value === undefined || value === null)
+        return [];
+    return Array.isArray(value) ? value : [value];
+}
+function textOf(value) {
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+        ? String(value)
+        : undefined;
+}
+/** `{A: b}` or `[A=b, C]` as a mapping; null for a value that comes from the process environment. */
+function asEnvironment(value) {
+    if (isMapping(value)) {
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textOf(item) ?? null]));
+    }
+    return Object.fromEntries(asList(value).map((item) => {
+        const text = textOf(item) ?? '';
+        const equals = text.indexOf('=');
+        return equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];
+    }));
+}
+function dependencyNames(value) {
+    if (isMapping(value))
+        return Object.keys(value);
+    return asList(value)
+        .map(textOf)
+        .filter((name) => name !== undefined);
+}
+function volumeTarget(volume) {
+    if (isMapping(volume))
+        return textOf(volume['target']) ?? '';
+    const parts = (textOf(volume) ?? '').split(':');
+    return parts[1] !== undefined && parts[1].startsWith('/') ? parts[1] : (parts[0] ?? '');
+}
+
+;// CONCATENATED MODULE: ./src/modes/database-major.ts
+
+
+
+
+
+
+/**
+ * Refuses a new version that brings another major version of PostgreSQL for a server that has data: it would not start on them. To be called when the new
+ * images are there and the old version still serves. Where that is allowed, `postgres-major-dump` for data that could not go back. `postgres-major-change`.
+ */
+async function refuseMajorChange(tools, sources, allow) {
+    const { engine } = tools.project;
+    if (engine === null || serversIn(sources).length === 0)
+        return;
+    const { services } = await engine.compose.model();
+    await compare(tools, sources, allow, (server) => services.find(({ name }) => name === server)?.image ?? undefined);
+}
+/**
+ * The same before anything is touched, as far as the compose files tell as git has them at the target (those outside of the clone: as they are). An image that
+ * depends on variables, or that only the build makes, is left to `refuseMajorChange`. `postgres-major-change`, `compose-file-invalid`.
+ */
+async function refuseMajorChangeAt(tools, sources, target, allow) {
+    const { project, checkout } = tools;
+    if (project.engine === null || serversIn(sources).length === 0)
+        return;
+    const files = [];
+    for (const file of project.engine.compose.files) {
+        const found = await at(file);
+        // What takes its place, or comes out of local changes and the target's, is known when it is checked out.
+        if (found.text === null)
+            return;
+        files.push(parseComposeFile(found.name, found.text, null));
+    }
+    const services = asMapping(mergeComposeFiles(files)['services']);
+    await compare(tools, sources, allow, (server) => {
+        const image = textOf(asMapping(services[server])['image']);
+        return image?.includes('$') ? undefined : image;
+    });
+    async function at(file) {
+        const inside = checkout === null ? '..' : external_node_path_default().relative(checkout.directory, await (0,promises_.realpath)(file));
+        if (checkout === null || target === 'as-it-is' || inside.startsWith('..'))
+            return { name: file, text: await readText(file) };
+        const changed = (await checkout.dirtyFiles()).includes(inside);
+        const text = changed ? null : await checkout.show(target.commit, inside);
+        return { name: `${inside} of ${target.label}`, text };
+    }
+}
+async function compare({ project }, sources, allow, imageOf) {
+    for (const server of serversIn(sources)) {
+        const image = imageOf(server);
+        if (image === undefined)
+            continue;
+        const now = await serverMajor(project, server);
+        const next = majorOf((await project.engine?.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
+        if (now === undefined || next === undefined || now === next)
+            continue;
+        if (allow.includes('postgres-major')) {
+            const dump = sources.find((source) => source.server === server && source.loads);
+            if (dump === undefined)
+                continue;
+            throw new errors/* CaretakerError */.xT('postgres-major-dump', `the new version runs PostgreSQL ${next} (${image}) as ${server}, and the way back for ${dump.name} would be a dump, which only a running server takes`, {
+                input: 'data',
+                hint: `If PostgreSQL ${next} fails, its server is no place for the dump of PostgreSQL ${now}. Set method=physical for ${dump.name}: its directory comes back as it was.`,
+            });
+        }
+        throw new errors/* CaretakerError */.xT('postgres-major-change', `the new version runs PostgreSQL ${next} (${image}) as ${server}, whose data are of PostgreSQL ${now}`, {
+            input: 'allow',
+            hint: `PostgreSQL ${next} does not start on them. Take a dump (mode backup, data: type=postgres,service=${server},method=dump), update, and restore it; or keep an image of PostgreSQL ${now}. If that image upgrades its data by itself, add "postgres-major" to allow.`,
+        });
+    }
+}
+function serversIn(sources) {
+    return sources.flatMap(({ kind, server }) => (kind === 'postgres' && server !== undefined ? [server] : []));
+}
+function majorOf(text) {
+    const found = /^\d+/.exec(text ?? '')?.[0];
+    return found === undefined ? undefined : Number(found);
+}
+/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
+function majorInTag(image) {
+    const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
+    return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
+}
+
+;// CONCATENATED MODULE: ./src/modes/images.ts
+
+// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
+const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
+const images_failure = (project) => `localhost/compose-caretaker/failed:${project}.`;
+/**
+ * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
+ * can't take away the way back. Answers with the names to put back on failure.
+ */
+async function protectImages(project, run) {
+    if (project.engine === null)
+        return [];
+    const { runtime } = project.engine;
+    const names = [];
+    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
+        if (oneOff || names.some(({ name }) => name === imageName))
+            continue;
+        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
+        // A name by digest can't be moved, and an image without a name has none to go back to.
+        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
+            names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
+    }
+    return names;
+}
+/** Versions whose images stay protected: the one before the last update, and one more. */
+const PROTECTED_VERSIONS = 2;
+/**
+ * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
+ * of every version that failed would stay for ever.
+ */
+async function imagesBack(project, names, { failed = false } = {}) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    for (const [index, { name, id, was }] of names.entries()) {
+        const now = await runtime.imageId(name);
+        if (now === id)
+            continue;
+        if (failed && now !== null && was !== undefined && now !== was)
+            await runtime.tag(now, `${images_failure(project.name)}${index}`);
+        await runtime.tag(id, name);
+    }
+}
+/**
+ * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
+ * theirs.
+ */
+async function dropRun(project, run) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const kept = await runtime.imageNames(protection(project.name));
+    const failed = await runtime.imageNames(images_failure(project.name));
+    for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed])
+        await runtime.untag(name);
+}
+/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
+async function dropProtections(project, keep) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const names = await runtime.imageNames(protection(project.name));
+    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
+    const runs = [...new Set(names.map(runOf))].sort();
+    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
+    for (const name of names)
+        if (old.has(runOf(name)))
+            await runtime.untag(name);
+}
+/** Services whose running image is not the one that their name in the compose file stands for now. */
+async function changedImages(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime, compose } = project.engine;
+    const containers = await project.containers();
+    const changes = [];
+    for (const { name: service, image } of (await compose.model()).services) {
+        const running = containers.find((container) => container.service === service && !container.oneOff);
+        if (running === undefined)
+            continue;
+        const name = image ?? running.imageName;
+        const to = await runtime.imageId(name);
+        if (to !== null && to !== running.imageId)
+            changes.push({ service, name, from: running.imageId, to });
+    }
+    return changes;
+}
+/**
+ * The room that building or pulling takes, reckoned as the size of today's images of the services that are made anew: those that the compose file builds, with a command
+ * those that came from no registry, with `pull` the others. Layers that old and new share are counted all the same. Nothing where the engine's storage can't be seen
+ * from here.
+ */
+async function roomForImages(project, build) {
+    if (project.engine === null || build.kind === 'none')
+        return [];
+    const { runtime, compose } = project.engine;
+    const directory = await runtime.storage();
+    if (!(0,external_node_fs_.existsSync)(directory))
+        return [];
+    const { services } = await compose.model();
+    const sizes = new Map();
+    for (const { service, imageId, oneOff } of await project.containers()) {
+        const builds = services.some(({ name, build: builds }) => name === service && builds);
+        const anew = build.kind === 'command'
+            ? (await runtime.imageDigests(imageId)).length === 0
+            : build.kind === 'pull'
+                ? !builds
+                : builds;
+        if (anew && !oneOff)
+            sizes.set(imageId, (await runtime.imageBytes(imageId)) ?? 0);
+    }
+    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+    return bytes === 0
+        ? []
+        : [{ directory, bytes, what: 'the new images, if they are as large as those that they replace' }];
+}
+
 ;// CONCATENATED MODULE: ./src/modes/switch-over.ts
 
 
@@ -33915,7 +34622,303 @@ async function chooseTarget(tools, settings) {
     return target;
 }
 
+;// CONCATENATED MODULE: ./src/archive/image-archive.ts
+
+
+
+
+/** A list or a configuration is some kilobytes. */
+const MAX_JSON_BYTES = 1024 * 1024;
+/** Where names of images may stand, and the configurations: `<hex>.json`, since Docker 25 `blobs/sha256/<hex>`, as the OCI image layout has it. */
+const READ = /^(?:manifest\.json|index\.json|repositories|[0-9a-f]{64}\.json|blobs\/sha256\/[0-9a-f]{64})$/;
+/** The annotations of an `index.json` by which Docker with containerd's store, and Podman, name what they load. */
+const NAMING = /"(?:io\.containerd\.image\.name|org\.opencontainers\.image\.ref\.name)"/;
+/**
+ * Walks over an archive in the format of `docker save`, which somebody else may have made, before an engine loads it: each image has the digest of its own configuration for an
+ * id, is for that platform (`linux/amd64`), and brings no name, since loading would move it, whosever it is. A configuration holds the digests of its layers, which the
+ * engines compare as they load. Answers with the ids (`sha256:…`) and the SHA-256 of the archive. Throws `image-archive-bad`, and `part-damaged` or `part-hostile` for
+ * what is wrong with the tar itself.
+ */
+async function checkImageArchive(file, platform) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    const texts = new Map();
+    let current;
+    const walk = checkTar((0,external_node_fs_.createReadStream)(file), {
+        onMember({ path: name, type, size }) {
+            current = undefined;
+            if (!READ.test(name))
+                return;
+            // An engine may take the one that was not looked at.
+            if (texts.has(name) || type !== 'file')
+                throw bad(`${name} is there twice, or is no file`);
+            // A layer of the newer form.
+            if (size <= MAX_JSON_BYTES)
+                texts.set(name, (current = []));
+            else if (!name.startsWith('blobs/'))
+                throw bad(`${name} is too long`);
+        },
+        onContent: (content) => current?.push(Buffer.from(content)),
+    });
+    for await (const chunk of walk)
+        hash.update(chunk);
+    const text = (name) => {
+        const pieces = texts.get(name);
+        return pieces === undefined ? null : Buffer.concat(pieces);
+    };
+    const json = (name) => {
+        const content = text(name);
+        if (content === null)
+            return null;
+        try {
+            return JSON.parse(content.toString('utf8'));
+        }
+        catch {
+            throw bad(`${name} is not JSON`);
+        }
+    };
+    const manifest = json('manifest.json');
+    const listed = Array.isArray(manifest) ? manifest : [];
+    if (listed.length === 0)
+        throw bad('it lists no image');
+    if (Object.keys(json('repositories') ?? {}).length > 0 || NAMING.test(JSON.stringify(json('index.json'))))
+        throw bad('it would move a name');
+    const ids = listed.map((image) => {
+        const { Config: config, RepoTags: names } = (image ?? {});
+        const named = names === undefined || names === null ? '' : JSON.stringify(names);
+        if (named !== '' && named !== '[]')
+            throw bad(`it would move the name ${named}`);
+        const content = typeof config === 'string' ? text(config) : null;
+        const hex = typeof config === 'string' ? /[0-9a-f]{64}/.exec(config)?.[0] : undefined;
+        if (content === null || hex === undefined)
+            throw bad('it lacks the configuration of an image');
+        if ((0,external_node_crypto_.createHash)('sha256').update(content).digest('hex') !== hex)
+            throw bad(`the configuration ${hex} is another one`);
+        const { os, architecture } = (json(config) ?? {});
+        const made = `${String(os)}/${String(architecture)}`;
+        if (made !== platform)
+            throw bad(`it is for ${made}, and this is ${platform}`);
+        return `sha256:${hex}`;
+    });
+    return { sha256: hash.digest('hex'), ids: new Set(ids) };
+}
+function bad(why) {
+    return new errors/* CaretakerError */.xT('image-archive-bad', why);
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/nameless.ts
+
+/** Removes an image that has no name, unless something uses it. One that has a name, or is not there, is left alone. */
+async function removeNameless(runtime, id) {
+    if ((await runtime.imageId(id)) === null)
+        return;
+    // An image goes with its last name.
+    const name = `localhost/compose-caretaker/nameless:${(0,external_node_crypto_.randomUUID)()}`;
+    await runtime.tag(id, name);
+    await runtime.untag(name);
+}
+
+;// CONCATENATED MODULE: ./src/modes/image-cache.ts
+
+
+
+
+
+
+
+
+const LIST = 'images.json';
+const ARCHIVE = 'images.tar';
+const FILES = [LIST, ARCHIVE];
+const image_cache_MAX_LIST_BYTES = 64 * 1024;
+/**
+ * Takes what an earlier run built of this very commit, on whatever host, out of the cache; false where it is to be built. Whatever is wrong with the cache or the
+ * entry is a warning, and nothing of the entry reaches a name before all of it was found to be what it says.
+ */
+async function imagesFromCache(tools, settings) {
+    return withEntry(tools, settings, 'build', async (entry, engine) => {
+        const found = await tools.cache.find(entry);
+        if (!found.ok) {
+            if (found.problem !== undefined)
+                throw new NotUsable(found.problem);
+            tools.log.info(`The cache has nothing under ${entry.key}`);
+            return false;
+        }
+        const { runtime, compose } = engine;
+        const services = (await compose.model()).services.filter((service) => mayBeBuilt(settings, service));
+        const list = await readList(entry, await runtime.platform());
+        const unknown = Object.keys(list.images).filter((name) => !services.some((service) => service.name === name));
+        const missing = services.filter(({ name, build }) => build && list.images[name] === undefined);
+        if (unknown.length + missing.length > 0)
+            throw new NotUsable('it holds the images of other services');
+        const ids = [...new Set(Object.values(list.images))];
+        const absent = [];
+        for (const id of ids)
+            if ((await runtime.imageId(id)) === null)
+                absent.push(id);
+        try {
+            if (absent.length > 0)
+                await runtime.loadImages(external_node_path_default().join(entry.folder, ARCHIVE));
+            for (const id of ids)
+                if ((await runtime.imageId(id)) === null)
+                    throw new NotUsable(`it has not brought ${id}`);
+        }
+        catch (error) {
+            for (const id of absent)
+                await removeNameless(runtime, id);
+            throw error;
+        }
+        for (const [name, id] of Object.entries(list.images)) {
+            const service = services.find((one) => one.name === name);
+            if (service !== undefined)
+                await runtime.tag(id, imageNameOf(engine, tools.project.name, service));
+        }
+        tools.log.info(`Loaded ${Object.keys(list.images).join(', ')} from the cache (${entry.key})`);
+        return true;
+    });
+}
+/** Stores what serves now for other hosts, unless it is there already. */
+async function imagesToCache(tools, settings) {
+    await withEntry(tools, settings, 'go without', async (entry, engine) => {
+        if ((await tools.cache.has(entry)).ok)
+            return true;
+        const { runtime, compose } = engine;
+        const images = {};
+        let size = 0;
+        for (const service of (await compose.model()).services) {
+            if (!mayBeBuilt(settings, service))
+                continue;
+            const id = await runtime.imageId(imageNameOf(engine, tools.project.name, service));
+            // A command may build what it likes; what came from a registry comes from there again.
+            if (id === null || (!service.build && (await runtime.imageDigests(id)).length > 0))
+                continue;
+            if (!Object.values(images).includes(id))
+                size += (await runtime.imageBytes(id)) ?? 0;
+            images[service.name] = id;
+        }
+        if (size === 0)
+            return true;
+        const free = await freeBytes(entry.folder);
+        // The archive, and the client's compressed one of it.
+        if (free < 2 * size)
+            throw new NotUsable(`saving needs ${(0,units/* formatBytes */.z)(2 * size)} of disk, and ${(0,units/* formatBytes */.z)(free)} are free`);
+        const archive = external_node_path_default().join(entry.folder, ARCHIVE);
+        await runtime.saveImages([...new Set(Object.values(images))], archive);
+        // Podman writes for everybody to read.
+        await (0,promises_.chmod)(archive, 0o600);
+        const sha256 = await sameImages(archive, images, await runtime.platform());
+        const list = { format: 1, key: entry.key, sha256, images };
+        await (0,promises_.writeFile)(external_node_path_default().join(entry.folder, LIST), JSON.stringify(list), { mode: 0o600 });
+        const kept = await tools.cache.keep(entry);
+        if (!kept.ok)
+            throw new NotUsable(kept.problem ?? 'another run may have stored the same');
+        tools.log.info(`Stored ${Object.keys(images).join(', ')} in the cache (${entry.key})`);
+        return true;
+    });
+}
+/** What the cache may bring: what the compose file builds, and with a command of the user's own whatever that may have made. */
+function mayBeBuilt({ build }, service) {
+    if (build.kind === 'command')
+        return service.build || service.image !== null;
+    return service.build && (build.kind === 'auto' || build.kind === 'compose');
+}
+function imageNameOf({ compose }, project, { name, image }) {
+    return image ?? `${project}${compose.dialect.capabilities.imageSeparator}${name}`;
+}
+/** Does the work in a folder of its own with the entry of what is checked out. False, with a warning, for whatever goes wrong. */
+async function withEntry(tools, settings, otherwise, work) {
+    const { project, recorder } = tools;
+    const { engine } = project;
+    if (engine === null || settings.build.kind === 'pull' || settings.build.kind === 'none')
+        return false;
+    const folder = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}.images`);
+    let key;
+    try {
+        if (!tools.cache.available)
+            throw new NotUsable('this is no job of a workflow that has one');
+        key = await keyOf(tools, settings, engine);
+        await (0,promises_.mkdir)(folder, { mode: 0o700 });
+        return await work({ key, folder, files: FILES }, engine);
+    }
+    catch (error) {
+        // What serves already is not given up for the sake of others.
+        if (tools.signal.aborted && otherwise === 'build')
+            throw error;
+        const which = key === undefined ? '' : ` (${key})`;
+        const then = otherwise === 'build' ? 'The images are built' : 'The next host builds the images, instead of loading them';
+        recorder.warn(`The cache of images is of no use${which}: ${(0,errors/* messageOf */.bD)(error)}. ${then}`);
+        return false;
+    }
+    finally {
+        await (0,promises_.rm)(folder, { recursive: true, force: true });
+    }
+}
+/**
+ * What a build depends on: the commit, the platform, how it is built, and the arguments that the compose file hands in (whoever may read the key may read the image, which
+ * shows them as well). Throws where the commit does not tell what the files are.
+ */
+async function keyOf(tools, { build }, engine) {
+    const { checkout, project } = tools;
+    if (checkout === null)
+        throw new NotUsable('without a git clone nothing tells which version the images are of');
+    const changed = await checkout.dirtyFiles();
+    if (changed.length > 0)
+        throw new NotUsable(`the clone has local changes: ${changed.slice(0, 5).join(', ')}`);
+    const { commit } = await checkout.head();
+    const { services } = await engine.compose.model();
+    const options = services.filter((service) => service.build).map(({ name, buildOptions }) => [name, buildOptions]);
+    const how = (0,external_node_crypto_.createHash)('sha256')
+        .update(JSON.stringify([build, options]))
+        .digest('hex')
+        .slice(0, 16);
+    const platform = (await engine.runtime.platform()).replaceAll('/', '-');
+    return `compose-caretaker-images-1-${project.name}-${platform}-${commit}-${how}`;
+}
+/** The entry's own list, after all of the entry was found to be what the list says. */
+async function readList({ key, folder }, platform) {
+    for (const name of FILES) {
+        const found = await (0,promises_.lstat)(external_node_path_default().join(folder, name)).catch(() => null);
+        if (found?.isFile() !== true)
+            throw new NotUsable(`it has no file ${name}`);
+        if (name === LIST && found.size > image_cache_MAX_LIST_BYTES)
+            throw new NotUsable(`${name} has ${(0,units/* formatBytes */.z)(found.size)}`);
+    }
+    let list;
+    try {
+        list = JSON.parse(await (0,promises_.readFile)(external_node_path_default().join(folder, LIST), 'utf8'));
+    }
+    catch {
+        throw new NotUsable(`${LIST} is not JSON`);
+    }
+    const images = list?.images;
+    const whole = list?.format === 1 &&
+        typeof images === 'object' &&
+        images !== null &&
+        Object.values(images).every((id) => typeof id === 'string' && /^sha256:[0-9a-f]{64}$/.test(id));
+    if (!whole || Object.keys(list.images).length === 0)
+        throw new NotUsable(`${LIST} is no list of images`);
+    if (list.key !== key)
+        throw new NotUsable('it was stored for something else');
+    const sha256 = await sameImages(external_node_path_default().join(folder, ARCHIVE), list.images, platform);
+    if (sha256 !== list.sha256)
+        throw new NotUsable('its digest is not the one that was written down');
+    return list;
+}
+/** The SHA-256 of an archive that was found to hold exactly these images. */
+async function sameImages(file, images, platform) {
+    const { sha256, ids } = await checkImageArchive(file, platform).catch((error) => {
+        throw new NotUsable((0,errors/* messageOf */.bD)(error));
+    });
+    const wanted = new Set(Object.values(images));
+    if (ids.size !== wanted.size || [...ids].some((id) => !wanted.has(id)))
+        throw new NotUsable('it does not hold the images that it lists');
+    return sha256;
+}
+/** Never leaves this file: its text becomes a warning. */
+class NotUsable extends Error {
+}
+
 ;// CONCATENATED MODULE: ./src/modes/build.ts
+
 
 /**
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
@@ -33925,7 +34928,8 @@ async function chooseTarget(tools, settings) {
 async function prepareImages(tools, settings) {
     const { build } = settings;
     const { engine } = tools.project;
-    if (build.kind === 'command')
+    const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
+    if (build.kind === 'command' && !cached)
         await buildByCommand(tools, settings, build.command);
     if (engine === null)
         return;
@@ -33933,7 +34937,7 @@ async function prepareImages(tools, settings) {
     const { services } = await compose.model();
     if (build.kind === 'pull')
         await compose.pull();
-    if (build.kind === 'auto' || build.kind === 'compose') {
+    if ((build.kind === 'auto' || build.kind === 'compose') && !cached) {
         const built = services.filter((service) => service.build).map(({ name }) => name);
         if (built.length > 0)
             await compose.build(built);
@@ -33998,132 +35002,10 @@ function run(tools, settings, command, cwd) {
     });
 }
 
-;// CONCATENATED MODULE: ./src/modes/database-major.ts
-
-
-/**
- * Refuses a new version that brings another major version of PostgreSQL for a server that has data: it would not start on them. To be called when the new
- * images are there and the old version still serves. `postgres-major-change`.
- */
-async function refuseMajorChange({ project }, sources) {
-    const { engine } = project;
-    if (engine === null)
-        return;
-    const { services } = await engine.compose.model();
-    for (const { kind, server } of sources) {
-        const image = services.find(({ name }) => name === server)?.image ?? null;
-        if (kind !== 'postgres' || server === undefined || image === null)
-            continue;
-        const now = await serverMajor(project, server);
-        const next = majorOf((await engine.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
-        if (now === undefined || next === undefined || now === next)
-            continue;
-        throw new errors/* CaretakerError */.xT('postgres-major-change', `the new version runs PostgreSQL ${next} (${image}) as ${server}, whose data are of PostgreSQL ${now}`, {
-            input: 'allow',
-            hint: `PostgreSQL ${next} does not start on them. Take a dump (mode backup, data: type=postgres,service=${server},method=dump), update, and restore it; or keep an image of PostgreSQL ${now}. If that image upgrades its data by itself, add "postgres-major" to allow.`,
-        });
-    }
-}
-function majorOf(text) {
-    const found = /^\d+/.exec(text ?? '')?.[0];
-    return found === undefined ? undefined : Number(found);
-}
-/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
-function majorInTag(image) {
-    const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
-    return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
-}
-
 // EXTERNAL MODULE: ./src/modes/report.ts
 var report = __nccwpck_require__(72084);
-;// CONCATENATED MODULE: ./src/modes/images.ts
-// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
-const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
-const images_failure = (project) => `localhost/compose-caretaker/failed:${project}.`;
-/**
- * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
- * can't take away the way back. Answers with the names to put back on failure.
- */
-async function protectImages(project, run) {
-    if (project.engine === null)
-        return [];
-    const { runtime } = project.engine;
-    const names = [];
-    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
-        if (oneOff || names.some(({ name }) => name === imageName))
-            continue;
-        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
-        // A name by digest can't be moved, and an image without a name has none to go back to.
-        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
-            names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
-    }
-    return names;
-}
-/** Versions whose images stay protected: the one before the last update, and one more. */
-const PROTECTED_VERSIONS = 2;
-/**
- * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
- * of every version that failed would stay for ever.
- */
-async function imagesBack(project, names, { failed = false } = {}) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    for (const [index, { name, id, was }] of names.entries()) {
-        const now = await runtime.imageId(name);
-        if (now === id)
-            continue;
-        if (failed && now !== null && was !== undefined && now !== was)
-            await runtime.tag(now, `${images_failure(project.name)}${index}`);
-        await runtime.tag(id, name);
-    }
-}
-/**
- * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
- * theirs.
- */
-async function dropRun(project, run) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    const kept = await runtime.imageNames(protection(project.name));
-    const failed = await runtime.imageNames(images_failure(project.name));
-    for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed])
-        await runtime.untag(name);
-}
-/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
-async function dropProtections(project, keep) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    const names = await runtime.imageNames(protection(project.name));
-    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
-    const runs = [...new Set(names.map(runOf))].sort();
-    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
-    for (const name of names)
-        if (old.has(runOf(name)))
-            await runtime.untag(name);
-}
-/** Services whose running image is not the one that their name in the compose file stands for now. */
-async function changedImages(project) {
-    if (project.engine === null)
-        return [];
-    const { runtime, compose } = project.engine;
-    const containers = await project.containers();
-    const changes = [];
-    for (const { name: service, image } of (await compose.model()).services) {
-        const running = containers.find((container) => container.service === service && !container.oneOff);
-        if (running === undefined)
-            continue;
-        const name = image ?? running.imageName;
-        const to = await runtime.imageId(name);
-        if (to !== null && to !== running.imageId)
-            changes.push({ service, name, from: running.imageId, to });
-    }
-    return changes;
-}
-
 ;// CONCATENATED MODULE: ./src/modes/update.ts
+
 
 
 
@@ -34155,7 +35037,8 @@ async function update(tools, settings) {
         for (const store of tools.stores)
             await store.check('write');
         await tools.local.check('write');
-        await checkDisk(sources, project.stateDirectory);
+        await checkDisk(sources, project.stateDirectory, await roomForImages(project, settings.build));
+        await refuseMajorChangeAt(tools, sources, target, settings.allow);
     });
     const modelBefore = JSON.stringify(await project.engine?.compose.model());
     const serving = await noteWhatServes(tools, settings.keepLocal);
@@ -34166,8 +35049,7 @@ async function update(tools, settings) {
     }
     const names = await protectImages(project, tools.run);
     await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
-    if (!settings.allow.includes('postgres-major'))
-        await refuseMajorChange(tools, sources);
+    await refuseMajorChange(tools, sources, settings.allow);
     const changed = await changedImages(project);
     const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
     if (project.engine !== null && changed.length === 0 && !modelChanged) {
@@ -34179,7 +35061,7 @@ async function update(tools, settings) {
         recorder.warn(`${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`);
     }
     try {
-        return await switchOver(tools, settings, { sources, left, reason: 'before-update', head, serving }, async () => {
+        const outcome = await switchOver(tools, settings, { sources, left, reason: 'before-update', head, serving }, async () => {
             const { migrateCommand } = settings;
             if (migrateCommand !== undefined) {
                 await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
@@ -34200,6 +35082,10 @@ async function update(tools, settings) {
             ]);
             return outcome;
         });
+        if (settings.cacheImages) {
+            await recorder.step('Keep the images for other hosts', () => imagesToCache(tools, settings));
+        }
+        return outcome;
     }
     catch (error) {
         if (target !== 'as-it-is' && error instanceof errors/* CaretakerError */.xT && BAD_VERSION.includes(error.code)) {
@@ -34249,6 +35135,8 @@ async function refuseUnhealthy(tools, settings) {
 
 
 
+
+
 /**
  * update with `dry-run`: all that refuses is asked, and what would follow is said. Touches nothing but the clone's knowledge of its remote (`git fetch`). What the new
  * version's compose file changes can't be known before it is checked out.
@@ -34268,7 +35156,8 @@ async function planUpdate(tools, settings) {
             if (!ours || (0,external_node_fs_.existsSync)(project.stateDirectory))
                 await store.check('write');
         }
-        await checkDisk(sources, project.directory);
+        await checkDisk(sources, project.directory, await roomForImages(project, settings.build));
+        await refuseMajorChangeAt(tools, sources, target, settings.allow);
     });
     const plan = [];
     if ((0,external_node_fs_.existsSync)(external_node_path_default().join(project.stateDirectory, 'journal.jsonl'))) {
@@ -34397,43 +35286,76 @@ class Recorder {
 
 
 /**
- * Finds the backup that `wanted` means: `latest`, a name, the id of the workflow run that stored it, or a folder (or manifest file) on this host.
- * Looks in the user's stores first, then among the local safety backups. One that is missing or ambiguous lists the candidates.
+ * Finds the backup that is meant. A name, an id or a path is looked for in the user's stores and then among the local safety backups; what is only described (`latest`, before a time, of a version) in the
+ * user's stores alone, where there are any: a safety backup holds what somebody wanted to get away from. Of several copies of one backup that in the store named first is
+ * taken. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
  */
 async function chooseBackup(tools, wanted, openFolder) {
     const { project } = tools;
-    const isPath = wanted.includes('/');
-    const file = isPath ? external_node_path_default().resolve(project.directory, wanted) : undefined;
-    const isManifest = file?.endsWith('.manifest.json') ?? false;
-    const stores = file === undefined ? [...tools.stores, tools.local] : [openFolder(isManifest ? external_node_path_default().dirname(file) : file)];
-    const name = isManifest && file !== undefined ? external_node_path_default().basename(file, '.manifest.json') : wanted;
+    const manifestAt = wanted.by === 'path' && wanted.path.endsWith('.manifest.json') ? wanted.path : undefined;
+    const stores = wanted.by === 'path'
+        ? [openFolder(manifestAt === undefined ? wanted.path : external_node_path_default().dirname(manifestAt))]
+        : [...tools.stores, tools.local];
     const candidates = [];
     for (const store of stores) {
         await store.check('read');
-        // A folder or name given outright may hold another project's backup: the confirmation and the parts' origins decide then.
-        for (const backup of await store.list(isPath ? undefined : project.name))
+        // A folder that is given outright may hold another project's backup: the confirmation and the parts' origins decide then.
+        for (const backup of await store.list(wanted.by === 'path' ? undefined : project.name))
             candidates.push({ store, backup });
     }
     candidates.sort((one, other) => other.backup.createdAt.getTime() - one.backup.createdAt.getTime());
-    const fits = candidates.filter(({ store, backup }) => {
-        if (wanted === 'latest')
-            return store !== tools.local || tools.stores.length === 0;
-        if (isPath && !isManifest)
-            return true;
-        return /^[0-9]+$/.test(wanted) ? String(backup.runId) === wanted : backup.name === name;
-    });
-    const chosen = fits[0];
+    const described = candidates.filter(({ store }) => store !== tools.local || tools.stores.length === 0);
+    const chosen = await choose();
     if (chosen === undefined)
-        throw missing(wanted, project.name, candidates);
-    const distinct = new Set(fits.map(({ backup }) => backup.name));
-    if (distinct.size > 1 && /^[0-9]+$/.test(wanted)) {
-        throw new errors/* CaretakerError */.xT('backup-ambiguous', `run ${wanted} stored ${distinct.size} backups: ${[...distinct].join(', ')}`, {
-            input: 'backup',
-            hint: 'Give one of these names.',
-        });
+        throw missing(wanted.text, project.name, candidates);
+    return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
+    async function choose() {
+        switch (wanted.by) {
+            case 'latest':
+                return described[0];
+            case 'before':
+                return described.find(({ backup }) => backup.createdAt < wanted.at);
+            case 'age':
+                return described.find(({ backup }) => backup.createdAt.getTime() <= tools.clock.now().getTime() - wanted.ms);
+            case 'version':
+                return newestOf(tools, described, wanted.version);
+            case 'name':
+                return candidates.find(({ backup }) => backup.name === wanted.text);
+            case 'id':
+                return withId(candidates, wanted.text);
+            case 'path':
+                return manifestAt === undefined
+                    ? candidates[0]
+                    : candidates.find(({ backup }) => backup.name === external_node_path_default().basename(manifestAt, '.manifest.json'));
+        }
     }
-    const manifest = parseManifest(await chosen.store.readManifest(chosen.backup));
-    return { ...chosen, manifest };
+}
+/** Reads manifests, newest first, down to the first of that version. */
+async function newestOf({ log }, candidates, version) {
+    const plain = (text) => text.replace(/^v(?=\d)/i, '');
+    for (const candidate of candidates) {
+        const { store, backup } = candidate;
+        try {
+            const { tag, describe, commit } = openManifest(await store.readManifest(backup)).version;
+            const isCommit = /^[0-9a-f]{7,40}$/.test(version) && commit?.startsWith(version) === true;
+            if (isCommit || [tag, describe].some((name) => name !== null && plain(name) === plain(version)))
+                return candidate;
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
+                throw error;
+            log.warn(`Whether ${backup.name} (${store.name}) is of ${version} can't be told: ${error.message}`);
+        }
+    }
+    return undefined;
+}
+function withId(candidates, id) {
+    const ofRun = candidates.filter(({ backup }) => String(backup.runId) === id);
+    const distinct = new Set(ofRun.map(({ backup }) => backup.name));
+    if (distinct.size > 1) {
+        throw new errors/* CaretakerError */.xT('backup-ambiguous', `run ${id} stored ${distinct.size} backups: ${[...distinct].join(', ')}`, { input: 'backup', hint: 'Give one of these names.' });
+    }
+    return ofRun[0] ?? candidates.find(({ backup }) => backup.ids.includes(id));
 }
 function missing(wanted, project, candidates) {
     const lines = candidates.slice(0, 20).map(({ store, backup }) => {
@@ -34528,6 +35450,7 @@ async function startProject(tools, services) {
 
 
 
+
 /**
  * restore: choose → confirm → fetch all and verify → unpack beside the live data → stop → swap by renames → start → health → commit →
  * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
@@ -34543,6 +35466,8 @@ async function restore(tools, settings, openFolder) {
     const sources = new Map();
     for (const part of parts)
         sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+    refusePlatform(chosen.manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
+    await checkRooms(await roomsFor(tools, parts, sources));
     try {
         await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
         const serving = await runningServices(project);
@@ -34588,16 +35513,37 @@ function restore_confirm(tools, settings, manifest) {
         recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
     }
 }
+/** What is fetched, and each part beside its live data. */
+async function roomsFor({ project }, parts, sources) {
+    const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
+    const unpacked = parts.map(async (part) => {
+        const beside = external_node_path_default().dirname(sources.get(part.name)?.origin.path ?? project.directory);
+        // Where this user may not look (another's volume), it is reckoned to be on the project's filesystem.
+        const directory = await freeBytes(beside).then(() => beside, () => project.directory);
+        return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
+    });
+    return [fetched, ...(await Promise.all(unpacked))];
+}
+function sizeOf(parts, which) {
+    return parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file[which], 0);
+}
+/** The files of a PostgreSQL cluster fit the processor architecture that wrote them. https://www.postgresql.org/docs/current/backup-file.html */
+function refusePlatform(manifest, parts, platform) {
+    const tied = parts.filter(({ kind, method }) => kind === 'postgres' && method !== 'dump');
+    if (tied.length === 0 || manifest.platform === platform)
+        return;
+    throw new errors/* CaretakerError */.xT('restore-platform', `${tied.map(({ name }) => name).join(', ')} of ${manifest.name} are files of a PostgreSQL server on ${manifest.platform}, and this is ${platform}`, {
+        input: 'backup',
+        hint: 'A server here can not read them. Choose a backup with method=dump, or restore on a machine of that kind and take a dump there.',
+    });
+}
+/** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
 async function fetchParts(tools, chosen, parts, directory) {
+    const { instructions } = chosen.manifest;
     const files = parts.flatMap((part) => part.files);
-    const needed = files.reduce((sum, file) => sum + file.bytes + file.rawBytes, 0);
-    const free = await freeBytes(tools.project.stateDirectory);
-    if (free < needed) {
-        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: fetching and unpacking ${chosen.manifest.name} takes ${needed} bytes, and ${free} are free`, {
-            hint: 'Free some space, or restore part by part with "only".',
-        });
-    }
     await (0,promises_.mkdir)(directory, { recursive: true, mode: 0o700 });
+    // Nothing here reads it. But who has to restore by hand one day should not be the one to find out that it is damaged.
+    await chosen.store.fetch(chosen.backup, instructions, external_node_path_default().join(directory, instructions.file));
     for (const file of files) {
         tools.signal.throwIfAborted();
         const target = external_node_path_default().join(directory, file.file);
@@ -34934,6 +35880,8 @@ class GitCheckout {
     directory;
     #git;
     #deps;
+    /** What the remote asked for. Git LFS asks it again in the middle of a checkout, which can't be tried twice. */
+    #access = [];
     constructor(git, deps) {
         this.directory = git.directory;
         this.#git = git;
@@ -34983,7 +35931,10 @@ class GitCheckout {
         for (const [, value] of config)
             if (value !== '')
                 log.mask(value.slice(value.lastIndexOf(' ') + 1));
-        return this.#git.run(args, { ...options, accept: git_command_ANY_CODE, config });
+        const second = await this.#git.run(args, { ...options, accept: git_command_ANY_CODE, config });
+        if (second.exitCode === 0)
+            this.#access = config;
+        return second;
     }
     async resolveTarget({ ref, track, eventTag, allow = [] }) {
         if (ref !== undefined)
@@ -35015,6 +35966,10 @@ class GitCheckout {
     }
     isAncestor(ancestor, descendant) {
         return this.#git.holds(['merge-base', '--is-ancestor', ancestor, descendant]);
+    }
+    async show(commit, file) {
+        const { exitCode, stdout } = await this.#git.run(['cat-file', 'blob', `${commit}:${file}`], { accept: [128] });
+        return exitCode === 0 ? stdout : null;
     }
     async dirtyFiles() {
         const fields = await this.#git.fields(['status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames'], {
@@ -35060,6 +36015,7 @@ class GitCheckout {
         }
         await this.#move(head, target);
         await this.#updateSubmodules(moved);
+        await this.#warnOfPointers();
         const carried = await this.dirtyFiles();
         if (carried.length > 0)
             log.info(`Local changes kept in ${carried.join(', ')}`);
@@ -35185,7 +36141,10 @@ class GitCheckout {
         const refused = [...changed.filter((file) => !dirty || submodules.has(file)), ...untracked];
         if (refused.length === 0)
             return { changed };
-        throw new errors/* CaretakerError */.xT('dirty-tree', `${target.label} would overwrite local changes in ${this.directory}: ${refused.join(', ')}`, {
+        const named = [];
+        for (const file of refused)
+            named.push(...(submodules.has(file) ? await this.#changesInside(file) : [file]));
+        throw new errors/* CaretakerError */.xT('dirty-tree', `${target.label} would overwrite local changes in ${this.directory}: ${named.join(', ')}`, {
             input: 'allow',
             hint: untracked.length > 0
                 ? 'Move these files away, or commit them.'
@@ -35194,8 +36153,12 @@ class GitCheckout {
                     : 'Commit or revert them; or add "dirty" to allow to have them merged into the new version.',
         });
     }
+    async #changesInside(submodule) {
+        const files = (await this.#isCheckedOut(submodule)) ? await this.#submodule(submodule).dirtyFiles() : [];
+        return files.length === 0 ? [submodule] : files.map((file) => `${submodule}/${file}`);
+    }
     async #move(head, target) {
-        const options = { show: true, what: `check out ${target.label}` };
+        const options = { show: true, what: `check out ${target.label}`, config: this.#access };
         if (head.branch !== null && (await this.isAncestor(head.commit, target.commit))) {
             await this.#git.run(['merge', '--ff-only', target.commit], options);
         }
@@ -35220,6 +36183,17 @@ class GitCheckout {
             input: 'allow',
             hint: 'Merge them by hand: git stash, git pull, git stash pop. Everything is as it was before.',
         });
+    }
+    /** Without git-lfs git leaves pointers where the files' contents should be, and does not say so. */
+    async #warnOfPointers() {
+        const files = await this.#git.fields(['ls-files', '-z', '--', ':(top,attr:filter=lfs)']);
+        if (files.length === 0)
+            return;
+        const known = ['config', '--get-regexp', '^filter\\.lfs\\.(process|smudge)$'];
+        if ((await this.#git.text(known, { accept: [1] })) !== '')
+            return;
+        const named = `${files.slice(0, 3).join(', ')}${files.length > 3 ? ` and ${files.length - 3} others` : ''}`;
+        this.#deps.log.warn(`${named} in ${this.directory} are kept in Git LFS, and what is checked out are pointers: install git-lfs and run "git lfs install" as the user that the runner works as.`);
     }
     // --- Submodules ---
     /** Where another user's clone is trusted, so is what lies in it: `git status` looks into each submodule. */
@@ -35700,7 +36674,7 @@ async function dataBack(tools, { backup, run }) {
                 hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
             });
         }
-        const parts = dataParts(parseManifest(JSON.parse(text)).parts);
+        const parts = dataParts(openManifest(JSON.parse(text)).parts);
         try {
             record = await stageBack(tools, run, parts);
         }
@@ -35770,6 +36744,143 @@ async function cleanUp(tools, { run, keepLocal }) {
     await dropRun(project, run);
     if (keepLocal !== undefined)
         await dropSafetyBackups(tools, keepLocal);
+}
+
+// EXTERNAL MODULE: external "node:string_decoder"
+var external_node_string_decoder_ = __nccwpck_require__(46193);
+;// CONCATENATED MODULE: ./src/system/text-tail.ts
+
+/** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
+class TextTail {
+    #limit;
+    #buffer = Buffer.alloc(0);
+    #used = 0;
+    #cut = false;
+    constructor(limit) {
+        this.#limit = limit;
+    }
+    push(chunk) {
+        const kept = chunk.length > this.#limit ? chunk.subarray(chunk.length - this.#limit) : chunk;
+        if (kept !== chunk)
+            this.#cut = true;
+        if (this.#used + kept.length > this.#buffer.length)
+            this.#makeRoom(kept.length);
+        this.#buffer.set(kept, this.#used);
+        this.#used += kept.length;
+    }
+    #makeRoom(bytes) {
+        if (this.#used > this.#limit)
+            this.#cut = true;
+        const old = this.#buffer.subarray(Math.max(0, this.#used - this.#limit), this.#used);
+        const size = Math.min(2 * this.#limit, Math.max(4096, 2 * (old.length + bytes)));
+        const next = Buffer.alloc(size);
+        next.set(old);
+        this.#buffer = next;
+        this.#used = old.length;
+    }
+    text() {
+        let from = Math.max(0, this.#used - this.#limit);
+        // Where the beginning was cut, not in the middle of a character.
+        if (from > 0 || this.#cut)
+            while (from < this.#used && ((this.#buffer[from] ?? 0) & 0xc0) === 0x80)
+                from++;
+        return this.#buffer.toString('utf8', from, this.#used);
+    }
+}
+/** A line that never ends comes in pieces, so that memory stays bounded. */
+const LONGEST_LINE = 64 * 1024;
+/** Cuts bytes into lines, without their `\n` or `\r\n`. */
+class LineCutter {
+    #onLine;
+    #decoder = new external_node_string_decoder_.StringDecoder('utf8');
+    #rest = '';
+    constructor(onLine) {
+        this.#onLine = onLine;
+    }
+    push(chunk) {
+        const pieces = (this.#rest + this.#decoder.write(chunk)).split('\n');
+        this.#rest = pieces.pop() ?? '';
+        for (const piece of pieces)
+            this.#onLine(piece.endsWith('\r') ? piece.slice(0, -1) : piece);
+        if (this.#rest.length > LONGEST_LINE)
+            this.#flush();
+    }
+    end() {
+        this.#rest += this.#decoder.end();
+        if (this.#rest !== '')
+            this.#flush();
+    }
+    #flush() {
+        const line = this.#rest;
+        this.#rest = '';
+        this.#onLine(line);
+    }
+}
+/** The last lines of a text, for an error's message. */
+function lastLines(text, lines = 15, characters = 2000) {
+    return text.trimEnd().split('\n').slice(-lines).join('\n').slice(-characters);
+}
+/** Shorter values ("1", "no") are no secrets, and blotting them out would make every text unreadable. */
+const SHORTEST_SECRET = 4;
+/** Blots out the values of an environment, whole and line by line. */
+function redactor(env) {
+    const secrets = Object.values(env ?? {})
+        .flatMap((value) => [value, ...value.split('\n')])
+        .filter((value) => value.length >= SHORTEST_SECRET)
+        .sort((one, other) => other.length - one.length);
+    return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
+}
+
+;// CONCATENATED MODULE: ./src/cache/workflow-cache.ts
+
+
+/** The exit code of the client for "no, and nothing is wrong". */
+const NO = 3;
+/**
+ * The workflow's cache. GitHub's client runs in a process of its own (see actions-cache.ts beside the entries), since it finds its files from the current directory,
+ * unpacks with `tar --absolute-names` into whatever place the archive names, prints workflow commands, and can wait without an end.
+ */
+function createWorkflowCache(options) {
+    const { processes, env, node, client, timeoutMs, signal } = options;
+    const ask = async (operation, { key, folder, files }) => {
+        const problems = [];
+        const onLine = (line) => {
+            // What the client warns of is why it says no; it does not throw it.
+            const told = /^::(?:warning|error)(?: [^:]*)?::(.*)$/.exec(line);
+            if (told !== null)
+                problems.push((told[1] ?? '').replaceAll(/%0[AD]/g, ' ').replaceAll('%25', '%'));
+        };
+        try {
+            const { exitCode, stderr } = await processes.run({
+                argv: [node, '--no-warnings', client, operation, key, ...files],
+                cwd: folder,
+                env: {
+                    // Where the client looks for files, and where it puts its own archive.
+                    ...{ GITHUB_WORKSPACE: folder, RUNNER_TEMP: folder },
+                    // GNU tar: whatever a member is called, it lands in this folder under its last name.
+                    ...(operation === 'find'
+                        ? { TAR_OPTIONS: '--transform=s,.*/,,g --no-same-owner --no-same-permissions' }
+                        : {}),
+                },
+            }, { accept: [0, 1, NO], timeoutMs, signal, onLine });
+            if (exitCode === 0)
+                return { ok: true };
+            if (exitCode !== NO && problems.length === 0)
+                problems.push(lastLines(stderr) || `the client ended with code ${exitCode}`);
+        }
+        catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled')
+                throw error;
+            problems.push((0,errors/* messageOf */.bD)(error));
+        }
+        return { ok: false, ...(problems.length === 0 ? {} : { problem: problems.join('; ') }) };
+    };
+    return {
+        available: Boolean(env['ACTIONS_RESULTS_URL'] ?? env['ACTIONS_CACHE_URL']) && Boolean(env['ACTIONS_RUNTIME_TOKEN']),
+        has: (entry) => ask('has', entry),
+        find: (entry) => ask('find', entry),
+        keep: (entry) => ask('keep', entry),
+    };
 }
 
 ;// CONCATENATED MODULE: ./src/health/command.ts
@@ -35956,270 +37067,6 @@ function commandFailed(input, text, exitCode, tail) {
         hint: `Run the command by hand in the project directory; ${input} must end with exit code 0 when it did its work.`,
         input,
     });
-}
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(38815);
-;// CONCATENATED MODULE: ./src/compose/interpolate.ts
-/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add. */
-class InterpolationError extends Error {
-}
-/**
- * Fills in variables by Compose's rules: `$NAME`, `${NAME}`, `:-` `-` (default), `:?` `?` (error), `:+` `+` (alternative), `$$` for a
- * dollar. Defaults may nest. An unset variable is the empty string.
- */
-function interpolate(text, lookup) {
-    const [result, end] = expand(text, 0, lookup, false);
-    if (end !== text.length)
-        throw new InterpolationError(`invalid template: ${text}`);
-    return result;
-}
-const interpolate_name = /[A-Za-z_][A-Za-z0-9_]*/y;
-/** Expands from `position` to the end, or to the `}` that closes the braces we are in; answers with the text and where it stopped. */
-function expand(text, position, lookup, inBraces) {
-    let result = '';
-    let at = position;
-    while (at < text.length) {
-        const char = text[at];
-        if (inBraces && char === '}')
-            return [result, at];
-        if (char !== '$') {
-            result += char;
-            at++;
-        }
-        else if (text[at + 1] === '$') {
-            result += '$';
-            at += 2;
-        }
-        else if (text[at + 1] === '{') {
-            const [value, end] = braced(text, at + 2, lookup);
-            result += value;
-            at = end;
-        }
-        else {
-            const variable = nameAt(text, at + 1);
-            if (variable === undefined) {
-                throw new InterpolationError(`invalid template: a single $ in "${text}" (write $$ for a dollar)`);
-            }
-            result += lookup(variable) ?? '';
-            at += 1 + variable.length;
-        }
-    }
-    return [result, at];
-}
-function braced(text, position, lookup) {
-    const variable = nameAt(text, position);
-    if (variable === undefined)
-        throw new InterpolationError(`invalid template: no name after \${ in "${text}"`);
-    let at = position + variable.length;
-    const operator = /:?[-?+]/y;
-    operator.lastIndex = at;
-    const sign = operator.exec(text)?.[0];
-    const [argument, end] = expandLazily(text, at + (sign?.length ?? 0), lookup);
-    if (text[end] !== '}' || (sign === undefined && end !== at)) {
-        throw new InterpolationError(`invalid template: \${${variable} in "${text}" is not closed or has an unknown operator`);
-    }
-    at = end + 1;
-    const value = lookup(variable);
-    if (sign === undefined)
-        return [value ?? '', at];
-    const present = value !== undefined && (!sign.startsWith(':') || value !== '');
-    if (sign.endsWith('+'))
-        return [present ? argument() : '', at];
-    if (present)
-        return [value, at];
-    if (sign.endsWith('-'))
-        return [argument(), at];
-    throw new InterpolationError(`required variable ${variable} is missing a value: ${argument()}`);
-}
-/** Like expand inside braces, but a required variable in a default that is not used does not fail. */
-function expandLazily(text, position, lookup) {
-    const [, end] = expand(text, position, () => 'x', true);
-    return [() => expand(text, position, lookup, true)[0], end];
-}
-function nameAt(text, position) {
-    interpolate_name.lastIndex = position;
-    return interpolate_name.exec(text)?.[0];
-}
-
-;// CONCATENATED MODULE: ./src/compose/compose-file.ts
-
-
-
-function isMapping(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-/**
- * One compose file as plain data: anchors and merge keys resolved, variables filled in when `lookup` is given (without one they stay as
- * written). Throws `compose-file-invalid` with line and column.
- */
-function parseComposeFile(path, text, lookup) {
-    const lines = new dist/* LineCounter */.HN();
-    // Keys written twice: Compose refuses them itself, podman-compose takes the last.
-    const document = (0,dist/* parseDocument */.Tp)(text, { merge: true, uniqueKeys: false, lineCounter: lines, prettyErrors: false });
-    const fail = (offset, why, cause) => {
-        const position = offset === undefined ? undefined : lines.linePos(offset);
-        const where = position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
-        throw invalidComposeFile(`failed to read ${path}${where}: ${why}`, cause);
-    };
-    const error = document.errors[0];
-    if (error !== undefined)
-        fail(error.pos[0], error.message, error);
-    const tag = document.warnings.find((warning) => warning.code === 'TAG_RESOLVE_FAILED');
-    if (lookup !== null && tag !== undefined)
-        fail(tag.pos[0], `this Compose implementation does not know the tag (${tag.message})`);
-    if (lookup !== null)
-        fillIn(document, lookup, (offset, cause) => fail(offset, cause.message, cause));
-    const content = document.toJS();
-    if (!isMapping(content))
-        return fail(0, 'it is not a mapping with services in it');
-    for (const key of ['services', 'volumes']) {
-        const value = content[key];
-        const node = document.get(key, true);
-        const offset = node?.range?.[0];
-        if (value !== undefined && value !== null && !isMapping(value))
-            fail(offset, `${key} is not a mapping`);
-        if (key === 'services' && isMapping(value)) {
-            for (const [name, service] of Object.entries(value)) {
-                if (!isMapping(service)) {
-                    const at = document.getIn(['services', name], true);
-                    fail(at?.range?.[0] ?? offset, `the service ${name} is not a mapping`);
-                }
-            }
-        }
-    }
-    return content;
-}
-/** Values only: Compose leaves keys as they are. */
-function fillIn(document, lookup, fail) {
-    (0,dist/* visit */.YR)(document, {
-        Scalar(key, node) {
-            if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$'))
-                return;
-            try {
-                node.value = interpolate(node.value, lookup);
-            }
-            catch (error) {
-                if (error instanceof InterpolationError)
-                    fail(node.range?.[0], error);
-                throw error;
-            }
-        },
-    });
-}
-function invalidComposeFile(message, cause) {
-    return new errors/* CaretakerError */.xT('compose-file-invalid', message, {
-        hint: 'Mend the compose file or the variables it needs (.env, env-files); the compose program says the same with its verb config.',
-        input: 'compose-files',
-        cause,
-    });
-}
-/** Compose's rules for several files: mappings merge, lists of the fields named here append, everything else is replaced. */
-function mergeComposeFiles(files) {
-    return files.reduce((merged, file) => mergeMapping(merged, file, []), {});
-}
-function mergeMapping(base, over, path) {
-    const result = { ...base };
-    for (const [key, value] of Object.entries(over)) {
-        const inService = path[0] === 'services' && path.length === 2;
-        result[key] =
-            inService && base[key] !== undefined && base[key] !== null
-                ? mergeServiceField(key, base[key], value, [...path, key])
-                : mergeValue(base[key], value, [...path, key]);
-    }
-    return result;
-}
-function mergeValue(base, over, path) {
-    if (isMapping(base) && isMapping(over))
-        return mergeMapping(base, over, path);
-    // `api-db:` with nothing after it, in the second file, does not take back what the first one said.
-    return over === null && isMapping(base) ? base : over;
-}
-function mergeServiceField(key, base, over, path) {
-    if (key === 'environment')
-        return { ...asEnvironment(base), ...asEnvironment(over) };
-    if (key === 'depends_on' && (Array.isArray(base) || Array.isArray(over))) {
-        return [...new Set([...dependencyNames(base), ...dependencyNames(over)])];
-    }
-    if (key === 'volumes') {
-        const targets = new Map();
-        for (const volume of [...asList(base), ...asList(over)])
-            targets.set(volumeTarget(volume), volume);
-        return [...targets.values()];
-    }
-    if (['env_file', 'profiles', 'ports', 'expose', 'tmpfs'].includes(key))
-        return [...asList(base), ...asList(over)];
-    // A build context may be a bare path in one file and a mapping in the other.
-    return mergeValue(base, over, path);
-}
-/**
- * Services that extend others of the same file, or of another by `load`, as Compose merges them. Throws `compose-file-invalid` for what
- * is not there or goes in a circle.
- */
-async function resolveExtends(content, load, trail = []) {
-    const services = asMapping(content['services']);
-    const resolved = {};
-    for (const name of Object.keys(services))
-        resolved[name] = await extended(services, name, load, trail);
-    return { ...content, services: resolved };
-}
-async function extended(services, name, load, trail) {
-    const service = asMapping(services[name]);
-    const reference = service['extends'];
-    if (reference === undefined || reference === null)
-        return service;
-    const file = isMapping(reference) ? textOf(reference['file']) : undefined;
-    const other = typeof reference === 'string' ? reference : textOf(asMapping(reference)['service']);
-    const step = `${file ?? ''}#${other ?? ''}`;
-    if (other === undefined || trail.includes(step)) {
-        throw invalidComposeFile(`failed to resolve extends of the service ${name}: it names no service or goes in a circle`);
-    }
-    const from = file === undefined ? services : asMapping((await load(file))['services']);
-    if (!isMapping(from[other])) {
-        throw invalidComposeFile(`failed to resolve extends of the service ${name}: there is no service ${other}${file === undefined ? '' : ` in ${file}`}`);
-    }
-    const base = await extended(from, other, load, [...trail, step]);
-    const { extends: _extends, ...own } = service;
-    const merged = mergeMapping({ services: { [name]: base } }, { services: { [name]: own } }, []);
-    return asMapping(asMapping(merged['services'])[name]);
-}
-/** The forms in which a compose file may write the same thing. */
-function asMapping(value) {
-    return isMapping(value) ? value : {};
-}
-function asList(value) {
-    if (value === undefined || value === null)
-        return [];
-    return Array.isArray(value) ? value : [value];
-}
-function textOf(value) {
-    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-        ? String(value)
-        : undefined;
-}
-/** `{A: b}` or `[A=b, C]` as a mapping; null for a value that comes from the process environment. */
-function asEnvironment(value) {
-    if (isMapping(value)) {
-        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textOf(item) ?? null]));
-    }
-    return Object.fromEntries(asList(value).map((item) => {
-        const text = textOf(item) ?? '';
-        const equals = text.indexOf('=');
-        return equals < 0 ? [text, null] : [text.slice(0, equals), text.slice(equals + 1)];
-    }));
-}
-function dependencyNames(value) {
-    if (isMapping(value))
-        return Object.keys(value);
-    return asList(value)
-        .map(textOf)
-        .filter((name) => name !== undefined);
-}
-function volumeTarget(volume) {
-    if (isMapping(volume))
-        return textOf(volume['target']) ?? '';
-    const parts = (textOf(volume) ?? '').split(':');
-    return parts[1] !== undefined && parts[1].startsWith('/') ? parts[1] : (parts[0] ?? '');
 }
 
 ;// CONCATENATED MODULE: ./src/compose/compose-files.ts
@@ -36562,6 +37409,7 @@ function serviceOf(name, fields, directory) {
         name,
         image: textOf(fields['image']) ?? null,
         build: fields['build'] !== undefined && fields['build'] !== null,
+        buildOptions: buildOptionsOf(fields['build']),
         containerName: textOf(fields['container_name']),
         dependsOn: [...new Set([...dependencyNames(fields['depends_on']), ...linkNames(fields['links'])])],
         // Unquoted, `no` is false for a YAML 1.1 reader.
@@ -36584,6 +37432,21 @@ function serviceOf(name, fields, directory) {
         replicas: replicasOf(fields),
         stopGraceSeconds: secondsOf(fields['stop_grace_period']),
     };
+}
+/** The context's place is the host's own matter, and so left out: two hosts that build the same have it elsewhere. */
+function buildOptionsOf(build) {
+    if (build === undefined || build === null)
+        return {};
+    const { args, target, dockerfile, dockerfile_inline: inline, platforms } = asMapping(build);
+    const given = {
+        args: Object.entries(asEnvironment(args)).sort(([one], [other]) => (one < other ? -1 : 1)),
+        target: textOf(target),
+        // Docker's Compose fills the default in, podman-compose does not.
+        dockerfile: textOf(dockerfile) ?? 'Dockerfile',
+        inline: textOf(inline),
+        platforms: asList(platforms).map(String),
+    };
+    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 /** A service's `env_file` as written, in any of its forms: one path, a list, a list of `{path, required}`. */
 function envFilesOf(service) {
@@ -36861,6 +37724,7 @@ async function read(file) {
 
 
 
+
 const projectLabel = 'com.docker.compose.project';
 /** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
 const startTries = 5;
@@ -36884,6 +37748,7 @@ function createCompose(dialect, project, deps) {
                 if (line.trim() === '')
                     return;
                 log.info(line);
+                options.onLine?.(line);
                 tail.push(line);
                 if (tail.length > 15)
                     tail.shift();
@@ -37074,7 +37939,25 @@ function createCompose(dialect, project, deps) {
         async build(services = []) {
             // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
             const isFailure = (line) => /^exit code: [1-9]/.test(line);
-            await run('Build the images', buildArgv(dialect, project, services), capabilities.reliableExitCodes ? {} : { isFailure });
+            // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.
+            const steps = [];
+            const onLine = (line) => {
+                const [, id] = /--> ([0-9a-f]{11,64})$/.exec(line.trimEnd()) ?? [];
+                if (id !== undefined)
+                    steps.push(id);
+            };
+            try {
+                await run('Build the images', buildArgv(dialect, project, services), {
+                    onLine,
+                    ...(capabilities.reliableExitCodes ? {} : { isFailure }),
+                });
+            }
+            catch (error) {
+                for (const id of steps.reverse()) {
+                    await removeNameless(runtime, id).catch((left) => log.warn(`A step of the build is left: ${(0,errors/* messageOf */.bD)(left)}`)); // prettier-ignore
+                }
+                throw error;
+            }
         },
         async pull(services = []) {
             const wanted = (await model()).services.filter((service) => service.image !== null && (services.length === 0 ? !service.build : services.includes(service.name)));
@@ -37164,6 +38047,7 @@ const table = [
             profiles: true,
             envFiles: 'many',
             comparesConfiguration: true,
+            imageSeparator: '-',
             reliableExitCodes: true,
         }),
     },
@@ -37187,6 +38071,7 @@ const table = [
                 profiles: since110,
                 envFiles: since106 ? 'one' : 'none',
                 comparesConfiguration: since106,
+                imageSeparator: '_',
                 reliableExitCodes: since110,
             };
         },
@@ -37778,91 +38663,6 @@ function instant(text) {
     return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
-// EXTERNAL MODULE: external "node:string_decoder"
-var external_node_string_decoder_ = __nccwpck_require__(46193);
-;// CONCATENATED MODULE: ./src/system/text-tail.ts
-
-/** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
-class TextTail {
-    #limit;
-    #buffer = Buffer.alloc(0);
-    #used = 0;
-    #cut = false;
-    constructor(limit) {
-        this.#limit = limit;
-    }
-    push(chunk) {
-        const kept = chunk.length > this.#limit ? chunk.subarray(chunk.length - this.#limit) : chunk;
-        if (kept !== chunk)
-            this.#cut = true;
-        if (this.#used + kept.length > this.#buffer.length)
-            this.#makeRoom(kept.length);
-        this.#buffer.set(kept, this.#used);
-        this.#used += kept.length;
-    }
-    #makeRoom(bytes) {
-        if (this.#used > this.#limit)
-            this.#cut = true;
-        const old = this.#buffer.subarray(Math.max(0, this.#used - this.#limit), this.#used);
-        const size = Math.min(2 * this.#limit, Math.max(4096, 2 * (old.length + bytes)));
-        const next = Buffer.alloc(size);
-        next.set(old);
-        this.#buffer = next;
-        this.#used = old.length;
-    }
-    text() {
-        let from = Math.max(0, this.#used - this.#limit);
-        // Where the beginning was cut, not in the middle of a character.
-        if (from > 0 || this.#cut)
-            while (from < this.#used && ((this.#buffer[from] ?? 0) & 0xc0) === 0x80)
-                from++;
-        return this.#buffer.toString('utf8', from, this.#used);
-    }
-}
-/** A line that never ends comes in pieces, so that memory stays bounded. */
-const LONGEST_LINE = 64 * 1024;
-/** Cuts bytes into lines, without their `\n` or `\r\n`. */
-class LineCutter {
-    #onLine;
-    #decoder = new external_node_string_decoder_.StringDecoder('utf8');
-    #rest = '';
-    constructor(onLine) {
-        this.#onLine = onLine;
-    }
-    push(chunk) {
-        const pieces = (this.#rest + this.#decoder.write(chunk)).split('\n');
-        this.#rest = pieces.pop() ?? '';
-        for (const piece of pieces)
-            this.#onLine(piece.endsWith('\r') ? piece.slice(0, -1) : piece);
-        if (this.#rest.length > LONGEST_LINE)
-            this.#flush();
-    }
-    end() {
-        this.#rest += this.#decoder.end();
-        if (this.#rest !== '')
-            this.#flush();
-    }
-    #flush() {
-        const line = this.#rest;
-        this.#rest = '';
-        this.#onLine(line);
-    }
-}
-/** The last lines of a text, for an error's message. */
-function lastLines(text, lines = 15, characters = 2000) {
-    return text.trimEnd().split('\n').slice(-lines).join('\n').slice(-characters);
-}
-/** Shorter values ("1", "no") are no secrets, and blotting them out would make every text unreadable. */
-const SHORTEST_SECRET = 4;
-/** Blots out the values of an environment, whole and line by line. */
-function redactor(env) {
-    const secrets = Object.values(env ?? {})
-        .flatMap((value) => [value, ...value.split('\n')])
-        .filter((value) => value.length >= SHORTEST_SECRET)
-        .sort((one, other) => other.length - one.length);
-    return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
-}
-
 ;// CONCATENATED MODULE: ./src/runtimes/engine.ts
 
 
@@ -37976,6 +38776,7 @@ function commonRuntime(facts, engine, processes) {
         rootless: facts.rootless,
         version: facts.version,
         platform: () => Promise.resolve(facts.platform),
+        storage: () => Promise.resolve(facts.storage),
         async containers(labels) {
             const wanted = Object.entries(labels);
             const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
@@ -38068,8 +38869,21 @@ function commonRuntime(facts, engine, processes) {
             const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)]);
             return Object.fromEntries(pairs);
         },
+        async imageBytes(image) {
+            const args = ['image', 'inspect', '--format', '{{.Size}}', '--', image];
+            const answer = await engine.find(args, `look at the image ${image}`);
+            return answer === null ? null : Number(answer);
+        },
         async tag(image, newName) {
             await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
+        },
+        async saveImages(ids, file) {
+            // Podman: without the option it writes only the first. Both overwrite nothing: Podman refuses a file that exists.
+            const several = name === 'podman' ? ['--multi-image-archive'] : [];
+            await engine.run(['save', ...several, '--output', file, ...ids], `save ${ids.map(engine_short).join(', ')}`);
+        },
+        async loadImages(file) {
+            await engine.run(['load', '--input', file], `load the images of ${file}`);
         },
         async imageNames(prefix) {
             const { stdout } = await engine.run(['images', '--format', '{{.Repository}}:{{.Tag}}'], 'list images');
@@ -38115,12 +38929,14 @@ async function createDocker(processes) {
     const server = await answer(processes);
     if (server === null)
         return null;
-    const { stdout } = await engine.run(['info', '--format', '{{json .SecurityOptions}}'], 'ask docker how it runs');
+    const format = '{{json .SecurityOptions}}\n{{.DockerRootDir}}';
+    const { stdout } = await engine.run(['info', '--format', format], 'ask docker how it runs');
     const facts = {
         name: 'docker',
         version: server.Version,
         rootless: stdout.includes('name=rootless'),
         platform: `${server.Os}/${server.Arch}`,
+        storage: stdout.trim().split('\n').at(-1) ?? '',
     };
     const common = commonRuntime(facts, engine, processes);
     return {
@@ -38148,6 +38964,8 @@ async function createDocker(processes) {
                 throw error;
             }
         },
+        // Its name server is a part of the daemon.
+        mendNetwork: () => Promise.resolve(false),
         async imageDigests(nameOrId) {
             const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
             const digests = await engine.find(args, `look at the image ${nameOrId}`);
@@ -38179,6 +38997,8 @@ async function answer(processes) {
 
 
 
+
+
 /** An engine that does not answer within this time does not answer. */
 const podman_ANSWER_MS = 30_000;
 /** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
@@ -38196,8 +39016,10 @@ async function createPodman(processes) {
         version: info.version.Version,
         rootless: info.host.security.rootless,
         platform: `${info.host.os}/${info.host.arch}`,
+        storage: info.store.graphRoot,
     };
     const common = commonRuntime(facts, engine, processes);
+    const names = (0,external_node_path_.join)(facts.rootless ? info.store.runRoot : '/run/containers', 'networks/aardvark-dns');
     return {
         ...common,
         async remove(ids) {
@@ -38247,6 +39069,16 @@ async function createPodman(processes) {
             }
             return common.logTail(id, lines);
         },
+        async mendNetwork(running) {
+            if (!(await lostNameServer(names)))
+                return false;
+            const ids = await running();
+            const served = await namesServed(names, ids);
+            if (served.length === 0)
+                return false;
+            await engine.run(['network', 'reload', ...served], 'set the network up anew', { outlivesJob: true });
+            return true;
+        },
         async imageDigests(nameOrId) {
             const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
             const answered = await engine.find(args, `look at the image ${nameOrId}`);
@@ -38270,6 +39102,35 @@ async function createPodman(processes) {
             }
         },
     };
+}
+/**
+ * Whether the name server of Podman's networks, aardvark-dns, was started and runs no more. netavark starts one only while a container's network is set up, and takes one that is about to end for
+ * one that serves. (Measured with Podman 4.3, netavark 1.4: a container whose published port is taken leaves an entry behind; at the next start of the stack the server, kept by
+ * that entry in a network namespace that is gone, ends.)
+ */
+async function lostNameServer(directory) {
+    const pid = await textOrNull((0,external_node_path_.join)(directory, 'aardvark.pid'));
+    if (pid === null)
+        return false;
+    const state = await textOrNull(`/proc/${pid.trim()}/stat`);
+    return state === null || !/^\d+ \(aardvark-dns\) [^ZX]/.test(state);
+}
+/** Those of the containers whose names it is to know. */
+async function namesServed(directory, ids) {
+    const networks = await Promise.all((await (0,promises_.readdir)(directory)).map((name) => textOrNull((0,external_node_path_.join)(directory, name))));
+    const known = new Set(networks.flatMap((text) => (text ?? '').split('\n').map((line) => line.split(' ')[0] ?? '')));
+    return ids.filter((id) => known.has(id));
+}
+async function textOrNull(file) {
+    try {
+        return await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        // ESRCH: a process that ends while it is looked at.
+        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
+            return null;
+        throw error;
+    }
 }
 async function podman_answer(processes) {
     try {
@@ -38424,84 +39285,6 @@ async function importHelper(processes, runtime) {
     return id;
 }
 
-;// CONCATENATED MODULE: ./src/runtimes/tar-command.ts
-
-const KEEP = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'];
-/**
- * GNU tar's command for what is in a directory (`./` first), or for one file (`./BASENAME`), to standard output.
- *
- * - pax: long names, big ids, times below a second, and anybody's tar reads it. Its headers keep neither access and change times,
- *   which nobody restores, nor this process's number.
- * - `exclude`: relative to the root, anchored there. A text without `*` is a name. `*` stands for anything within one name, `**` for
- *   any number of directories.
- */
-function createArgv(root, kind, exclude) {
-    const place = kind === 'directory' ? [root, '.'] : [(0,external_node_path_.dirname)(root), `./${(0,external_node_path_.basename)(root)}`];
-    return [
-        'tar',
-        '--create',
-        '--file=-',
-        '--format=pax',
-        '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
-        ...KEEP,
-        '--sparse',
-        '--anchored',
-        ...(kind === 'directory' ? exclude.flatMap(excludeOptions) : []),
-        '--directory',
-        ...place,
-    ];
-}
-/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
-function extractArgv(root) {
-    return [
-        'tar',
-        '--extract',
-        '--file=-',
-        '--same-owner',
-        '--preserve-permissions',
-        ...KEEP,
-        // A directory may be stored as read-only, and files come into it later.
-        '--delay-directory-restore',
-        '--directory',
-        root,
-    ];
-}
-function excludeOptions(path) {
-    const plain = path.replace(/^(?:\.\/)+/, '').replace(/\/+$/, '');
-    if (plain === '' || plain === '.')
-        return [];
-    if (!plain.includes('*'))
-        return ['--no-wildcards', `--exclude=./${plain}`];
-    const pattern = plain.replaceAll(/[\\?[\]]/g, '\\$&');
-    if (!pattern.includes('**'))
-        return ['--wildcards', '--no-wildcards-match-slash', `--exclude=./${pattern}`];
-    // To tar `**` is `*`: here it stands for any depth, none included.
-    const forms = pattern.includes('**/') ? [pattern.replaceAll('**/', ''), pattern] : [pattern];
-    return forms.flatMap((form) => [
-        '--wildcards',
-        '--wildcards-match-slash',
-        `--exclude=./${form.replaceAll('**', '*')}`,
-    ]);
-}
-/** What tar says, with exit code 1, of files that lived on while they were read. */
-const LIVED_ON = /^tar: .*(?:file changed as we read it|file removed before we read it|file shrank by \d+ bytes)/i;
-/**
- * The lines of warning in the message of a failed tar, if it failed for no other reason than that files changed or vanished meanwhile;
- * undefined where it is a real failure. (`ProcessStream` tells exit code and last words in its message only.)
- */
-function onlyLivedOn(message) {
-    // The first counts: a file's name may look like another.
-    const match = /: exit code (\d+): ([^]*)$/.exec(message);
-    if (match?.[1] !== '1')
-        return undefined;
-    // The words are the last of many: the first line may be cut. Anything else, e.g. a word of the engine's, is no warning of tar's.
-    const lines = match[2].split('\n').filter((line) => line !== '');
-    const told = lines.filter((line) => !/: socket ignored$/.test(line));
-    const warnings = told.filter((line) => LIVED_ON.test(line));
-    const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));
-    return warnings.length > 0 && foreign.length === 0 ? warnings : undefined;
-}
-
 ;// CONCATENATED MODULE: ./src/runtimes/host-files-ways.ts
 
 
@@ -38639,8 +39422,11 @@ function hostFilesBy(way, { processes, node, agent }) {
         scan: (root) => ask('scan', { root }, [root]),
         exists: (path) => ask('exists', { path }, [path]),
         fingerprint: (roots, { exclude = [], settle = false, contents = false }) => ask('fingerprint', { roots, exclude, settle, contents }, roots),
-        tar(root, { exclude = [], live = false, onWarning = () => undefined }) {
-            return stream(async () => ({ argv: createArgv(root, (await isDirectory(root)) ? 'directory' : 'file', exclude), path: root }), 
+        changes: (root, options) => ask('changes', { root, ...options }, [root, options.note]),
+        removeMembers: (root, names) => ask('removeMembers', { root, names }, [root]),
+        tar(root, { exclude = [], only, live = false, onWarning = () => undefined }) {
+            const kind = async () => only !== undefined ? 'members' : (await isDirectory(root)) ? 'directory' : 'file';
+            const tar = stream(async () => ({ argv: createArgv(root, await kind(), exclude), path: root }), 
             // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is the stream's failure
             async (failure) => {
                 if (failure === undefined)
@@ -38650,6 +39436,9 @@ function hostFilesBy(way, { processes, node, agent }) {
                     throw failure.error;
                 warnings.forEach(onWarning);
             });
+            if (only !== undefined)
+                tar.stdin.end(membersOf(only));
+            return tar;
         },
         untar(root, { over = false } = {}) {
             let made = false;
@@ -38859,7 +39648,7 @@ class FolderStore {
                 project: parsed.project,
                 createdAt: parsed.at,
                 bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`))),
-                ...{ expiresAt: undefined, runId: undefined, url: undefined },
+                ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
             });
         }
         return backups.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
@@ -38960,7 +39749,7 @@ class FolderStore {
     async #missingFile(name, names) {
         let manifest;
         try {
-            manifest = parseManifest(await (0,promises_.readFile)(external_node_path_default().join(this.directory, (0,archive_names/* manifestFile */.YE)(name)), 'utf8'));
+            manifest = openManifest(await (0,promises_.readFile)(external_node_path_default().join(this.directory, (0,archive_names/* manifestFile */.YE)(name)), 'utf8'));
         }
         catch (error) {
             this.#log.debug(`the manifest of ${name} can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
@@ -39041,7 +39830,7 @@ class FolderStore {
     }
     async #requireSame(file, target) {
         const there = await (0,promises_.stat)(target);
-        if (there.size === file.bytes && (await digestOf(target)) === file.sha256)
+        if (there.size === file.bytes && (await folder_digestOf(target)) === file.sha256)
             return;
         throw new errors/* CaretakerError */.xT('store-exists', `failed to store ${file.name}: ${target} has another content`, {
             hint: 'Two backups of one project began in the same second, or the file was changed by hand. Move it away if nobody needs it, and run again.',
@@ -39136,7 +39925,7 @@ async function copyBytes(source, to, handlers) {
         await target.close();
     }
 }
-async function digestOf(file) {
+async function folder_digestOf(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
     for await (const piece of (0,external_node_fs_.createReadStream)(file, { highWaterMark: 1024 * 1024 }))
         hash.update(piece);
@@ -39712,6 +40501,7 @@ class ArtifactStore {
             bytes: [...distinct.values()].reduce((sum, { bytes }) => sum + bytes, 0),
             expiresAt: ends.length === 0 ? undefined : new Date(Math.min(...ends)),
             runId: manifest.runId,
+            ids: files.map(({ id }) => String(id)),
             url: this.#url(manifest.runId, manifest.id),
         };
     }
@@ -40357,6 +41147,7 @@ function neverStarted(error) {
 
 
 
+
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 async function open_open(settings, world) {
     const { env, log, signal } = world;
@@ -40377,12 +41168,16 @@ async function open_open(settings, world) {
         log,
     });
     const stores = settings.stores.map((store) => openStore(store, storeTools));
+    const cache = createWorkflowCache({
+        ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
+        timeoutMs: settings.mode === 'update' ? settings.buildTimeoutMs : 0,
+    });
     if (settings.mode === 'list') {
-        return { project, checkout: null, stores, local, plan: undefined, probes: [], openFolder };
+        return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], openFolder };
     }
     const checkout = await openCheckout(settings.sourceDirectory ?? project.directory, { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) }, { named: settings.sourceDirectory !== undefined });
     const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-    return { project, checkout, stores, local, plan, probes, openFolder };
+    return { project, checkout, stores, local, cache, plan, probes, openFolder };
 }
 /** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
 async function resolvable(project, data) {
@@ -40402,7 +41197,7 @@ async function openProject(settings, { env, log }) {
         processes: nodeProcesses,
         runtime,
         node: process.execPath,
-        agent: agentPath(),
+        agent: programPath('agent'),
         root: process.getuid?.() === 0,
     });
     const { commands } = settings;
@@ -40420,10 +41215,10 @@ async function openProject(settings, { env, log }) {
         hostFiles,
     });
 }
-/** The agent beside this very program: dist/agent for the bundles, src/agent.ts for the sources. */
-function agentPath() {
+/** A program beside this very one: dist/agent for the bundles, src/agent.ts for the sources. */
+function programPath(entry) {
     const program = process.argv[1] ?? '';
-    const name = program.endsWith('.ts') ? 'agent.ts' : '../agent/index.js';
+    const name = program.endsWith('.ts') ? `${entry}.ts` : `../${entry}/index.js`;
     return external_node_path_default().resolve(external_node_path_default().dirname(program), name);
 }
 /** Whatever a container, a build or a database prints: the application's secrets stay out of the log. */
@@ -40828,6 +41623,49 @@ function parseDuration(text) {
     return Math.round(total);
 }
 
+;// CONCATENATED MODULE: ./src/settings/backup-choice.ts
+
+/**
+ * What stands in `backup`, paths left out: `latest`, a backup's name, digits, `before=2026-11-20` (its beginning, in UTC) or `before=2026-11-20T18:30` (with `Z` or an offset at the end for another
+ * time than UTC), `2d`, `36h`, `1w`, `version=TAG`, and without `version=` what begins as a version does (`v25.09`, `1.4`). Null for anything else.
+ */
+function parseBackupChoice(text) {
+    if (text === 'latest')
+        return { text, by: 'latest' };
+    if (/^[1-9]\d*$/.test(text))
+        return { text, by: 'id' };
+    if (/^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
+        return { text, by: 'name' };
+    const [, key, value = ''] = /^(before|version)=(.+)$/.exec(text) ?? [];
+    if (key === 'before') {
+        const at = instantOf(value);
+        return at === null ? null : { text, by: 'before', at };
+    }
+    if (key === 'version')
+        return { text, by: 'version', version: value };
+    const ms = ageOf(text);
+    if (ms !== null)
+        return { text, by: 'age', ms };
+    return /^(?:v\d|\d+\.\d)[\w.+-]*$/i.test(text) ? { text, by: 'version', version: text } : null;
+}
+function instantOf(text) {
+    const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
+    if (match === null)
+        return null;
+    const [, day = '', time = '00:00', zone = 'Z'] = match;
+    const at = new Date(`${day}T${time}${zone}`);
+    // The 31st of February is well-formed and no day.
+    const isDay = !Number.isNaN(at.getTime()) && new Date(`${day}T00:00Z`).toISOString().startsWith(day);
+    return isDay ? at : null;
+}
+function ageOf(text) {
+    const [, amount, unit] = /^(\d+)([dw])$/.exec(text) ?? [];
+    if (amount !== undefined)
+        return Number(amount) * (unit === 'w' ? 7 : 1) * 86_400_000;
+    const ms = /^\d/.test(text) ? parseDuration(text) : undefined;
+    return ms === undefined || ms === 0 ? null : ms;
+}
+
 // EXTERNAL MODULE: ./src/settings/inputs.ts
 var inputs = __nccwpck_require__(97428);
 ;// CONCATENATED MODULE: ./src/settings/key-values.ts
@@ -40926,6 +41764,7 @@ var suggest = __nccwpck_require__(68843);
 
 
 
+
 const engines = {
     auto: 'auto',
     docker: 'docker-compose-v2',
@@ -41008,6 +41847,7 @@ class Parser {
                     ...acting,
                     ...this.#target(),
                     build: this.#build(),
+                    cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
                     dryRun: this.#oneOf('dry-run', ['true', 'false'], 'false') === 'true',
                     migrateCommand: this.#text('migrate-command'),
                     buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
@@ -41181,7 +42021,7 @@ class Parser {
         }
         const repository = env['GITHUB_REPOSITORY'] ?? '';
         const writes = mode === 'backup' || mode === 'update';
-        const reads = mode === 'list' || (mode === 'restore' && this.#text('backup')?.includes('/') !== true);
+        const reads = mode === 'list' || (mode === 'restore' && !isPath(this.#text('backup') ?? ''));
         if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
             this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
                 hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
@@ -41365,21 +42205,22 @@ class Parser {
     }
     #backup() {
         const text = this.#text('backup') ?? 'latest';
-        if (text.includes('/')) {
+        if (isPath(text)) {
             const resolved = external_node_path_default().resolve(this.#directory, text);
             if (this.#environment.kindOf(resolved) === null) {
                 this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
                     hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
                 });
             }
-            return resolved;
+            return { text, by: 'path', path: resolved };
         }
-        if (text === 'latest' || /^[1-9]\d*$/.test(text) || /^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
-            return text;
-        this.#problem('backup-invalid', 'backup', `"${text}" is no backup's name, run id or path`, {
-            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run id, or a path with a slash (./folder).',
+        const choice = parseBackupChoice(text);
+        if (choice !== null)
+            return choice;
+        this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
+            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
         });
-        return text;
+        return { text, by: 'latest' };
     }
     #withData() {
         const text = this.#text('with-data');
@@ -41542,6 +42383,10 @@ function isRef(text) {
 function isEnterpriseServer(url) {
     const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
     return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
+}
+/** Whether `backup` names a place on this host. */
+function isPath(backup) {
+    return backup.includes('/') && !backup.startsWith('version=');
 }
 
 // EXTERNAL MODULE: ./src/settings/sources.ts
@@ -42029,6 +42874,13 @@ const inputs = [
         example: './deploy/build-image.sh nginx',
     },
     {
+        name: 'cache-images',
+        description: '`true`: images that another run built of the same commit, on whatever host of the same platform, are loaded from the workflow’s cache instead of being built, and those that were built are stored there once the new version serves. Whatever is wrong with the cache leads to a build.',
+        default: '`false`',
+        modes: ['update'],
+        example: 'true',
+    },
+    {
         name: 'dry-run',
         description: '`true`: an update says what it would do, refuses what it would refuse, and touches nothing but what git knows of the remote.',
         default: '`false`',
@@ -42082,7 +42934,7 @@ const inputs = [
     },
     {
         name: 'backup',
-        description: 'Which backup to restore: `latest`, a name, the id of the workflow run that made it, or the path of a folder that holds one.',
+        description: 'Which backup to restore: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
         default: '`latest`',
         modes: ['restore'],
         example: 'uso-20261121T220000Z',

@@ -11,7 +11,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(650);
 /* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(530);
 /* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(493);
-/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(583);
+/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(570);
 /**
  * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
  * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
@@ -25,6 +25,8 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 const operations = {
     scan: ({ root }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .scanTree */ .wp)(root),
     fingerprint: ({ roots, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .fingerprintTrees */ .OY)(roots, options),
+    changes: ({ root, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .treeChanges */ .CJ)(root, options),
+    removeMembers: ({ root, names }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .removeMembers */ .yq)(root, names),
     exists: async ({ path }) => (await (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(path)) !== null,
     swap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .swap */ .w)(request.swap),
     unswap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .unswap */ .L)(request.swap),
@@ -258,8 +260,8 @@ const external_node_url_namespaceObject = __WEBPACK_EXTERNAL_createRequire(impor
 var errors = __nccwpck_require__(916);
 // EXTERNAL MODULE: ./src/system/files.ts
 var files = __nccwpck_require__(650);
-// EXTERNAL MODULE: ./src/system/trees.ts + 2 modules
-var trees = __nccwpck_require__(583);
+// EXTERNAL MODULE: ./src/system/trees.ts + 5 modules
+var trees = __nccwpck_require__(570);
 ;// CONCATENATED MODULE: ./src/system/sqlite.ts
 
 
@@ -458,7 +460,7 @@ function loadSqlite() {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
 /* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(650);
-/* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(583);
+/* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(570);
 
 
 
@@ -830,7 +832,7 @@ class Acts {
 
 /***/ }),
 
-/***/ 583:
+/***/ 570:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -842,21 +844,29 @@ __nccwpck_require__.d(__webpack_exports__, {
   $R: () => (/* binding */ likeness),
   nd: () => (/* binding */ lstatOrNull),
   PT: () => (/* binding */ makeDirectoryLike),
+  yq: () => (/* binding */ removeMembers),
   Ui: () => (/* binding */ removeTrees),
-  wp: () => (/* binding */ scanTree)
+  wp: () => (/* binding */ scanTree),
+  CJ: () => (/* binding */ treeChanges)
 });
 
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(24);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(455);
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(217);
+;// CONCATENATED MODULE: external "node:events"
+const external_node_events_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(24);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(760);
 var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
 ;// CONCATENATED MODULE: external "node:util"
 const external_node_util_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
 // EXTERNAL MODULE: ./src/errors.ts
@@ -864,6 +874,9 @@ var errors = __nccwpck_require__(916);
 // EXTERNAL MODULE: ./src/system/files.ts
 var files = __nccwpck_require__(650);
 ;// CONCATENATED MODULE: ./src/system/trees.ts
+
+
+
 
 
 
@@ -945,46 +958,238 @@ async function scanTree(root) {
  */
 async function fingerprintTrees(roots, { exclude, settle, contents }) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
+    for (const [index, root] of roots.entries()) {
+        if (settle)
+            await writeBack(root);
+        let missing = true;
+        for await (const { name, state } of entriesOf(root, exclude, contents)) {
+            missing = false;
+            hash.update(`${JSON.stringify([index, name, state])}\n`);
+        }
+        if (missing)
+            hash.update(`${JSON.stringify([index, 'missing'])}\n`);
+    }
+    return hash.digest('hex');
+}
+/** The root and all below it, without what is ours: parents before children, siblings by the bytes of their names. Nothing where there is nothing. */
+async function* entriesOf(root, exclude, contents) {
     const left = new Set(exclude);
-    const note = (root, name, stat) => {
+    const entry = (name, stat) => {
         const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
-        const written = stat.isDirectory() ? [] : [size, mtimeNs];
-        const changed = contents ? [] : [mode, uid, gid, ...(stat.isDirectory() ? [] : [nlink, ctimeNs])];
-        hash.update(`${JSON.stringify([root, name, ...[ino, ...written, ...changed].map(String)])}\n`);
+        const isDirectory = stat.isDirectory();
+        const written = isDirectory ? [] : [size, mtimeNs];
+        const changed = contents ? [] : [mode, uid, gid, ...(isDirectory ? [] : [nlink, ctimeNs])];
+        const type = isDirectory ? 'directory' : stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'link' : 'other';
+        return { name, type, state: [ino, ...written, ...changed].map(String).join(' ') };
     };
-    const visit = async (root, directory, name) => {
-        for (const entry of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
-            const member = name === '' ? entry.toString() : `${name}/${entry.toString()}`;
-            if (entry.includes(OURS) || left.has(member))
+    async function* below(directory, name, plain) {
+        for (const member of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
+            const memberPlain = plain === '' ? member.toString() : `${plain}/${member.toString()}`;
+            if (member.includes(OURS) || left.has(memberPlain))
                 continue;
-            const place = below(directory, entry);
+            const place = inside(directory, member);
             const stat = await bigStatOrNull(place);
             if (stat === null)
                 continue;
-            note(root, place.toString('latin1'), stat);
+            const memberName = name === '' ? member.toString('latin1') : `${name}/${member.toString('latin1')}`;
+            yield entry(memberName, stat);
             if (stat.isDirectory())
-                await visit(root, place, member);
+                yield* below(place, memberName, memberPlain);
         }
-    };
-    for (const [index, root] of roots.entries()) {
-        const real = await realpathOrNull(root);
-        const there = real === null ? null : await bigStatOrNull(real);
-        if (settle && real !== null && there !== null) {
-            // A file's directory: a journal that is there now may be gone at once.
-            const place = there.isDirectory() ? real : external_node_path_default().dirname(real);
-            await (0,external_node_util_namespaceObject.promisify)(external_node_child_process_namespaceObject.execFile)('sync', ['--file-system', '--', place]);
-        }
-        // Looked at only now: writing back may have moved times.
-        const stat = real === null ? null : await bigStatOrNull(real);
-        if (real === null || stat === null) {
-            hash.update(`${JSON.stringify([index, 'missing'])}\n`);
-            continue;
-        }
-        note(index, '', stat);
-        if (stat.isDirectory())
-            await visit(index, Buffer.from(real), '');
     }
-    return hash.digest('hex');
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await bigStatOrNull(real);
+    if (real === null || stat === null)
+        return;
+    yield entry('', stat);
+    if (stat.isDirectory())
+        yield* below(Buffer.from(real), '', '');
+}
+/** Writes back what mapped memory holds, which moves times. Of the filesystem: a journal that is there now may be gone at once. */
+async function writeBack(root) {
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await lstatOrNull(real);
+    if (real === null || stat === null)
+        return;
+    await (0,external_node_util_namespaceObject.promisify)(external_node_child_process_namespaceObject.execFile)('sync', ['--file-system', '--', stat.isDirectory() ? real : external_node_path_default().dirname(real)]);
+}
+/** Names in an answer: more is no small change, and an answer that is passed through a pipe must end. */
+const MAX_CHANGE_BYTES = 512 * 1024;
+/**
+ * What changed in a directory since `note` was written by the last call, and writes it anew. Null where that can't be told: the first time, where the root is another one, where there is
+ * too much of it. `settle` as for a fingerprint. Throws `host-files-denied`, `disk-full`.
+ */
+async function treeChanges(root, { exclude, note, settle }) {
+    if (settle)
+        await writeBack(root);
+    const next = `${note}.next`;
+    const before = await notedEntries(note);
+    let changes = before === null || (await realpathOrNull(root)) === null ? null : new Changes();
+    const out = (0,external_node_fs_.createWriteStream)(next, { mode: 0o600, flags: 'w' });
+    const written = (0,external_node_stream_promises_namespaceObject.finished)(out);
+    written.catch(() => undefined);
+    try {
+        let then = await before?.next();
+        for await (const entry of entriesOf(root, exclude, false)) {
+            if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`))
+                await (0,external_node_events_namespaceObject.once)(out, 'drain');
+            if (changes === null)
+                continue;
+            while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
+                changes.went(then.value);
+                then = await before?.next();
+            }
+            const same = then?.done === false && then.value.name === entry.name ? then.value : null;
+            if (same !== null)
+                then = await before?.next();
+            if (same === null)
+                changes.came(entry);
+            else if (same.type !== entry.type)
+                changes.became(entry);
+            else if (same.state !== entry.state)
+                changes.wrote(entry);
+            // Another root, or more than a small change.
+            if ((entry.name === '' && same?.state.split(' ')[0] !== entry.state.split(' ')[0]) || changes.tooMany)
+                changes = null;
+        }
+        while (changes !== null && then?.done === false) {
+            changes.went(then.value);
+            then = await before?.next();
+            if (changes.tooMany)
+                changes = null;
+        }
+        out.end();
+        await written;
+        await (0,promises_.rename)(next, note);
+    }
+    catch (error) {
+        out.destroy();
+        throw (0,files/* fileError */.zS)(`note what is in ${root}`, error);
+    }
+    finally {
+        await before?.return(undefined);
+    }
+    return changes?.result() ?? null;
+}
+class Changes {
+    #changed = new Set();
+    #removed = [];
+    #bytes = 0;
+    came({ name }) {
+        this.#add(name);
+        this.#addParent(name);
+    }
+    wrote({ name }) {
+        this.#add(name);
+        // Unpacking a file moves the times of its directory.
+        this.#addParent(name);
+    }
+    became(entry) {
+        this.#remove(entry.name);
+        this.came(entry);
+    }
+    went({ name }) {
+        // Below what has gone nothing is left whose times had to be given back.
+        if (this.#remove(name))
+            this.#addParent(name);
+    }
+    get tooMany() {
+        return this.#bytes > MAX_CHANGE_BYTES;
+    }
+    result() {
+        return { changed: [...this.#changed].sort(byPlace), removed: this.#removed };
+    }
+    #add(name) {
+        if (this.#changed.has(name))
+            return;
+        this.#changed.add(name);
+        this.#bytes += name.length;
+    }
+    #remove(name) {
+        const last = this.#removed.at(-1);
+        // They come in the order of the walk: what lies below something comes right after it.
+        if (last !== undefined && name.startsWith(`${last}/`))
+            return false;
+        this.#removed.push(name);
+        this.#bytes += name.length;
+        return true;
+    }
+    #addParent(name) {
+        if (name === '')
+            return;
+        const slash = name.lastIndexOf('/');
+        this.#add(slash === -1 ? '' : name.slice(0, slash));
+    }
+}
+/** The order of the walk: of their components, since `a.b` comes before `a/b` by its bytes and after it by its place. */
+function byPlace(one, other) {
+    const [ones, others] = [one, other].map((name) => (name === '' ? [] : name.split('/')));
+    for (let at = 0; at < Math.max(ones.length, others.length); at++) {
+        const [a, b] = [ones[at], others[at]];
+        if (a === b)
+            continue;
+        if (a === undefined)
+            return -1;
+        if (b === undefined)
+            return 1;
+        return a < b ? -1 : 1;
+    }
+    return 0;
+}
+/** What `treeChanges` wrote down; null where it has not. */
+async function notedEntries(note) {
+    if ((await lstatOrNull(note)) === null)
+        return null;
+    return (async function* () {
+        const input = (0,external_node_fs_.createReadStream)(note);
+        try {
+            for await (const line of (0,external_node_readline_namespaceObject.createInterface)({ input })) {
+                const [name, type, state] = JSON.parse(line);
+                yield { name, type, state };
+            }
+        }
+        finally {
+            input.destroy();
+        }
+    })();
+}
+/**
+ * Removes what lies at these names (as in `TreeChanges`) in a directory, whole trees too, never through a link. What is not there is no error. Throws `part-hostile`, before it removes
+ * any, where a name leads elsewhere.
+ */
+async function removeMembers(root, names) {
+    const hostile = (name, why) => new errors/* CaretakerError */.xT('part-hostile', `refused to remove "${name}" in ${root}: it ${why}`, {
+        hint: 'Nobody wrote this by accident: find out where the backup comes from.',
+    });
+    for (const name of names) {
+        const parts = name.split('/');
+        if (parts.some((part) => ['', '.', '..'].includes(part)) || name.includes('\0'))
+            throw hostile(name, 'is no path below it');
+        let directory = Buffer.from(root);
+        for (const part of parts.slice(0, -1)) {
+            directory = inside(directory, Buffer.from(part, 'latin1'));
+            const stat = await bigStatOrNull(directory);
+            if (stat !== null && !stat.isDirectory())
+                throw hostile(name, 'goes through something that is no directory');
+        }
+    }
+    for (const name of names) {
+        const place = inside(Buffer.from(root), Buffer.from(name, 'latin1'));
+        try {
+            const stat = await bigStatOrNull(place);
+            if (stat === null)
+                continue;
+            if (stat.isDirectory()) {
+                await emptyBelow(place, [], stat.dev);
+                await (0,promises_.rmdir)(place);
+            }
+            else
+                await (0,promises_.unlink)(place);
+        }
+        catch (error) {
+            throw (0,files/* fileError */.zS)(`remove ${place.toString()}`, error);
+        }
+    }
 }
 /** As they are on disk: a name need not be UTF-8, and one that was decoded wrong leads nowhere. */
 async function rawNames(directory) {
@@ -997,7 +1202,7 @@ async function rawNames(directory) {
         throw (0,files/* fileError */.zS)(`list ${directory.toString()}`, error);
     }
 }
-function below(directory, name) {
+function inside(directory, name) {
     return Buffer.concat([directory, Buffer.from((external_node_path_default()).sep), name]);
 }
 async function bigStatOrNull(file) {
@@ -1111,7 +1316,7 @@ async function emptyBelow(directory, keep, device) {
         const name = entry.toString();
         if (entry.includes(OURS) || keep.includes(name))
             continue;
-        const place = below(directory, entry);
+        const place = inside(directory, entry);
         const stats = await bigStatOrNull(place);
         if (stats === null || stats.dev !== device)
             continue;
