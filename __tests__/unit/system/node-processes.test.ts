@@ -198,7 +198,8 @@ describe('run', () => {
     controller.abort();
     await settled;
     await gone(workerPid);
-    expect(processStat(helperPid)?.state).toBe('S');
+    // It lives: whether it sleeps already depends on how busy the machine is.
+    expect(processStat(helperPid)?.state).toMatch(/^[SRD]$/);
     process.kill(helperPid);
   });
 
