@@ -289,6 +289,15 @@ describe('two passes', () => {
       for (let count = 0; count < 3000; count++) writeFileSync(join(root, 'media', `${'n'.repeat(200)}${count}`), '');
     };
     expect(await secondPass(await media(), many)).toBe('anew');
+    // While it serves, too: the last pass must not take what is left for all there was.
+    rmSync(join(root, 'media'), { recursive: true });
+    put3();
+    const capture = (await (await media()).warm!())!;
+    many();
+    expect(await capture.more('serving')).toBe('anew');
+    put('media/a.txt', 'last');
+    expect(await capture.more('quiesced')).toBe('anew');
+    await capture.finish();
   });
 
   test.each<[string, string]>([
