@@ -3741,13 +3741,16 @@ function filesSource(spec, kind, deps) {
         }
         const { streams, facts } = await capture('serving');
         let rounds = 0;
+        // The note goes on with each call: what it could not tell once is lost to every later one.
+        let lost = false;
         return {
             streams,
             facts,
             async more(situation) {
                 const serving = situation === 'serving';
                 const changes = await files.changes(live, { exclude, note, settle: serving });
-                if (changes === null)
+                lost ||= changes === null;
+                if (changes === null || lost)
                     return 'anew';
                 const { changed, removed } = changes;
                 if (changed.length + removed.length === 0)
