@@ -257,8 +257,9 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
       await stopContainers(existing, defined);
       await run('Remove the containers', downArgv(dialect, project));
-      const left = (await containers([])).map((container) => container.id);
-      if (left.length > 0) await runtime.remove(left);
+      // Also those that are gone by now: the engine may have kept something of them.
+      const left = [...existing, ...(await containers([]))].map((container) => container.id);
+      if (left.length > 0) await runtime.remove([...new Set(left)]);
     },
     async build(services = []) {
       // podman-compose 1.0.3 prints the exit codes of its children and answers 0.

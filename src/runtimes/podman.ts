@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaretakerError } from '../errors.ts';
+import { fileError, readText } from '../system/files.ts';
 import type { Processes } from '../system/processes.ts';
 import { parseLogFile, withAlgorithm } from './containers.ts';
 import { commonRuntime, engineCommand, engineFailed } from './engine.ts';
@@ -52,6 +53,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
           throw engineFailed('podman', `remove ${next.join(', ')}`, words);
         left = next;
       }
+      await forgetNames(names, ids, processes);
     },
 
     async runHealthCheck(id) {
@@ -118,26 +120,67 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
  * that entry in a network namespace that is gone, ends.)
  */
 async function lostNameServer(directory: string): Promise<boolean> {
-  const pid = await textOrNull(join(directory, 'aardvark.pid'));
-  if (pid === null) return false;
-  const state = await textOrNull(`/proc/${pid.trim()}/stat`);
-  return state === null || !/^\d+ \(aardvark-dns\) [^ZX]/.test(state);
+  return (await readText(join(directory, 'aardvark.pid'))) !== null && (await nameServer(directory)) === null;
+}
+
+/** Its process id; null where none runs. */
+async function nameServer(directory: string): Promise<number | null> {
+  const pid = (await readText(join(directory, 'aardvark.pid')))?.trim();
+  const state = pid === undefined ? null : await readText(`/proc/${pid}/stat`);
+  return state !== null && /^\d+ \(aardvark-dns\) [^ZX]/.test(state) ? Number(pid) : null;
 }
 
 /** Those of the containers whose names it is to know. */
 async function namesServed(directory: string, ids: readonly string[]): Promise<string[]> {
-  const networks = await Promise.all((await readdir(directory)).map((name) => textOrNull(join(directory, name))));
-  const known = new Set(networks.flatMap((text) => (text ?? '').split('\n').map((line) => line.split(' ')[0] ?? '')));
-  return ids.filter((id) => known.has(id));
+  const known = await namesKnown(directory);
+  return ids.filter((id) => [...known.values()].some((served) => served.has(id)));
 }
 
-async function textOrNull(file: string): Promise<string | null> {
+/** Of each list (one for each network, by its path) the containers in it. */
+async function namesKnown(directory: string): Promise<Map<string, Set<string>>> {
+  const known = new Map<string, Set<string>>();
+  for (const name of await namesIn(directory)) {
+    if (name === 'aardvark.pid') continue;
+    const file = join(directory, name);
+    // After a line of addresses: id, addresses and names of one container on each line.
+    const [, ...lines] = ((await readText(file)) ?? '').split('\n');
+    known.set(file, new Set(lines.flatMap((line) => line.split(' ')[0] ?? [])));
+  }
+  return known;
+}
+
+/**
+ * Takes containers that are gone out of the name server's lists. Podman leaves the entry of a container that could not start (its port was taken) there even when it removes the container and its network; the
+ * next network of any project of this user that gets the same addresses then has no name server, for one address cannot be served twice. (Measured with Podman 4.3, netavark 1.4.)
+ * As netavark itself does it: under its lock, an empty list goes, the server is told to read them anew.
+ */
+async function forgetNames(directory: string, ids: readonly string[], processes: Processes): Promise<void> {
+  const full = ids.filter((id) => /^[0-9a-f]{64}$/.test(id));
+  for (const [file, known] of await namesKnown(directory)) {
+    const gone = full.filter((id) => known.has(id));
+    if (gone.length === 0) continue;
+    const lines = gone.map((id) => `/^${id} /d`).join(';');
+    await processes.run({ argv: ['flock', join(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] });
+    const pid = await nameServer(directory);
+    if (pid !== null) process.kill(pid, 'SIGHUP');
+  }
+}
+
+/** $0: a list; $1: sed's words for the lines to take out. Its first line are the addresses to serve at. */
+const TAKE_OUT = `
+left=$(sed "$1" "$0") || exit
+case $left in
+  *"
+"*) printf '%s\\n' "$left" > "$0" ;;
+  *) rm "$0" ;;
+esac`;
+
+async function namesIn(directory: string): Promise<string[]> {
   try {
-    return await readFile(file, 'utf8');
+    return await readdir(directory);
   } catch (error) {
-    // ESRCH: a process that ends while it is looked at.
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(`read ${directory}`, error);
   }
 }
 

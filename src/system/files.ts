@@ -88,12 +88,12 @@ export async function syncDirectory(directory: string | Buffer): Promise<void> {
   }
 }
 
-/** Null when there is no such file. */
+/** Null when there is no such file, or the process whose file below /proc it is has ended. */
 export async function readText(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
     throw fileError(`read ${file}`, error);
   }
 }

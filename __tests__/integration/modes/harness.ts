@@ -324,7 +324,21 @@ export class Deployment {
       '{{.Mounts}}',
     );
     found.push(...helpers.stdout.split('\n').filter((mounts) => mounts.includes(this.facts.project)));
+    found.push(...(await this.namesOfGone()));
     return found;
+  }
+
+  /** Containers of this project's networks that Podman's name server is to know though they are gone: it would fail the next network with the same addresses. */
+  private async namesOfGone(): Promise<string[]> {
+    const runRoot = await this.engine('info', '--format', '{{.Store.RunRoot}}');
+    const lists = path.join(runRoot.stdout.trim(), 'networks/aardvark-dns');
+    if (runRoot.code !== 0 || !existsSync(lists)) return [];
+    const known = succeeded(await this.engine('ps', '--all', '--quiet', '--no-trunc')).split('\n');
+    return readdirSync(lists)
+      .filter((network) => network.startsWith(this.facts.project))
+      .flatMap((network) => readFileSync(path.join(lists, network), 'utf8').split('\n').slice(1))
+      .filter((line) => line !== '' && !known.includes(line.split(' ')[0] ?? ''))
+      .map((line) => `name server: ${line}`);
   }
 
   /** Mount points of the project's volumes, on the host. */

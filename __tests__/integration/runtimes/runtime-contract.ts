@@ -365,6 +365,38 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       }
     });
 
+    test('a container whose port was taken leaves nothing that keeps others from finding each other', async () => {
+      const net = (name: string): string => `${prefix}-${name}`;
+      const port = ['--publish', '127.0.0.1:18765:80'];
+      const other = [];
+      const served = await runContainer('served', port);
+      try {
+        await engine('network', 'create', net('first'));
+        await runContainer('beside', ['--network', net('first')]);
+        await expect(runContainer('late', ['--network', net('first'), ...port])).rejects.toMatchObject({
+          code: 'command-failed',
+        });
+        const doomed = await runtime.containers({ ...labels, 'com.docker.compose.service': 'late' });
+        expect(doomed).toHaveLength(1);
+        await runtime.remove(doomed.map(({ id }) => id));
+        await engine('rm', '--force', net('beside'));
+        await engine('network', 'rm', net('first'));
+
+        // Gets the addresses of the first.
+        other.push(net('second'));
+        await engine('network', 'create', net('second'));
+        await runContainer('one', ['--network', net('second'), '--network-alias', 'one']);
+        const two = await runContainer('two', ['--network', net('second')]);
+        expect((await runtime.exec(two, ['getent', 'hosts', 'one'], { accept: [0, 2] })).exitCode).toBe(0);
+        expect((await runtime.container(served))?.state).toBe('running');
+      } finally {
+        for (const name of names.splice(0)) {
+          await processes.run({ argv: [runtime.name, 'rm', '--force', name] }, { accept: [0, 1, 2, 125] });
+        }
+        for (const name of other) await engine('network', 'rm', name);
+      }
+    });
+
     test('removes containers that depend on each other, and none that nobody named', async () => {
       const db = await runContainer('db');
       const requires = runtime.name === 'podman' ? ['--requires', `${prefix}-db`] : [];
