@@ -52,9 +52,17 @@ export interface Part {
     readonly databases: readonly string[];
     readonly user: string;
     readonly locale?: string;
+    /** Of a dump, by database: the rows of each `schema.table` in the very snapshot that was dumped. A database that was not counted has no entry. */
+    readonly rows?: Readonly<Record<string, RowCounts>>;
   };
-  readonly sqlite?: { readonly pageSize: number; readonly pages: number };
+  /** `rows` by table; absent where they were not counted. */
+  readonly sqlite?: { readonly pageSize: number; readonly pages: number; readonly rows?: RowCounts };
 }
+
+export type RowCounts = Readonly<Record<string, number>>;
+
+/** Tables of one part whose rows are noted: more would make a manifest that is too large to be read. */
+export const MAX_COUNTED_TABLES = 5000;
 
 export interface Manifest {
   readonly schema: number;
@@ -95,7 +103,7 @@ export interface Manifest {
   readonly digest: string;
 }
 
-/** Far above any real manifest (a part costs some 600 bytes); what comes from outside is not read without an end. */
+/** Far above any real manifest (a part costs some 600 bytes, and 50 for each table of a database); what comes from outside is not read without an end. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 const KINDS: readonly PartKind[] = ['postgres', 'sqlite', 'volume', 'directory', 'file', 'project-files'];
@@ -289,9 +297,21 @@ function parsePart(part: Fields, backup: BackupName): Part {
             databases: postgres.texts('databases'),
             user: postgres.text('user'),
             ...postgres.optional('locale', () => postgres.text('locale')),
+            ...postgres.optional('rows', () => {
+              const rows = postgres.object('rows');
+              return rows.map((database) => rows.counts(database));
+            }),
           },
         }),
-    ...(sqlite === null ? {} : { sqlite: { pageSize: sqlite.count('pageSize'), pages: sqlite.count('pages') } }),
+    ...(sqlite === null
+      ? {}
+      : {
+          sqlite: {
+            pageSize: sqlite.count('pageSize'),
+            pages: sqlite.count('pages'),
+            ...sqlite.optional('rows', () => sqlite.counts('rows')),
+          },
+        }),
   };
 }
 
@@ -363,6 +383,21 @@ class Fields {
     if (!Number.isSafeInteger(value) || (value as number) < 0)
       throw this.wrong(field, 'must be a whole number, 0 or more');
     return value as number;
+  }
+
+  /** An object whose fields' names are data: nothing is inherited, whatever they are called. */
+  map<T>(read: (field: string) => T): Record<string, T> {
+    return Object.fromEntries(
+      Object.keys(this.fields).map((field) => {
+        if (field === '' || field.includes('\0')) throw this.wrong(JSON.stringify(field), 'must be a name');
+        return [field, read(field)];
+      }),
+    );
+  }
+
+  counts(field: string): RowCounts {
+    const counts = this.object(field);
+    return counts.map((name) => counts.count(name));
   }
 
   digest(field: string): string {

@@ -17,7 +17,14 @@ export function samplePart(overrides: Partial<Part> = {}): Part {
       containerPath: '/var/lib/postgresql/data',
     },
     seconds: 6.1,
-    postgres: { version: '17.6', major: 17, databases: ['postgres', 'uso'], user: 'uso', locale: 'C.UTF-8' },
+    postgres: {
+      version: '17.6',
+      major: 17,
+      databases: ['postgres', 'uso'],
+      user: 'uso',
+      locale: 'C.UTF-8',
+      rows: { uso: { 'public.words': 12 } },
+    },
     ...overrides,
   };
 }
@@ -53,7 +60,7 @@ export function sampleManifest(overrides: Partial<Manifest> = {}): Manifest {
         files: [{ file: `${NAME}.site.tar.zst`, bytes: 10, rawBytes: 20, sha256 }],
         origin: { volume: 'uso_db', path: '/var/lib/docker/volumes/uso_db/_data/db.sqlite3', exclude: ['x'] },
         postgres: undefined,
-        sqlite: { pageSize: 4096, pages: 12 },
+        sqlite: { pageSize: 4096, pages: 12, rows: { words: 3 } },
       } as unknown as Partial<Part>),
     ],
     left: [{ what: '/run/podman/podman.sock', why: 'a socket' }],
