@@ -53,6 +53,19 @@ export interface Source {
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
   readonly loads: boolean;
   load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;
+  /** Undefined for plain files, of which nothing but the bytes is known. */
+  readonly proves?: Proofs;
+}
+
+/**
+ * What a database itself can tell of data that were restored, after the swap (and `load`). For a throwaway only: it may create extensions, and reads
+ * everything. Each answers with what was proven and what could not be, a line each, for people. Throws `drill-failed` with what was found wrong.
+ */
+export interface Proofs {
+  /** Of the files, while nothing runs: before a server was ever started on them. */
+  resting?(part: Part): Promise<readonly string[]>;
+  /** Of the server, started alone: whatever else writes to it changes what is counted. Waits until it is ready. */
+  serving?(part: Part): Promise<readonly string[]>;
 }
 
 /** A copy in two passes. `streams` is the first one's: the whole, taken while the application serves. */
@@ -67,7 +80,7 @@ export interface WarmCapture extends Omit<Capture, 'consistency'> {
 export interface Capture {
   readonly streams: readonly RawStream[];
   readonly consistency: Part['consistency'];
-  /** What is known of the data for the manifest. */
+  /** What is known of the data for the manifest; all of it only when the last stream has ended. */
   readonly facts: Pick<Part, 'postgres' | 'sqlite'>;
   /** Always called, after the last stream or a failure: removes staging copies. */
   finish(): Promise<void>;
