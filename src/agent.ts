@@ -1,9 +1,11 @@
 /**
- * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
+ * Works on the host's files, and in containers' networks, where the main program may not reach: run as `node agent.js OPERATION` under `podman unshare` or in a helper
  * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
  */
 import { text } from 'node:stream/consumers';
 import { CaretakerError, messageOf } from './errors.ts';
+import { forwardedHttp } from './health/forwarded.ts';
+import type { HttpProbeOptions } from './health/http.ts';
 import { fileError, syncDirectory } from './system/files.ts';
 import { checkSqlite, copySqlite } from './system/sqlite.ts';
 import { swap, unswap, type Swap } from './system/swaps.ts';
@@ -43,6 +45,7 @@ const operations: Readonly<Record<string, (request: never) => Promise<unknown>>>
     syncDirectory(path).catch((error: unknown) => {
       throw fileError(`sync ${path}`, error);
     }),
+  http: ({ port, ...options }: { port: number } & HttpProbeOptions) => forwardedHttp(port, options),
   probe: () => Promise.resolve({ uid: process.getuid?.(), node: process.versions.node }),
 };
 

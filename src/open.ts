@@ -16,7 +16,8 @@ import { planData } from './project/data.ts';
 import type { DataPlan, Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
 import { detectRuntimes } from './runtimes/detect.ts';
-import { createHostFiles } from './runtimes/host-files-ways.ts';
+import type { ContainerNetwork } from './runtimes/container-network.ts';
+import { createContainerNetwork, createHostFiles, type HostFilesOptions } from './runtimes/host-files-ways.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import type { HostFiles } from './runtimes/host-files.ts';
 import type { DataSettings, Settings } from './settings/settings.ts';
@@ -36,6 +37,7 @@ export interface Opened {
   readonly cache: FileCache;
   readonly plan: DataPlan | undefined;
   readonly probes: readonly Probe[];
+  readonly network: ContainerNetwork;
   /** A store in any folder, for `backup: /path`. */
   readonly openFolder: (directory: string) => Store;
 }
@@ -70,8 +72,9 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
     timeoutMs: settings.mode === 'update' ? settings.buildTimeoutMs : 0,
   });
+  const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
   if (settings.mode === 'list') {
-    return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], openFolder };
+    return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], network, openFolder };
   }
 
   const checkout = await openCheckout(
@@ -80,7 +83,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     { named: settings.sourceDirectory !== undefined },
   );
   const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-  return { project, checkout, stores, local, cache, plan, probes, openFolder };
+  return { project, checkout, stores, local, cache, plan, probes, network, openFolder };
 }
 
 /** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
@@ -95,14 +98,7 @@ async function resolvable(project: Project, data: DataSettings): Promise<DataPla
 }
 
 async function openProject(settings: Settings, { env, log }: World): Promise<Project> {
-  const hostFiles = (runtime: Runtime | null): Promise<HostFiles> =>
-    createHostFiles({
-      processes: nodeProcesses,
-      runtime,
-      node: process.execPath,
-      agent: programPath('agent'),
-      root: process.getuid?.() === 0,
-    });
+  const hostFiles = (runtime: Runtime | null): Promise<HostFiles> => createHostFiles(hostFilesOptions(runtime));
   const { commands } = settings;
   if (commands !== undefined) {
     const { start: startCommand, stop: stopCommand, status: statusCommand } = commands;
@@ -123,6 +119,13 @@ async function openProject(settings: Settings, { env, log }: World): Promise<Pro
       hostFiles,
     },
   );
+}
+
+function hostFilesOptions(runtime: Runtime | null): HostFilesOptions {
+  return {
+    ...{ processes: nodeProcesses, runtime, node: process.execPath, agent: programPath('agent') },
+    root: process.getuid?.() === 0,
+  };
 }
 
 /** A program beside this very one: dist/agent for the bundles, src/agent.ts for the sources. */

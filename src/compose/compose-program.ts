@@ -11,7 +11,7 @@ import type { Compose, ComposeModel, ComposeService, Dialect } from './compose.t
 import { exists } from './compose-files.ts';
 import { parseEnvFile } from './env-file.ts';
 import { startOrder, withDependents } from './order.ts';
-import { projectDirectoryOf, readModel } from './read-model.ts';
+import { projectDirectoryOf, readDocument, readModel } from './read-model.ts';
 import type { Environment } from './read-model.ts';
 
 export const projectLabel = 'com.docker.compose.project';
@@ -222,6 +222,8 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     dialect,
     files: project.files,
     model,
+    document: () => readDocument(dialect, project, processes, deps.environment),
+    of: (file, projectName) => createCompose(dialect, { files: [file], projectName, profiles: [], envFiles: [] }, deps),
     up,
     async start(services = []) {
       const still = (await containers(services)).filter((container) => container.state !== 'running');

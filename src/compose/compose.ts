@@ -1,3 +1,5 @@
+import type { Mapping } from './compose-file.ts';
+
 /**
  * A Compose implementation. What differs between them is data (see dialects.ts), not code.
  */
@@ -72,6 +74,10 @@ export interface Compose {
   /** The compose files, absolute, in order of override. */
   readonly files: readonly string[];
   model(): Promise<ComposeModel>;
+  /** The compose files as one, variables filled in: what a throwaway is made of. */
+  document(): Promise<Mapping>;
+  /** The same program on another project, of one compose file that is complete by itself. */
+  of(file: string, projectName: string): Compose;
   /** Brings the deployed configuration up: creates, recreates what changed (image or configuration), starts what is stopped. The containers survive the job. */
   up(services?: readonly string[]): Promise<void>;
   /** Starts the containers that exist in the order that dependencies ask for, creating none anew. */

@@ -121,7 +121,8 @@ function secondsOf(value: unknown): number | undefined {
   return seconds;
 }
 
-function volumeOf(volume: unknown, service: string, directory: string): ComposeVolume {
+/** One entry of a service's `volumes`, in either form; paths absolute. */
+export function volumeOf(volume: unknown, service: string, directory: string): ComposeVolume {
   if (isMapping(volume)) {
     const type = textOf(volume['type']) ?? 'volume';
     const source = textOf(volume['source']) ?? textOf(volume['src']) ?? '';

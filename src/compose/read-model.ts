@@ -36,6 +36,44 @@ export async function readModel(
   environment: Environment,
 ): Promise<ComposeModel> {
   const directory = projectDirectoryOf(project.files);
+  const { content, raw, lookup } = await readFiles(dialect, project, processes, environment);
+  const model = modelOf(content, project.projectName, directory);
+  if (dialect.capabilities.config !== 'json') return model;
+  // Its output holds the env files' values in the place of their names.
+  return {
+    ...model,
+    services: model.services.map((service) => ({
+      ...service,
+      envFiles: raw
+        .flatMap((file) => envFilesOf(asMapping(asMapping(file['services'])[service.name])))
+        .map((path) => resolve(directory, lenient(path, lookup))),
+    })),
+  };
+}
+
+/** The compose files as one: merged, extended, variables filled in; services of active profiles only. Throws as `readModel` does. */
+export async function readDocument(
+  dialect: Dialect,
+  project: ProjectArguments,
+  processes: Processes,
+  environment: Environment,
+): Promise<Mapping> {
+  const { content } = await readFiles(dialect, project, processes, environment);
+  if (!dialect.capabilities.profiles) return content;
+  const active = Object.entries(asMapping(content['services'])).filter(([, service]) => {
+    const profiles = asList(asMapping(service)['profiles']).map(textOf);
+    return profiles.length === 0 || profiles.some((profile) => project.profiles.includes(profile ?? ''));
+  });
+  return { ...content, services: Object.fromEntries(active) };
+}
+
+async function readFiles(
+  dialect: Dialect,
+  project: ProjectArguments,
+  processes: Processes,
+  environment: Environment,
+): Promise<{ readonly content: Mapping; readonly raw: readonly Mapping[]; readonly lookup: Lookup }> {
+  const directory = projectDirectoryOf(project.files);
   // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
   const raw: Mapping[] = [];
   for (const file of project.files) raw.push(parseComposeFile(file, await read(file), null));
@@ -45,29 +83,14 @@ export async function readModel(
     environment,
     project.projectName,
   );
-
-  if (dialect.capabilities.config === 'none') {
-    return modelOf(await readByOurselves(project.files, lookup), project.projectName, directory);
-  }
+  const found = (content: Mapping): { content: Mapping; raw: Mapping[]; lookup: Lookup } => ({ content, raw, lookup });
+  if (dialect.capabilities.config === 'none') return found(await readByOurselves(project.files, lookup));
   const output = await config(dialect, project, processes, directory);
-  if (dialect.capabilities.config === 'yaml') {
-    const content = parseComposeFile('the output of podman-compose config', output, null);
-    const resolved = await resolveExtends(content, async (file) =>
-      parseComposeFile(file, await read(resolve(directory, file)), lookup),
-    );
-    return modelOf(resolved, project.projectName, directory);
-  }
-  const model = modelOf(unescapeDollars(JSON.parse(output)) as Mapping, project.projectName, directory);
-  // Its output holds the env files' values in the place of their names.
-  return {
-    ...model,
-    services: model.services.map((service) => ({
-      ...service,
-      envFiles: raw
-        .flatMap((content) => envFilesOf(asMapping(asMapping(content['services'])[service.name])))
-        .map((path) => resolve(directory, lenient(path, lookup))),
-    })),
-  };
+  if (dialect.capabilities.config === 'json') return found(unescapeDollars(JSON.parse(output)) as Mapping);
+  const content = parseComposeFile('the output of podman-compose config', output, null);
+  return found(
+    await resolveExtends(content, async (file) => parseComposeFile(file, await read(resolve(directory, file)), lookup)),
+  );
 }
 
 async function config(dialect: Dialect, project: ProjectArguments, processes: Processes, cwd: string): Promise<string> {

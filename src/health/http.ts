@@ -2,8 +2,8 @@ import type { Probe, ProbeResult } from './health.ts';
 
 export interface HttpProbeOptions {
   readonly url: string;
-  /** The status that the last answer of a chain of redirects must have; 200 by default. */
-  readonly status?: number;
+  /** The status that the last answer of a chain of redirects must have, 200 by default; `<500` for the first answer's. */
+  readonly status?: number | '<500';
   /** Text that the body must hold within its first MiB. */
   readonly contains?: string | undefined;
   /** Milliseconds for the whole exchange; 10,000 by default. */
@@ -23,13 +23,14 @@ export function httpProbe(options: HttpProbeOptions): Probe {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
       const response = await fetch(url, {
-        redirect: status >= 300 && status < 400 ? 'manual' : 'follow',
+        redirect: status === '<500' || (status >= 300 && status < 400) ? 'manual' : 'follow',
         signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
         headers: { 'user-agent': 'compose-caretaker' },
       });
       const text = await bodyOf(response);
       const where = response.redirected ? ` (at ${response.url})` : '';
-      if (response.status !== status) return { ok: false, detail: `${response.status} instead of ${status}${where}` };
+      const right = status === '<500' ? response.status < 500 : response.status === status;
+      if (!right) return { ok: false, detail: `${response.status} instead of ${status}${where}` };
       if (contains !== undefined && !text.includes(contains)) {
         return { ok: false, detail: `${response.status}, but without the text "${contains}"${where}` };
       }

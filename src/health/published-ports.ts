@@ -1,5 +1,6 @@
 import type { Container, PublishedPort } from '../runtimes/runtime.ts';
-import type { Probe, ProbeResult } from './health.ts';
+import type { Probe } from './health.ts';
+import { httpProbe } from './http.ts';
 
 /** Long enough for a page, short enough to be asked again. */
 const TIMEOUT_MS = 5_000;
@@ -14,7 +15,10 @@ export async function publishedPortProbes(containers: readonly Container[]): Pro
       .filter(({ state, oneOff }) => state === 'running' && !oneOff)
       .flatMap(({ ports }) => ports.filter(({ protocol }) => protocol === 'tcp').map(urlOf)),
   );
-  const probes = [...urls].map(portProbe);
+  const probes = [...urls].map((url): Probe => ({
+    ...httpProbe({ url, status: '<500', timeoutMs: TIMEOUT_MS }),
+    shallow: true,
+  }));
   const answering = await Promise.all(probes.map(async (probe) => (await probe.check()).ok));
   return probes.filter((_, index) => answering[index]);
 }
@@ -23,21 +27,4 @@ function urlOf({ hostIp, hostPort }: PublishedPort): string {
   const everywhere = hostIp === '' || hostIp === '0.0.0.0' || hostIp === '::';
   const host = everywhere ? '127.0.0.1' : hostIp.includes(':') ? `[${hostIp}]` : hostIp;
   return `http://${host}:${hostPort}/`;
-}
-
-function portProbe(url: string): Probe {
-  return {
-    name: url,
-    shallow: true,
-    async check(): Promise<ProbeResult> {
-      try {
-        const { status, body } = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
-        await body?.cancel();
-        return { ok: status < 500, detail: `answers ${status}` };
-      } catch (error) {
-        const { cause, message } = error as Error;
-        return { ok: false, detail: `does not answer: ${cause instanceof Error ? cause.message : message}` };
-      }
-    },
-  };
 }

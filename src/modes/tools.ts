@@ -3,6 +3,7 @@ import type { Checkout } from '../code/git.ts';
 import type { Probe } from '../health/health.ts';
 import type { DataPlan, Project } from '../project/project.ts';
 import type { Log } from '../report/log.ts';
+import type { ContainerNetwork } from '../runtimes/container-network.ts';
 import type { Saga } from '../safety/saga.ts';
 import type { Store } from '../stores/store.ts';
 import type { Clock } from '../system/clock.ts';
@@ -21,6 +22,8 @@ export interface Tools {
   /** Where images wait for other hosts. */
   readonly cache: FileCache;
   readonly probes: readonly Probe[];
+  /** The way to containers that publish no port. */
+  readonly network: ContainerNetwork;
   readonly saga: Saga;
   readonly recorder: Recorder;
   readonly log: Log;

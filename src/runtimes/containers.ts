@@ -15,6 +15,7 @@ interface Inspected {
   readonly State: {
     readonly Status: string;
     readonly ExitCode?: number;
+    readonly Pid?: number;
     readonly StartedAt?: string;
     readonly Health?: { readonly Status?: string } | null;
     /** The name before Podman 4. */
@@ -108,6 +109,7 @@ function toContainer(raw: Inspected): Container {
     user: raw.Config.User ?? '',
     // Docker Compose writes True and False.
     oneOff: labels['com.docker.compose.oneoff']?.toLowerCase() === 'true',
+    pid: (raw.State.Pid ?? 0) > 0 ? raw.State.Pid : undefined,
   };
 }
 

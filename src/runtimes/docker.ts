@@ -29,9 +29,9 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
   return {
     ...common,
 
-    async remove(ids) {
-      // Without --volumes: an anonymous volume may be all that holds somebody's data.
-      for (const id of ids) await engine.find(['rm', '--force', id], `remove the container ${id}`);
+    async remove(ids, { anonymousVolumes = false } = {}) {
+      const volumes = anonymousVolumes ? ['--volumes'] : [];
+      for (const id of ids) await engine.find(['rm', '--force', ...volumes, id], `remove the container ${id}`);
     },
 
     async runHealthCheck(id) {

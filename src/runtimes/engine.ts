@@ -300,7 +300,35 @@ export function commonRuntime(
       if (created === null) throw engineFailed(name, `create the volume ${wanted}`, 'it is not there');
       return created;
     },
+
+    async volumes(labels) {
+      const filters = Object.entries(labels).flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+      const { stdout } = await engine.run(['volume', 'ls', '--quiet', ...filters], 'list volumes');
+      const found: string[] = [];
+      // Engines differ in whether several label filters mean all of them or any.
+      for (const one of stdout.split('\n').filter((line) => line !== '')) {
+        if (lacks(await volume(one), labels) === undefined) found.push(one);
+      }
+      return found;
+    },
+
+    async removeVolume(wanted, labels) {
+      const existing = await volume(wanted);
+      if (existing === null) return;
+      const missing = lacks(existing, labels);
+      if (missing !== undefined) {
+        throw new CaretakerError('not-ours', `refused to remove the volume ${wanted}: it has no label ${missing}`);
+      }
+      await engine.find(['volume', 'rm', wanted], `remove the volume ${wanted}`);
+    },
   };
+}
+
+/** The first of the labels that a volume has not; undefined where it has all. */
+function lacks(volume: VolumeInfo | null, labels: Readonly<Record<string, string>>): string | undefined {
+  return Object.entries(labels)
+    .find(([key, value]) => volume?.labels[key] !== value)
+    ?.join('=');
 }
 
 /** Podman shows `app:1` as `localhost/app:1`, and takes either. */

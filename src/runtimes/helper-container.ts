@@ -36,7 +36,7 @@ export function helperContainer(runtime: Runtime, processes: Processes, programs
   let system: Promise<readonly BindMount[]> | undefined;
   return {
     name: 'helper-container',
-    async wrap(argv, paths, absent): Promise<Wrapped> {
+    async wrap(argv, paths, absent, network): Promise<Wrapped> {
       system ??= systemMounts(programs);
       // Each time: a prune may take an image that no container uses.
       const image = (await runtime.imageId(HELPER_IMAGE)) ?? (await importHelper(processes, runtime));
@@ -44,7 +44,7 @@ export function helperContainer(runtime: Runtime, processes: Processes, programs
       const data = outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
       const name = `caretaker-helper-${randomUUID()}`;
       return {
-        command: { argv: helperArgv(name, image, [...(await system), ...data], argv) },
+        command: { argv: helperArgv(name, image, [...(await system), ...data], argv, network?.id) },
         // The client's end is not the container's.
         end: async () => {
           await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
@@ -54,12 +54,19 @@ export function helperContainer(runtime: Runtime, processes: Processes, programs
   };
 }
 
-/** Pure: `docker run` of the helper. */
-export function helperArgv(name: string, image: string, mounts: readonly BindMount[], argv: Argv): Argv {
+/** Pure: `docker run` of the helper; in the network of a container, where its id is given, and else in none. */
+export function helperArgv(
+  name: string,
+  image: string,
+  mounts: readonly BindMount[],
+  argv: Argv,
+  container?: string,
+): Argv {
   const last = new Map(mounts.map((mount) => [mount.target, mount]));
   return [
     ...(['docker', 'run', '--rm', '--interactive', '--name', name, '--label', HELPER_LABEL] as const),
-    ...['--pull', 'never', '--network', 'none', '--read-only', '--tmpfs', '/tmp'],
+    ...['--pull', 'never', '--network', container === undefined ? 'none' : `container:${container}`],
+    ...['--read-only', '--tmpfs', '/tmp'],
     // A signal for the client is for the client: the first process of a container ignores what it does not expect.
     '--sig-proxy=false',
     // The archive goes through standard output: Docker's log would keep all of it on disk.

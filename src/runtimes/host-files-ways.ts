@@ -6,15 +6,21 @@ import { pipeline } from 'node:stream/promises';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Argv, Command, Processes, ProcessStream } from '../system/processes.ts';
 import { helperContainer } from './helper-container.ts';
+import type { ContainerNetwork } from './container-network.ts';
 import type { HostFiles, Swap, TreeChanges, TreeScan } from './host-files.ts';
 import type { Runtime } from './runtime.ts';
 import { createArgv, extractArgv, membersOf, onlyLivedOn } from './tar-command.ts';
 
-/** How a program is run so that it sees the host's files as the containers' root does. */
+/** How a program is run so that it sees the host's files as the containers' root does; where asked for, in the network of a container. */
 export interface Way {
   readonly name: HostFiles['way'];
   /** The command that runs `argv` with these absolute paths, and what lies beside them, in reach. `absent`: directories known not to be there. */
-  wrap(argv: Argv, paths: readonly string[], absent: ReadonlySet<string>): Promise<Wrapped>;
+  wrap(
+    argv: Argv,
+    paths: readonly string[],
+    absent: ReadonlySet<string>,
+    network?: { readonly id: string; readonly pid: number },
+  ): Promise<Wrapped>;
 }
 
 export interface Wrapped {
@@ -40,17 +46,30 @@ export interface HostFilesOptions {
  * where the way does not work.
  */
 export async function createHostFiles(options: HostFilesOptions): Promise<HostFiles> {
-  const { processes } = options;
-  const agent = realpathSync(options.agent);
-  const node = realpathSync(options.node);
-  await requireGnuTar(processes);
-  const way = chooseWay(options, [dirname(node), dirname(agent)]);
-  const files = hostFilesBy(way, { processes, node, agent });
+  await requireGnuTar(options.processes);
+  const { way, tools } = chooseWay(options);
+  const files = hostFilesBy(way, tools);
   await files.probe();
   return files;
 }
 
-function chooseWay({ runtime, root, processes }: HostFilesOptions, programs: readonly string[]): Way {
+/** The same way into the network of a container. */
+export function createContainerNetwork(options: HostFilesOptions): ContainerNetwork {
+  const { way, tools } = chooseWay(options);
+  const { ask } = agentBy(way, tools);
+  return {
+    http: (container, port, probe) => ask('http', { port, ...probe }, [], container),
+  };
+}
+
+function chooseWay(options: HostFilesOptions): { readonly way: Way; readonly tools: Tools } {
+  const { processes } = options;
+  const agent = realpathSync(options.agent);
+  const node = realpathSync(options.node);
+  return { way: wayOf(options, [dirname(node), dirname(agent)]), tools: { processes, node, agent } };
+}
+
+function wayOf({ runtime, root, processes }: HostFilesOptions, programs: readonly string[]): Way {
   // Rootless Podman run by root: its containers' root is the host's all the same.
   if (root || runtime === null) return direct;
   if (runtime.name === 'docker') return helperContainer(runtime, processes, programs);
@@ -59,14 +78,20 @@ function chooseWay({ runtime, root, processes }: HostFilesOptions, programs: rea
 
 const direct: Way = {
   name: 'direct',
-  wrap: (argv) => Promise.resolve({ command: { argv } }),
+  wrap: (argv, _paths, _absent, network) => Promise.resolve({ command: { argv: inside(network, argv) } }),
 };
+
+function inside(network: { readonly pid: number } | undefined, argv: Argv): Argv {
+  return network === undefined ? argv : ['nsenter', `--net=/proc/${network.pid}/ns/net`, '--', ...argv];
+}
 
 const podmanUnshare: Way = {
   name: 'podman-unshare',
   // The keeper of the namespace may be started by this, and must not end with the job.
-  wrap: (argv) =>
-    Promise.resolve({ command: { argv: ['podman', 'unshare', '--', ...argv], env: { RUNNER_TRACKING_ID: '' } } }),
+  wrap: (argv, _paths, _absent, network) =>
+    Promise.resolve({
+      command: { argv: ['podman', 'unshare', '--', ...inside(network, argv)], env: { RUNNER_TRACKING_ID: '' } },
+    }),
 };
 
 async function requireGnuTar(processes: Processes): Promise<void> {
@@ -87,12 +112,21 @@ interface Tools {
   readonly agent: string;
 }
 
-function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & { probe(): Promise<void> } {
+interface Agent {
   /** Runs a program to its end; answers with its output. */
-  async function run(argv: Argv, paths: readonly string[], input = ''): Promise<string> {
+  readonly run: (argv: Argv, paths: readonly string[], input?: string, network?: Network) => Promise<string>;
+  /** One operation of the agent. */
+  readonly ask: <T>(operation: string, request: object, paths: readonly string[], network?: Network) => Promise<T>;
+  readonly denied: (operation: string, paths: readonly string[], cause: unknown) => unknown;
+}
+
+type Network = Parameters<Way['wrap']>[3];
+
+function agentBy(way: Way, { processes, node, agent }: Tools): Agent {
+  async function run(argv: Argv, paths: readonly string[], input = '', network?: Network): Promise<string> {
     const absent = new Set<string>();
     for (;;) {
-      const wrapped = await way.wrap(argv, paths, absent);
+      const wrapped = await way.wrap(argv, paths, absent, network);
       try {
         return (await processes.run(inEnglish(wrapped.command), { input })).stdout;
       } catch (error) {
@@ -105,11 +139,11 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
     }
   }
 
-  async function ask<T>(operation: string, request: object, paths: readonly string[]): Promise<T> {
+  async function ask<T>(operation: string, request: object, paths: readonly string[], network?: Network): Promise<T> {
     let output: string;
     try {
       // Warnings (of types being stripped, of an experimental module) would be taken for the cause when something else fails.
-      output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request));
+      output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network);
     } catch (error) {
       throw denied(operation, paths, error);
     }
@@ -137,6 +171,13 @@ function hostFilesBy(way: Way, { processes, node, agent }: Tools): HostFiles & {
       },
     );
   }
+
+  return { run, ask, denied };
+}
+
+function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<void> } {
+  const { processes } = tools;
+  const { run, ask, denied } = agentBy(way, tools);
 
   /** Runs a program between two streams, once what it needs is there. `then` runs after it has ended well or badly. */
   function stream(

@@ -34,7 +34,8 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
   return {
     ...common,
 
-    async remove(ids) {
+    async remove(ids, { anonymousVolumes = false } = {}) {
+      const volumes = anonymousVolumes ? ['--volumes'] : [];
       // A container on which another one depends can't be removed before it. --depend would also take those that nobody named.
       let words = '';
       for (let round = 0, left = [...ids]; left.length > 0; round++) {
@@ -42,7 +43,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
         const next: string[] = [];
         for (const id of left) {
           try {
-            await engine.find(['rm', '--force', id], `remove the container ${id}`);
+            await engine.find(['rm', '--force', ...volumes, id], `remove the container ${id}`);
           } catch (error) {
             if (!(error instanceof CaretakerError) || error.code !== 'engine-failed') throw error;
             words = error.message;

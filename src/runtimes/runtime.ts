@@ -47,6 +47,8 @@ export interface Container {
   /** The user that the container's process runs as; '' for the image's default root. */
   readonly user: string;
   readonly oneOff: boolean;
+  /** Of its first process on the host; undefined where none runs. */
+  readonly pid: number | undefined;
 }
 
 export interface VolumeInfo {
@@ -90,7 +92,8 @@ export interface Runtime {
   start(ids: readonly string[]): Promise<void>;
   pause(ids: readonly string[]): Promise<void>;
   unpause(ids: readonly string[]): Promise<void>;
-  remove(ids: readonly string[]): Promise<void>;
+  /** Removes containers, running ones too. `anonymousVolumes`: with the volumes that were made for them alone, which may be all that holds somebody's data. */
+  remove(ids: readonly string[], options?: { readonly anonymousVolumes?: boolean }): Promise<void>;
   /** The container's own health check, run now, also where nothing runs it by itself (Podman without systemd). */
   runHealthCheck(id: string): Promise<'healthy' | 'unhealthy' | 'none'>;
   /** The last lines of the container's log, never the whole. */
@@ -121,6 +124,10 @@ export interface Runtime {
   mendNetwork(running: () => Promise<readonly string[]>): Promise<boolean>;
   volume(name: string): Promise<VolumeInfo | null>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
+  /** Names of the volumes with all these labels. */
+  volumes(labels: Readonly<Record<string, string>>): Promise<string[]>;
+  /** Removes a volume, with what is in it. Nothing there is no error. Throws `not-ours` where it lacks one of these labels. */
+  removeVolume(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
   /** `linux/amd64`, … */
   platform(): Promise<string>;
 }

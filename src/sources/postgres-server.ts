@@ -144,11 +144,11 @@ function parseFacts(stdout: string, service: string): ServerFacts {
 
 /**
  * The major version of the server that a service's container runs or would run; undefined where nothing tells.
- * Works on a stopped container too as long as its image says it (`PG_MAJOR`, as the official one does).
+ * Works on a stopped container, or none, too as long as the image says it (`PG_MAJOR`, as the official one does).
  */
 export async function serverMajor(project: Project, service: string): Promise<number | undefined> {
   const container = await serverContainer(project, service);
-  if (container === null) return undefined;
+  if (container === null) return majorOf((await imageEnvironment(project, service)) ?? {});
   if (container.state === 'running' && project.engine !== null) {
     const { exitCode, stdout } = await project.engine.runtime.exec(container.id, ['postgres', '--version'], {
       accept: ANY_CODE,
@@ -157,8 +157,22 @@ export async function serverMajor(project: Project, service: string): Promise<nu
     const major = /\b(\d+)(?:\.|devel|beta|rc)/.exec(stdout)?.[1];
     if (exitCode === 0 && major !== undefined) return Number(major);
   }
-  const told = /^\d+/.exec(container.env['PG_MAJOR'] ?? '')?.[0];
+  return majorOf(container.env);
+}
+
+function majorOf(env: Readonly<Record<string, string>>): number | undefined {
+  const told = /^\d+/.exec(env['PG_MAJOR'] ?? '')?.[0];
   return told === undefined ? undefined : Number(told);
+}
+
+/** Of the image that a service without a container is going to run; null where it is not on this host. */
+async function imageEnvironment(
+  { engine }: Project,
+  service: string,
+): Promise<Readonly<Record<string, string>> | null> {
+  if (engine === null) return null;
+  const image = (await engine.compose.model()).services.find(({ name }) => name === service)?.image ?? null;
+  return image === null ? null : engine.runtime.imageEnvironment(image);
 }
 
 /** A database's name as libpq takes it whole: a bare name with `=` in it would be read as connection settings. */

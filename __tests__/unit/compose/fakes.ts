@@ -162,6 +162,7 @@ export function container(service: string, more: Partial<Container> = {}): Conta
     env: {},
     command: [],
     user: '',
+    pid: undefined,
     oneOff: false,
     ...more,
     labels: { 'com.docker.compose.project': 'app', 'com.docker.compose.service': service, ...more.labels },

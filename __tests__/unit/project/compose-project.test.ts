@@ -26,6 +26,8 @@ function projectOf(
       did.push('model');
       return Promise.resolve({ name: 'app', services, volumes: {} });
     },
+    document: () => Promise.resolve({}),
+    of: () => compose,
     up: note('up'),
     start: note('start'),
     stop: note('stop'),

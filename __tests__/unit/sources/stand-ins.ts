@@ -9,7 +9,7 @@ import type { ProcessStream } from '../../../src/system/processes.ts';
 export function container(service: string, more: Partial<Container> = {}): Container {
   return {
     id: `id-of-${service}`, name: service, labels: {}, service, state: 'running', exitCode: undefined, restartCount: 0, startedAt: undefined,
-    health: null, imageName: 'image', imageId: 'sha256:1', mounts: [], ports: [], env: {}, command: [], user: '', oneOff: false, ...more,
+    health: null, imageName: 'image', imageId: 'sha256:1', mounts: [], ports: [], env: {}, command: [], user: '', oneOff: false, pid: undefined, ...more,
   }; // prettier-ignore
 }
 

@@ -1,0 +1,49 @@
+import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { ProbeResult } from './health.ts';
+import { httpProbe, type HttpProbeOptions } from './http.ts';
+
+/**
+ * Asks an address as if its port were published from this port here: run in a container's network, where nobody else answers at it. Host header, redirects to itself
+ * and TLS are those of the real address.
+ */
+export async function forwardedHttp(port: number, options: HttpProbeOptions): Promise<ProbeResult> {
+  const url = new URL(options.url);
+  const wanted = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  // Loopback is all that is sure to be here.
+  if (!/^(localhost|127\..*|\[::1\])$/.test(url.hostname)) url.hostname = '127.0.0.1';
+  const servers =
+    wanted === port ? [] : await Promise.all(['127.0.0.1', '::1'].map((host) => forward(host, wanted, port)));
+  try {
+    return await httpProbe({ ...options, url: url.href }).check();
+  } finally {
+    for (const server of servers) server?.close();
+  }
+}
+
+/** Undefined where there is no such address. */
+async function forward(host: string, from: number, to: number): Promise<Server | undefined> {
+  const server = createServer((incoming) => {
+    // A published port leads to the container's own address, not to its loopback.
+    const outgoing = connect(to, ownAddress());
+    for (const [one, other] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      one.on('error', () => other.destroy());
+      one.pipe(other);
+    }
+  });
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(from, host, resolve));
+    return (server.address() as AddressInfo | null) === null ? undefined : server;
+  } catch (error) {
+    if (['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
+}

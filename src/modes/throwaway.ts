@@ -1,0 +1,197 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Part } from '../archive/manifest.ts';
+import { CaretakerError } from '../errors.ts';
+import type { Probe } from '../health/health.ts';
+import { OF_LABEL, planThrowaway, THROWAWAY_LABEL, type ThrowawayPlan } from '../project/throwaway.ts';
+import type { HealthSettings } from '../settings/settings.ts';
+import { within } from '../sources/places.ts';
+import { sourceForPart } from '../sources/sources.ts';
+import { formatBytes } from '../report/units.ts';
+import { freeBytes } from '../system/disk.ts';
+import { writeAtomic } from '../system/files.ts';
+import { dataParts, inSwapOrder, partReader, type StagedPart } from './exchange.ts';
+import type { Tools } from './tools.ts';
+
+/** A copy of the project that holds a backup's data and that nothing leads to. */
+export interface Throwaway {
+  /** The tools of a mode, on the throwaway in the place of the project. */
+  readonly tools: Tools;
+  readonly plan: ThrowawayPlan;
+  readonly staged: readonly StagedPart[];
+}
+
+export interface ThrowawayOptions {
+  /** Of the backup; where the project's own files are among them, they are passed over. */
+  readonly parts: readonly Part[];
+  /** Where the parts' files lie, verified. */
+  readonly directory: string;
+  readonly outside: boolean;
+  readonly health: readonly HealthSettings[];
+}
+
+/** What the journal knows of one: enough to take it away. */
+interface ThrowawayRecord {
+  readonly name: string;
+  readonly directory: string;
+}
+
+/**
+ * Makes a throwaway with the data of a backup unpacked and nothing started, lets `work` use it, and takes it away whatever happened: here, or by the undo of the
+ * journal. The project itself is only read.
+ */
+export async function withThrowaway<T>(
+  tools: Tools,
+  options: ThrowawayOptions,
+  work: (throwaway: Throwaway) => Promise<T>,
+): Promise<T> {
+  const { project, recorder, saga, run } = tools;
+  const name = `${project.name}-throwaway-${run.slice(-4)}`;
+  const directory = path.join(project.stateDirectory, 'throwaway', name);
+  const parts = dataParts(options.parts);
+  const data = parts.flatMap(({ origin }) => origin.path);
+  const plan = await planThrowaway(project, { name, directory, data, outside: options.outside });
+  const record: ThrowawayRecord = { name, directory };
+  return saga.step('throwaway', { undo: { action: 'drop-throwaway', data: record } }, async () => {
+    for (const line of plan.content.without) tools.log.info(`In the throwaway: ${line}`);
+    await make(tools, plan, directory);
+    const probes = await probesOf(tools, plan, options);
+    const copy: Tools = { ...tools, project: plan.project, probes, plan: undefined };
+    const staged: StagedPart[] = [];
+    for (const part of parts) {
+      staged.push(
+        await recorder.step(`Unpack ${part.name} into the throwaway`, () => fill(copy, plan, directory, part, options)),
+      );
+    }
+    for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
+    const result = await work({ tools: copy, plan, staged });
+    await recorder.step('Remove the throwaway', () => dropThrowaway(tools, record));
+    return result;
+  });
+}
+
+async function make({ project }: Tools, { content, file, labels }: ThrowawayPlan, directory: string): Promise<void> {
+  // The places of its staging and of its data.
+  for (const one of ['.caretaker/staging', 'data'])
+    await mkdir(path.join(directory, one), { recursive: true, mode: 0o700 });
+  await writeAtomic(file, content.text);
+  for (const { live, copy } of content.directories) {
+    const like = (await project.files.exists(live)) ? live : directory;
+    await project.files.makeDirectory(copy, like);
+  }
+  for (const name of content.volumes.values()) await project.engine?.runtime.createVolume(name, labels);
+}
+
+/** One part, unpacked beside the place where the throwaway has it: nowhere else, whatever the manifest and the compose file say. */
+async function fill(
+  tools: Tools,
+  plan: ThrowawayPlan,
+  directory: string,
+  part: Part,
+  { directory: files }: ThrowawayOptions,
+): Promise<StagedPart> {
+  const { volume } = part.origin;
+  const own = volume === undefined ? undefined : plan.content.volumes.get(volume);
+  const origin =
+    volume === undefined || own === undefined
+      ? part.origin
+      : { ...part.origin, volume: own, path: part.origin.path.replace(`/${volume}/_data`, `/${own}/_data`) };
+  const { log, clock, run, project } = tools;
+  const source = await sourceForPart({ ...part, origin }, { project, log, clock, run });
+  const homes = [directory];
+  for (const name of plan.content.volumes.values()) {
+    const info = await project.engine?.runtime.volume(name);
+    if (info !== undefined && info !== null) homes.push(info.mountpoint);
+  }
+  if (!homes.some((home) => within(home, source.origin.path) !== undefined)) {
+    throw new CaretakerError(
+      'part-homeless',
+      `failed to find where ${part.name} belongs in a throwaway: it would go to ${source.origin.path}, which is not its own`,
+      { input: 'data', hint: 'Data that no service has mounted can be checked with proof: read.' },
+    );
+  }
+  return { part, source, swaps: await source.stage(part, partReader(files), run) };
+}
+
+/** Takes a throwaway away, in whatever state it is. Nothing there is no error. */
+export async function dropThrowaway({ project }: Tools, { name, directory }: ThrowawayRecord): Promise<void> {
+  const { engine, files } = project;
+  if (engine !== null) {
+    const { runtime, compose } = engine;
+    const containers = await runtime.containers({ 'com.docker.compose.project': name });
+    const foreign = containers.find(({ labels }) => labels[THROWAWAY_LABEL] !== name);
+    if (foreign !== undefined) {
+      throw new CaretakerError('not-ours', `refused to remove the container ${foreign.name}: it is no throwaway's`);
+    }
+    await runtime.remove(
+      containers.map(({ id }) => id),
+      { anonymousVolumes: true },
+    );
+    const file = path.join(directory, 'compose.yaml');
+    if (await files.exists(file)) await compose.of(file, name).down();
+    const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
+    for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume, labels);
+  }
+  await files.remove([directory]);
+}
+
+/** The project's checks, as far as they can be made of a throwaway. */
+async function probesOf(tools: Tools, plan: ThrowawayPlan, { health, parts }: ThrowawayOptions): Promise<Probe[]> {
+  const { log, network } = tools;
+  const states: Probe = { name: 'services', shallow: true, check: () => plan.project.look() };
+  const probes: Probe[] = [states, await roomProbe(tools, parts)];
+  const told = health.length > 0;
+  const urls = told
+    ? health.flatMap((line) => (line.type === 'http' ? [line] : []))
+    : tools.probes.flatMap(({ name }) => (name.startsWith('http') ? [{ url: name, status: '<500' as const }] : []));
+  for (const line of health) {
+    if (line.type === 'command') log.info(`In the throwaway: not asked: ${line.run}: a command asks what serves`);
+  }
+  for (const question of urls) {
+    const { url } = question;
+    const { port, protocol } = new URL(url);
+    const hostPort = Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port);
+    const published = plan.ports.find((one) => one.hostPort === hostPort);
+    if (published === undefined) {
+      log.info(`In the throwaway: not asked: ${url}: no service publishes the port ${hostPort}`);
+      continue;
+    }
+    probes.push({
+      name: url,
+      ...(told ? {} : { shallow: true }),
+      async check() {
+        const containers = await plan.project.containers();
+        const serving = containers.find(({ service, pid }) => service === published.service && pid !== undefined);
+        if (serving?.pid === undefined) return { ok: false, detail: `${published.service} does not run` };
+        return network.http({ id: serving.id, pid: serving.pid }, published.containerPort, question);
+      },
+    });
+  }
+  return probes;
+}
+
+/** What brings the data of a backup up may write as much again, and so much besides. */
+const WORKING_BYTES = 4 * 1024 ** 3;
+const LEAST_FREE_BYTES = 1024 ** 3;
+
+/** A version that writes without end must not fill the disk of what serves. */
+async function roomProbe({ project }: Tools, parts: readonly Part[]): Promise<Probe> {
+  const { stateDirectory } = project;
+  const data = parts.flatMap(({ files }) => files).reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+  const before = await freeBytes(stateDirectory);
+  const least = Math.max(before - data - WORKING_BYTES, Math.min(LEAST_FREE_BYTES, before / 2));
+  return {
+    name: 'disk',
+    shallow: true,
+    async check() {
+      const free = await freeBytes(stateDirectory);
+      return free >= least
+        ? { ok: true, detail: `${formatBytes(free)} free` }
+        : {
+            ok: false,
+            fatal: true,
+            detail: `${formatBytes(before - free)} were written since it began, ${formatBytes(free)} are free`,
+          };
+    },
+  };
+}
