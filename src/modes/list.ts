@@ -1,14 +1,17 @@
 import type { StoredBackup } from '../stores/store.ts';
 import { openManifest } from '../archive/manifest.ts';
+import { verdict, type Proof } from '../archive/proof.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Tools } from './tools.ts';
 
-export interface ListedBackup extends StoredBackup {
+export interface ListedBackup extends Omit<StoredBackup, 'proofs'> {
   readonly store: string;
   readonly reason: string;
   readonly version: string | null;
   readonly parts: readonly string[];
   readonly encrypted: boolean;
+  /** What the last drills say of it; null where none was held. */
+  readonly proven: Proof | null;
   /** Set when the manifest can't be read: the backup is listed all the same, so that nobody relies on it. */
   readonly problem: string | undefined;
 }
@@ -18,10 +21,10 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
   const listed: ListedBackup[] = [];
   for (const store of [...tools.stores, tools.local]) {
     await store.check('read');
-    for (const backup of await store.list(tools.project.name)) {
-      const row = { ...backup, store: store.name };
+    for (const { proofs, ...backup } of await store.list(tools.project.name)) {
+      const row = { ...backup, store: store.name, proven: verdict(proofs) };
       try {
-        const manifest = openManifest(await store.readManifest(backup));
+        const manifest = openManifest(await store.readManifest({ ...backup, proofs }));
         const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
         const { tag, describe, commit } = manifest.version;
         listed.push({

@@ -1,3 +1,4 @@
+import type { Proof } from '../archive/proof.ts';
 import type { RunReport } from './run-report.ts';
 import { formatBytes, formatSeconds } from './units.ts';
 
@@ -71,4 +72,10 @@ export function downtimeText({ downtimeSeconds, mode, outcome }: RunReport): str
 /** Where nothing of the data was compressed, as stored equals raw. */
 export function sizeText(bytes: number, rawBytes: number): string {
   return rawBytes === bytes ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(rawBytes)}`;
+}
+
+/** When a drill last proved a backup, and what. */
+export function provenText(proven: Proof | null): string {
+  if (proven === null) return 'never';
+  return `${proven.ok ? '' : 'FAILED '}${proven.at.slice(0, 10)}, ${proven.level}`;
 }

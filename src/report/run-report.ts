@@ -1,4 +1,5 @@
 import type { Part } from '../archive/manifest.ts';
+import type { Proof } from '../archive/proof.ts';
 import type { HealthReport } from '../health/health.ts';
 import type { ErrorText } from './errors-text.ts';
 
@@ -77,6 +78,8 @@ export interface RunReport {
     readonly runId?: number | undefined;
     readonly url?: string | undefined;
     readonly problem?: string | undefined;
+    /** What the last drills say of it; null where none was held. */
+    readonly proven: Proof | null;
   }[];
   readonly downtimeSeconds?: number | undefined;
   readonly health?: HealthReport | undefined;

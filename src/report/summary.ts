@@ -1,5 +1,5 @@
 import type { ErrorText } from './errors-text.ts';
-import { downtimeText, headline, marks, sizeText } from './headline.ts';
+import { downtimeText, headline, marks, provenText, sizeText } from './headline.ts';
 import { plainText } from './plain-text.ts';
 import type { RunReport } from './run-report.ts';
 import { formatBytes, formatSeconds } from './units.ts';
@@ -163,7 +163,7 @@ function backups({ backups: listed }: RunReport): string {
   const rows = listed
     .slice(0, 500)
     .map(
-      ({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem }) =>
+      ({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem, proven }) =>
         `| ${[
           code(name),
           inline(createdAt.slice(0, 16).replace('T', ' ')),
@@ -171,13 +171,14 @@ function backups({ backups: listed }: RunReport): string {
           inline(version ?? ''),
           inline(parts.join(', ')) + (encrypted === true ? ' 🔒' : ''),
           inline(problem ?? reason ?? ''),
+          inline(provenText(proven)),
           url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url) ? `[${inline(store)}](${url})` : inline(store),
           expiresAt === undefined ? '' : inline(expiresAt.slice(0, 10)),
         ].join(' | ')} |`,
     );
   return [
-    '| backup | made (UTC) | size | version | parts | why | store | until |',
-    '| --- | --- | ---: | --- | --- | --- | --- | --- |',
+    '| backup | made (UTC) | size | version | parts | why | proven | store | until |',
+    '| --- | --- | ---: | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
 }

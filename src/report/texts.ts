@@ -1,5 +1,5 @@
 import { renderErrors } from './errors-text.ts';
-import { downtimeText, headline, sizeText } from './headline.ts';
+import { downtimeText, headline, provenText, sizeText } from './headline.ts';
 import { plainText } from './plain-text.ts';
 import type { RunReport } from './run-report.ts';
 import { formatBytes, formatSeconds } from './units.ts';
@@ -44,15 +44,18 @@ export function terminalSummary(report: RunReport): string {
 }
 
 function listing(backups: NonNullable<RunReport['backups']>): string[] {
-  const rows = backups.map(({ name, bytes, version, store, parts = [], encrypted, expiresAt, problem, reason }) => [
-    name,
-    bytes === undefined ? '' : formatBytes(bytes),
-    version ?? '',
-    `${parts.join(', ')}${encrypted === true ? ' (encrypted)' : ''}`,
-    problem ?? reason ?? '',
-    `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}`,
-  ]);
-  const widths = [0, 1, 2, 3, 4].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const rows = backups.map(
+    ({ name, bytes, version, store, parts = [], encrypted, expiresAt, problem, reason, proven }) => [
+      name,
+      bytes === undefined ? '' : formatBytes(bytes),
+      version ?? '',
+      `${parts.join(', ')}${encrypted === true ? ' (encrypted)' : ''}`,
+      problem ?? reason ?? '',
+      `proven: ${provenText(proven)}`,
+      `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}`,
+    ],
+  );
+  const widths = [0, 1, 2, 3, 4, 5].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   return rows.map((row) => `  ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
 }
 

@@ -21,7 +21,7 @@ export const outputs = [
   {
     name: 'backups',
     description:
-      '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`.',
+      '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`, `proven` (the last drill’s `at`, `level` and `ok`, or null).',
   },
 ] as const satisfies readonly Output[];
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Artifact, ArtifactClient } from '@actions/artifact';
 import {
@@ -9,6 +10,8 @@ import {
   parseBackupName,
   sanitizeProject,
 } from '../archive/names.ts';
+import { writeText } from '../archive/parts.ts';
+import { formatProof, parseProofFile, proofFile, proofsByBackup, type ProofDocument } from '../archive/proof.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
 import type { Clock } from '../system/clock.ts';
@@ -153,8 +156,11 @@ class ArtifactStore implements Store {
     this.#refuseServer();
     const wanted = project === undefined ? undefined : sanitizeProject(project);
     const found = new Map<string, StoredBackup>();
-    for (const [, files] of groups((await this.#rest.artifacts()).filter(({ expired }) => !expired))) {
-      const backup = this.#complete(files);
+    const artifacts = (await this.#rest.artifacts()).filter(({ expired }) => !expired);
+    // A drill is another run than the one that took the backup.
+    const proofs = proofsByBackup(artifacts.map(({ name }) => name));
+    for (const [, files] of groups(artifacts)) {
+      const backup = this.#complete(files, proofs);
       // Newest first: of several with one name the first that is complete.
       if (backup === null || (wanted !== undefined && backup.project !== wanted) || found.has(backup.name)) continue;
       found.set(backup.name, backup);
@@ -221,6 +227,18 @@ class ArtifactStore implements Store {
     }
   }
 
+  async keepProof(backup: StoredBackup, proof: ProofDocument): Promise<void> {
+    const file = proofFile(backup.name, proof);
+    this.#refuseServer();
+    await this.#find(backup, manifestFile(backup.name), undefined, `store ${file} among the ${this.name}`);
+    const directory = await mkdtemp(path.join(tmpdir(), 'caretaker-'));
+    try {
+      await this.put(await writeText(directory, file, formatProof(proof)));
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
   async delete(backup: StoredBackup): Promise<void> {
     this.#refuseServer();
     // A run that was taken up again may have stored the same backup a second time.
@@ -233,11 +251,17 @@ class ArtifactStore implements Store {
       for (const file of files) await this.#rest.deleteArtifact(file);
       removed += files.length;
     }
+    for (const { file } of backup.proofs) {
+      for (const proof of await this.#rest.artifacts({ name: file })) await this.#rest.deleteArtifact(proof);
+    }
     if (removed === 0) throw missing(`delete ${backup.name} from the ${this.name}`, 'there is no such backup');
   }
 
   /** The backup that the files of one run and one backup's name make up; null while something is missing. */
-  #complete(files: readonly ListedArtifact[]): StoredBackup | null {
+  #complete(
+    files: readonly ListedArtifact[],
+    proofs: ReadonlyMap<string, StoredBackup['proofs']>,
+  ): StoredBackup | null {
     const manifest = files.find(({ name }) => backupOfManifest(name) !== null);
     const name = manifest === undefined ? null : backupOfManifest(manifest.name);
     if (manifest === undefined || name === null) return null;
@@ -258,6 +282,7 @@ class ArtifactStore implements Store {
       runId: manifest.runId,
       ids: files.map(({ id }) => String(id)),
       url: this.#url(manifest.runId, manifest.id),
+      proofs: proofs.get(name) ?? [],
     };
   }
 
@@ -369,12 +394,12 @@ class ArtifactStore implements Store {
   }
 }
 
-/** Files by the run that stored them and the backup that they belong to, each group in the given order. Other artifacts are left out. */
+/** A backup's own files by the run that stored them, each group in the given order. Other artifacts are left out. */
 function groups(artifacts: readonly ListedArtifact[]): Map<string, ListedArtifact[]> {
   const byBackup = new Map<string, ListedArtifact[]>();
   for (const artifact of artifacts) {
     const backup = artifact.name.split('.', 1)[0] ?? '';
-    if (parseBackupName(backup) === null) continue;
+    if (parseBackupName(backup) === null || parseProofFile(artifact.name) !== null) continue;
     const key = `${artifact.runId}/${backup}`;
     const group = byBackup.get(key);
     if (group === undefined) byBackup.set(key, [artifact]);

@@ -22,9 +22,17 @@ import {
   parseBackupName,
   sanitizeProject,
 } from '../archive/names.ts';
+import {
+  formatProof,
+  parseProofFile,
+  proofFile,
+  proofsByBackup,
+  standing,
+  type ProofDocument,
+} from '../archive/proof.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
-import { fileError, syncDirectory } from '../system/files.ts';
+import { fileError, syncDirectory, writeDurable } from '../system/files.ts';
 import type { LocalFile, Store, StoredBackup } from './store.ts';
 
 export interface FolderStoreOptions {
@@ -105,6 +113,7 @@ class FolderStore implements Store {
   async list(project?: string): Promise<StoredBackup[]> {
     const names = new Set(await this.#names());
     const wanted = project === undefined ? undefined : sanitizeProject(project);
+    const proofs = proofsByBackup(names);
     const backups: StoredBackup[] = [];
     for (const file of names) {
       const name = backupOfManifest(file);
@@ -119,8 +128,11 @@ class FolderStore implements Store {
         name,
         project: parsed.project,
         createdAt: parsed.at,
-        bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`))),
+        bytes: await this.#bytes(
+          [...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null),
+        ),
         ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
+        proofs: proofs.get(name) ?? [],
       });
     }
     return backups.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
@@ -164,6 +176,25 @@ class FolderStore implements Store {
       }
     } finally {
       await source.close();
+    }
+  }
+
+  async keepProof({ name }: StoredBackup, proof: ProofDocument): Promise<void> {
+    const file = proofFile(name, proof);
+    const what = `store ${file} in ${this.directory}`;
+    if (!(await this.#names()).includes(manifestFile(name))) throw missing(what, `there is no ${name}`);
+    const beside = path.join(this.directory, `.${file}.${randomUUID()}.caretaker-tmp`);
+    try {
+      await writeDurable(beside, formatProof(proof));
+      await rename(beside, path.join(this.directory, file));
+      await syncDirectory(this.directory);
+      const all = proofsByBackup(await this.#names()).get(name) ?? [];
+      const kept = standing(all);
+      for (const one of all) if (!kept.includes(one)) await rm(path.join(this.directory, one.file), { force: true });
+    } catch (error) {
+      throw this.#error(what, error);
+    } finally {
+      await rm(beside, { force: true });
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Manifest, BackupName } from '../archive/manifest.ts';
+import type { KeptProof, ProofDocument } from '../archive/proof.ts';
 
 /** A finished local file that goes into a store. */
 export interface LocalFile {
@@ -22,6 +23,8 @@ export interface StoredBackup {
   /** Ids of its files in the store, for artifacts. */
   readonly ids: readonly string[];
   readonly url: string | undefined;
+  /** Results of drills that are kept beside it, newest first. They count neither among its bytes nor its ids. */
+  readonly proofs: readonly KeptProof[];
 }
 
 /**
@@ -52,6 +55,10 @@ export interface Store {
     file: { readonly file: string; readonly bytes: number; readonly sha256: string },
     toPath: string,
   ): Promise<void>;
-  /** Removes the backup, manifest first. */
+  /**
+   * Keeps the result of a drill beside the backup, where `list` finds it by its name. Earlier ones may go that it has outdone. `store-missing` where the backup is gone.
+   */
+  keepProof(backup: StoredBackup, proof: ProofDocument): Promise<void>;
+  /** Removes the backup, manifest first, and the proofs that were listed with it. */
   delete(backup: StoredBackup, manifest: Manifest | undefined): Promise<void>;
 }

@@ -14,7 +14,7 @@ export interface Begin {
 }
 export interface Call {
   readonly id: number;
-  readonly method: 'check' | 'put' | 'list' | 'readManifest' | 'fetch' | 'delete';
+  readonly method: 'check' | 'put' | 'list' | 'readManifest' | 'fetch' | 'keepProof' | 'delete';
   readonly args: readonly unknown[];
 }
 interface Failure {
@@ -136,6 +136,7 @@ export async function startArtifactJob(
     list: (project) => call('list', [project]),
     readManifest: (backup) => call('readManifest', [backup]),
     fetch: (backup, file, toPath) => call('fetch', [backup, file, toPath]),
+    keepProof: (backup, proof) => call('keepProof', [backup, proof]),
     delete: (backup, manifest) => call('delete', [backup, manifest]),
   };
   return job;

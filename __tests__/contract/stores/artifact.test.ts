@@ -122,6 +122,25 @@ describe('the artifact store', () => {
     expect(await fs.readFile(path.join(folder, 'fetched'))).toEqual(await fs.readFile(backup.files[0]!.path));
   });
 
+  test('a drill in another run keeps its result beside the backup, as long as a backup is kept', async () => {
+    const backup = await made('drilled');
+    const first = await startJob();
+    await putAll(first.store, backup.files);
+    const second = await startJob({ retentionDays: 7, token: 'ghs_write' });
+    await second.store.keepProof(await only(second, 'drilled'), {
+      ...{ at: '2026-11-25T03:00:00.000Z', level: 'databases', ok: true, backup: backup.name },
+      ...{ manifest: backup.manifest.digest, lines: [], caretaker: '1' },
+    });
+    const found = await only(first, 'drilled');
+    expect(found.proofs).toMatchObject([{ at: '2026-11-25T03:00:00.000Z', level: 'databases', ok: true }]);
+    expect(found.ids).toHaveLength(backup.files.length);
+    const kept = (await github.stored()).find(({ name }) => name === found.proofs[0]!.file);
+    const days = (Date.parse(kept!.expiresAt) - Date.now()) / 86_400_000;
+    expect(Math.round(days)).toBe(7);
+    await second.store.delete(found, backup.manifest);
+    expect((await github.stored()).filter(({ name }) => name.startsWith(backup.name))).toEqual([]);
+  });
+
   test('never prints the token and has it masked', async () => {
     const job = await startJob();
     const backup = await made('quiet');

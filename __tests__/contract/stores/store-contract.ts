@@ -6,6 +6,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { CaretakerError } from '../../../src/errors.ts';
+import type { ProofDocument } from '../../../src/archive/proof.ts';
 import type { LocalFile, Store, StoredBackup } from '../../../src/stores/store.ts';
 import { localFile, makeBackup, type MadeBackup } from './backup-files.ts';
 
@@ -189,6 +190,63 @@ export function storeContract(name: string, make: () => Promise<StoreHarness>): 
       // Without the manifest at hand as well, as for one that can't be read.
       await store.delete(oldest!, undefined);
       expect(await store.list('delete')).toEqual([]);
+    });
+
+    function proof(backup: MadeBackup, at: string, level: ProofDocument['level'], ok = true): ProofDocument {
+      const { name, manifest } = backup;
+      return { at, level, ok, backup: name, manifest: manifest.digest, lines: ['database: 7 rows'], caretaker: '1' };
+    }
+
+    test('keeps the results of drills beside a backup, and shows the newest first', async () => {
+      const backup = await stored('drilled');
+      const other = await stored('drilled');
+      const [, oldest] = await store.list('drilled');
+      expect(oldest).toMatchObject({ name: backup.name, proofs: [] });
+      await store.keepProof(oldest!, proof(backup, '2026-11-25T03:00:00.500Z', 'application', false));
+      await store.keepProof(oldest!, proof(backup, '2026-11-26T03:00:00.000Z', 'read'));
+      const [untried, tried] = await store.list('drilled');
+      expect(untried).toMatchObject({ name: other.name, proofs: [] });
+      expect(tried!.proofs).toEqual([
+        {
+          ...{ at: '2026-11-26T03:00:00.000Z', level: 'read', ok: true },
+          file: `${backup.name}.drill-20261126t030000z.read.ok.json`,
+        },
+        {
+          ...{ at: '2026-11-25T03:00:00.000Z', level: 'application', ok: false },
+          file: `${backup.name}.drill-20261125t030000z.application.failed.json`,
+        },
+      ]);
+      // The backup itself is what it was.
+      expect({ ...tried, proofs: [] }).toEqual(oldest);
+      expect(await store.readManifest(tried!)).toEqual(backup.manifest);
+    });
+
+    test('passes over files that only look like proofs, and those of a backup that is not there', async () => {
+      const backup = await stored('foreign');
+      const gone = await made('foreign');
+      for (const file of [
+        `${backup.name}.drill-20261125t030000z.deep.ok.json`,
+        `${backup.name}.drill-20260231t030000z.read.ok.json`,
+        `${backup.name}.drill-20261125t030000z.read.ok.json.txt`,
+        `${gone.name}.drill-20261125t030000z.read.ok.json`,
+      ]) {
+        const local = localFile(path.join(folder, file), '{}');
+        await fs.writeFile(local.path, '{}');
+        await store.put(local);
+      }
+      expect((await only('foreign')).proofs).toEqual([]);
+    });
+
+    test('removes the proofs of a backup with it, and takes none for one that is gone', async () => {
+      const backup = await stored('proofs-go');
+      const result = proof(backup, '2026-11-25T03:00:00.000Z', 'databases');
+      await store.keepProof(await only('proofs-go'), result);
+      const found = await only('proofs-go');
+      await store.delete(found, backup.manifest);
+      expect(await failure(store.keepProof(found, result))).toMatchObject({ code: 'store-missing' });
+      // The same backup again: what is left of the old one would show.
+      await putAll(store, backup.files);
+      expect((await only('proofs-go')).proofs).toEqual([]);
     });
 
     test('keeps projects apart, whatever they are called', async () => {

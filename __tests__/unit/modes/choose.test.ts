@@ -16,6 +16,7 @@ function backup(name: string, at: string, runId?: number): StoredBackup {
     runId,
     ids: runId === undefined ? [] : [`${runId}01`, `${runId}02`],
     url: undefined,
+    proofs: [],
   };
 }
 
@@ -29,6 +30,7 @@ function storeOf(name: string, backups: StoredBackup[]): Store {
     list: (project) => Promise.resolve(backups.filter((one) => project === undefined || one.project === project)),
     readManifest: () => Promise.resolve(sampleManifest()),
     fetch: () => Promise.reject(new Error('choosing fetches nothing')),
+    keepProof: () => Promise.reject(new Error('choosing keeps nothing')),
     delete: () => Promise.reject(new Error('choosing deletes nothing')),
   };
 }

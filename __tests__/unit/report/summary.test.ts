@@ -228,6 +228,7 @@ describe('the job summary', () => {
         store: 'folder /b',
         version: 'v1',
         problem: 'manifest-invalid: x',
+        proven: null,
       },
       {
         name: 'uso-0',
@@ -238,15 +239,16 @@ describe('the job summary', () => {
         reason: 'backup',
         expiresAt: '2027-02-18T22:00:00.000Z',
         url: 'https://github.com/uso/site/actions/runs/1/artifacts/2',
+        proven: { at: '2026-11-21T03:00:00.000Z', level: 'application', ok: true },
       },
-    ];
+    ] as const;
     const { backup: _, ...rest } = base;
     const text = markdownSummary({ ...rest, mode: 'list', backups });
     expect(text).toContain(
-      '| <code>uso-1</code> | 2026-11-21 22:00 | 5.0 MB | v1 |  | manifest-invalid: x | folder /b |  |',
+      '| <code>uso-1</code> | 2026-11-21 22:00 | 5.0 MB | v1 |  | manifest-invalid: x | never | folder /b |  |',
     );
     expect(text).toContain(
-      '| database, local 🔒 | backup | [artifacts](https://github.com/uso/site/actions/runs/1/artifacts/2) | 2027-02-18 |',
+      '| database, local 🔒 | backup | 2026-11-21, application | [artifacts](https://github.com/uso/site/actions/runs/1/artifacts/2) | 2027-02-18 |',
     );
   });
 });
@@ -275,6 +277,7 @@ describe('other texts', () => {
         version: 'v1',
         parts: ['a', 'b'],
         reason: 'backup',
+        proven: { at: '2026-11-21T03:00:00.000Z', level: 'databases', ok: false },
       },
       {
         name: 'longer-2',
@@ -283,11 +286,12 @@ describe('other texts', () => {
         version: null,
         reason: 'before-update',
         expiresAt: '2027-02-18T22:00:00.000Z',
+        proven: null,
       },
-    ];
+    ] as const;
     const { backup: _, restoreInstructions: __, ...rest } = base;
     expect(terminalSummary({ ...rest, mode: 'list', backups })).toBe(
-      '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         folder /b\n  longer-2                    before-update  artifacts, until 2027-02-18\n',
+      '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         proven: FAILED 2026-11-21, databases  folder /b\n  longer-2                    before-update  proven: never                         artifacts, until 2027-02-18\n',
     );
   });
 

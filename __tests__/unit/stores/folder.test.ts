@@ -4,6 +4,7 @@ import * as path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import type { ProofDocument } from '../../../src/archive/proof.ts';
 import type { Store } from '../../../src/stores/store.ts';
 import { createFolderStore } from '../../../src/stores/folder.ts';
 import { localFile, makeBackup, type MadeBackup } from '../../contract/stores/backup-files.ts';
@@ -167,6 +168,33 @@ describe('list', () => {
     }
     await fs.mkdir(path.join(directory, 'lost+found'));
     expect(await store.list()).toHaveLength(1);
+  });
+});
+
+test('keeps of the proofs of a backup those that no newer one has outdone, closed to others', async () => {
+  const { files, name, manifest } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  const keep = async (at: string, level: ProofDocument['level'], ok: boolean): Promise<string[]> => {
+    await store.keepProof(found!, {
+      ...{ at, level, ok, backup: name, manifest: manifest.digest },
+      ...{ lines: ['7 rows'], caretaker: '1.0.0' },
+    });
+    const all = await fs.readdir(directory);
+    expect(all).toHaveLength(files.length + all.filter((one) => one.includes('.drill-')).length);
+    return all.filter((one) => one.includes('.drill-')).sort();
+  };
+  const first = `${name}.drill-20261125t030000z.databases.failed.json`;
+  const second = `${name}.drill-20261126t030000z.read.ok.json`;
+  const third = `${name}.drill-20261127t030000z.application.ok.json`;
+  expect(await keep('2026-11-25T03:00:00Z', 'databases', false)).toEqual([first]);
+  expect(await keep('2026-11-26T03:00:00Z', 'read', true)).toEqual([first, second]);
+  expect(await keep('2026-11-27T03:00:00Z', 'application', true)).toEqual([third]);
+  const at = path.join(directory, third);
+  expect((await fs.stat(at)).mode & 0o777).toBe(0o600);
+  expect(JSON.parse(await fs.readFile(at, 'utf8'))).toEqual({
+    ...{ schema: 1, backup: name, manifest: manifest.digest, at: '2026-11-27T03:00:00Z', level: 'application' },
+    ...{ ok: true, lines: ['7 rows'], caretaker: '1.0.0' },
   });
 });
 
