@@ -53,7 +53,8 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
     }
 
     for (const store of tools.stores) recorder.stored.push(await storeBackup(tools, captured, store));
-    await saga.commit([]);
+    const { keepLocalDays } = settings;
+    await saga.commit(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]);
     return { captured };
   } finally {
     await warm?.end();

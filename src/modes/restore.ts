@@ -61,9 +61,10 @@ export async function restore(
       start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
     });
     const head = (await tools.checkout?.head()) ?? null;
+    const { keepLocal, keepLocalDays } = settings;
     await saga.commit([
       { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-restore', head } },
-      { action: 'tidy', data: { keepLocal: settings.keepLocal } },
+      { action: 'tidy', data: { keepLocal, keepLocalDays } },
     ]);
     return { chosen, parts: parts.map(({ name }) => name) };
   } finally {

@@ -41,12 +41,13 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await checkDisk(sources, project.stateDirectory);
 
-  const serving = await noteWhatServes(tools, settings.keepLocal);
+  const serving = await noteWhatServes(tools, settings);
   await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () =>
     codeAndImagesBack(tools, update),
   );
 
-  const tidy = { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } };
+  const { keepLocal, keepLocalDays } = settings;
+  const tidy = { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } };
   const label = update.to ?? update.commit ?? '';
   const avoided: Avoided | null =
     update.commit === null

@@ -10,6 +10,7 @@ import {
 } from './capture.ts';
 import type { Source } from '../sources/source.ts';
 import { serversOf, writersOf } from './data.ts';
+import type { KeepLocal } from './keep-local.ts';
 import {
   becomeHealthy,
   knownServices,
@@ -23,12 +24,17 @@ import {
 import type { Tools } from './tools.ts';
 
 /** The first steps of every change of version, undone last: what serves now will serve again, and what the run kept in case goes. Answers with the services. */
-export async function noteWhatServes(tools: Tools, keepLocal: number): Promise<readonly string[]> {
+export async function noteWhatServes(
+  tools: Tools,
+  { keepLocal, keepLocalDays }: KeepLocal,
+): Promise<readonly string[]> {
   const { project, run, saga } = tools;
   const services = await runningServices(project);
   const known = await knownServices(project);
   const running = await runningContainers(project);
-  await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal } } }, () => Promise.resolve());
+  await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal, keepLocalDays } } }, () =>
+    Promise.resolve(),
+  );
   await saga.step('note what serves', { undo: serveAgain({ services, by: 'up', known, running }) }, () =>
     Promise.resolve(),
   );

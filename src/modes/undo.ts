@@ -15,7 +15,8 @@ import { avoid, avoidNothing, type Avoided } from './avoided.ts';
 import { capturedIn, localDirectory, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
 import { dropProtections, dropRun, imagesBack, type ImageName } from './images.ts';
-import { forgetUpdate, lastUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
+import { dropSafetyBackups, type KeepLocal } from './keep-local.ts';
+import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
 import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -61,21 +62,11 @@ export function forwardActions(tools: () => Tools): Actions {
       await forgetUpdate(stateDirectory);
     },
     tidy: async (data) => {
-      const { keepLocal, keepVersions } = data as { keepLocal: number; keepVersions?: number };
-      await dropSafetyBackups(tools(), keepLocal);
+      const { keepVersions, ...keep } = data as KeepLocal & { readonly keepVersions?: number };
+      await dropSafetyBackups(tools(), keep);
       if (keepVersions !== undefined) await dropProtections(tools().project, keepVersions);
     },
   };
-}
-
-/** All but the newest, and the one that mode rollback would need: updates that fail must not take that away. */
-async function dropSafetyBackups({ local, project, log }: Tools, keep: number): Promise<void> {
-  const needed = keep === 0 ? undefined : (await lastUpdate(project.stateDirectory).catch(() => undefined))?.backup;
-  for (const backup of (await local.list(project.name)).slice(keep)) {
-    if (backup.name === needed) continue;
-    log.info(`${backup.name}: removed from ${local.name}, which keeps ${keep}`);
-    await local.delete(backup, undefined);
-  }
 }
 
 interface DataBack {
@@ -175,14 +166,13 @@ async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]>
   return staged;
 }
 
-interface CleanUp {
+/** Without `keepLocal`, in the journals of older versions, all safety backups stay. */
+interface CleanUp extends KeepLocal {
   readonly run: string;
-  /** Missing in the journals of older versions. */
-  readonly keepLocal?: number;
 }
 
 /** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
-async function cleanUp(tools: Tools, { run, keepLocal }: CleanUp): Promise<void> {
+async function cleanUp(tools: Tools, { run, ...keep }: CleanUp): Promise<void> {
   const { project } = tools;
   const record = await readRecord(tools, run);
   for (const { source, swaps } of await stagedOf(tools, record)) {
@@ -191,5 +181,5 @@ async function cleanUp(tools: Tools, { run, keepLocal }: CleanUp): Promise<void>
   }
   await rm(recordFile(tools, run), { force: true });
   await dropRun(project, run);
-  if (keepLocal !== undefined) await dropSafetyBackups(tools, keepLocal);
+  if (keep.keepLocal !== undefined) await dropSafetyBackups(tools, keep);
 }

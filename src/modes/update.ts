@@ -53,7 +53,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   });
 
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
-  const serving = await noteWhatServes(tools, settings.keepLocal);
+  const serving = await noteWhatServes(tools, settings);
 
   let code: Snapshot | null = null;
   if (checkout !== null && target !== 'as-it-is') {
@@ -103,10 +103,11 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
           at: tools.clock.now().toISOString(),
           commit: (await checkout?.head())?.commit ?? null,
         };
+        const { keepLocal, keepLocalDays } = settings;
         await saga.commit([
           { action: 'remember-update', data: done },
           { action: 'store-backup', data: { backup: captured.manifest.name } },
-          { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+          { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
         ]);
         return outcome;
       },

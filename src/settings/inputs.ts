@@ -112,10 +112,19 @@ export const inputs = [
   },
   {
     name: 'keep-local',
-    description: 'How many of the safety backups that updates and restores make stay on the host.',
+    description:
+      'How many safety backups stay on the host: those that updates, rollbacks and restores make of what they are about to replace. The newest stay, and the one that a rollback of the last update needs; `0` keeps none.',
     default: '`3`',
     modes: ['update', 'rollback', 'restore'],
     example: '5',
+  },
+  {
+    name: 'keep-local-days',
+    description:
+      'Days after which a safety backup goes even where `keep-local` would keep it. The newest stays, and the one that a rollback of the last update needs.',
+    default: 'no limit by age',
+    modes: acting,
+    example: '30',
   },
   {
     name: 'source-directory',

@@ -107,7 +107,12 @@ class Parser {
     const acting = this.#acting(mode);
     switch (mode) {
       case 'backup':
-        return { mode, ...acting, consistency: this.#oneOf('consistency', ['online', 'stopped'] as const, 'online') };
+        return {
+          mode,
+          ...acting,
+          consistency: this.#oneOf('consistency', ['online', 'stopped'] as const, 'online'),
+          keepLocalDays: this.#days('keep-local-days'),
+        };
       case 'update':
         return {
           mode,
@@ -118,12 +123,12 @@ class Parser {
           dryRun: this.#oneOf('dry-run', ['true', 'false'] as const, 'false') === 'true',
           migrateCommand: this.#text('migrate-command'),
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
-          keepLocal: this.#count('keep-local', 3),
+          ...this.#keeping(),
         };
       case 'rollback': {
         const withData = this.#withData();
         const confirm = withData ? this.#confirm(acting.projectName) : '';
-        return { mode, ...acting, withData, confirm, keepLocal: this.#count('keep-local', 3) };
+        return { mode, ...acting, withData, confirm, ...this.#keeping() };
       }
       case 'restore':
         return {
@@ -132,7 +137,7 @@ class Parser {
           backup: this.#backup(),
           only: this.#words('only'),
           confirm: this.#confirm(acting.projectName),
-          keepLocal: this.#count('keep-local', 3),
+          ...this.#keeping(),
         };
     }
   }
@@ -599,6 +604,20 @@ class Parser {
       hint: 'Write digits only.',
     });
     return standard;
+  }
+
+  #days(name: InputName): number | undefined {
+    const text = this.#text(name);
+    if (text === undefined) return undefined;
+    if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+    this.#problem('number-invalid', name, `"${text}" is not a whole number of days from 1 to 9999`, {
+      hint: 'Write digits only, or leave it out.',
+    });
+    return undefined;
+  }
+
+  #keeping(): { readonly keepLocal: number; readonly keepLocalDays: number | undefined } {
+    return { keepLocal: this.#count('keep-local', 3), keepLocalDays: this.#days('keep-local-days') };
   }
 
   #keyValues(line: string, name: InputName): Readonly<Record<string, string>> | undefined {

@@ -62,6 +62,8 @@ export interface ActingSettings extends CommonSettings {
 
 export interface BackupSettings extends ActingSettings {
   readonly mode: 'backup';
+  /** Undefined: safety backups of any age stay. */
+  readonly keepLocalDays: number | undefined;
   readonly consistency: 'online' | 'stopped';
 }
 
@@ -80,6 +82,7 @@ export interface UpdateSettings extends ActingSettings {
   /** Say what would happen, and touch nothing. */
   readonly dryRun: boolean;
   readonly keepLocal: number;
+  readonly keepLocalDays: number | undefined;
 }
 
 export interface RollbackSettings extends ActingSettings {
@@ -89,6 +92,7 @@ export interface RollbackSettings extends ActingSettings {
   /** As for a restore where `withData`, else empty. */
   readonly confirm: string;
   readonly keepLocal: number;
+  readonly keepLocalDays: number | undefined;
 }
 
 export interface RestoreSettings extends ActingSettings {
@@ -99,6 +103,7 @@ export interface RestoreSettings extends ActingSettings {
   /** What was typed; the mode compares it with the project's name. Not empty. */
   readonly confirm: string;
   readonly keepLocal: number;
+  readonly keepLocalDays: number | undefined;
 }
 
 export interface ListSettings extends CommonSettings {

@@ -47,7 +47,13 @@ describe('defaults', () => {
       env: { ...inAction.env, GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: 'v2.0.0', GITHUB_EVENT_NAME: 'release' },
     };
     const settings = parse({ mode: 'update' }, environment) as UpdateSettings;
-    expect(settings).toMatchObject({ eventTag: 'v2.0.0', ref: undefined, track: undefined, keepLocal: 3 });
+    expect(settings).toMatchObject({
+      eventTag: 'v2.0.0',
+      ref: undefined,
+      track: undefined,
+      keepLocal: 3,
+      keepLocalDays: undefined,
+    });
     expect(settings).toMatchObject({ build: { kind: 'auto' }, buildTimeoutMs: 3_600_000 });
     expect(settings.healthTimeoutMs).toBeGreaterThan(60_000);
   });
@@ -78,6 +84,7 @@ describe('values', () => {
       data: '# comment\ntype=postgres,service=database\n\ntype=directory,path=./local,exclude=logs/**;tmp/**',
       store: 'type=artifact,retention-days=30\ntype=folder,path=/backups',
       'keep-local': '0',
+      'keep-local-days': '30',
       'source-directory': '../clone',
       ref: 'v1.4.0',
       allow: 'major,dirty',
@@ -101,6 +108,7 @@ describe('values', () => {
         { type: 'folder', path: '/backups' },
       ],
       keepLocal: 0,
+      keepLocalDays: 30,
       sourceDirectory: '/srv/clone',
       ref: 'v1.4.0',
       allow: ['major', 'dirty'],
@@ -287,6 +295,8 @@ const bad: readonly (readonly [string, Values, string, InputName, Environment?])
     'store',
     { ...inAction, env: { ...inAction.env, GITHUB_SERVER_URL: 'https://git.example.org' } },
   ],
+  ['days that are none', { mode: 'update', 'keep-local-days': '0' }, 'number-invalid', 'keep-local-days'],
+  ['half a day', { mode: 'backup', 'keep-local-days': '0.5' }, 'number-invalid', 'keep-local-days'],
   ['a negative count', { mode: 'update', 'keep-local': '-1' }, 'number-invalid', 'keep-local'],
   ['no such clone', { mode: 'update', 'source-directory': '/nowhere' }, 'source-directory-missing', 'source-directory'],
   ['an option as ref', { mode: 'update', ref: '--upload-pack=x' }, 'ref-invalid', 'ref'],
