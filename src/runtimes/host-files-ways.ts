@@ -7,7 +7,7 @@ import { CaretakerError, messageOf } from '../errors.ts';
 import type { Argv, Command, Processes, ProcessStream } from '../system/processes.ts';
 import { helperContainer } from './helper-container.ts';
 import type { ContainerNetwork } from './container-network.ts';
-import type { HostFiles, Swap, TreeChanges, TreeScan } from './host-files.ts';
+import type { HostFiles, SqliteProof, SqliteRows, Swap, TreeChanges, TreeScan } from './host-files.ts';
 import type { Runtime } from './runtime.ts';
 import { createArgv, extractArgv, membersOf, onlyLivedOn } from './tar-command.ts';
 
@@ -282,8 +282,9 @@ function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<voi
       );
     },
 
-    copySqlite: (from, to) => ask('copySqlite', { from, to }, [from, to]),
+    copySqlite: (from, to) => ask<SqliteRows | null>('copySqlite', { from, to }, [from, to]),
     checkSqlite: (path) => ask('checkSqlite', { path }, [path]),
+    proveSqlite: (path) => ask<SqliteProof>('proveSqlite', { path }, [path]),
     makeDirectory: (path, like) => ask('makeDirectory', { path, like }, [path, like]),
     likeness: (path, like) => ask('likeness', { path, like }, [path, like]),
     swap: (swap) => ask('swap', { swap }, placesOfSwap(swap)),

@@ -1,8 +1,9 @@
 import type { ProcessStream } from '../system/processes.ts';
+import type { SqliteProof, SqliteRows } from '../system/sqlite.ts';
 import type { Swap } from '../system/swaps.ts';
 import type { FingerprintOptions, TreeChanges, TreeScan } from '../system/trees.ts';
 
-export type { TreeChanges, TreeScan, Swap };
+export type { SqliteProof, SqliteRows, TreeChanges, TreeScan, Swap };
 
 /**
  * Files on the host as the containers' root sees them: also where the runner's user may not read them, with owners that
@@ -49,10 +50,12 @@ export interface HostFiles {
    * what it holds. Owners, modes, xattrs and sparse files as stored. Fsynced before `done`.
    */
   untar(root: string, options?: { readonly over?: boolean }): ProcessStream;
-  /** An online, transactional copy of a SQLite database by its backup API, checked by `PRAGMA quick_check`, owner, group and mode of the original; `to` must not exist. */
-  copySqlite(from: string, to: string): Promise<void>;
+  /** An online, transactional copy of a SQLite database by its backup API, checked by `PRAGMA quick_check`, owner, group and mode of the original; `to` must not exist. Answers with its rows by table, null where there are too many tables to tell. */
+  copySqlite(from: string, to: string): Promise<SqliteRows | null>;
   /** `PRAGMA integrity_check`; throws `sqlite-damaged`. */
   checkSqlite(path: string): Promise<void>;
+  /** Likewise, and what it holds. Changes nothing. */
+  proveSqlite(path: string): Promise<SqliteProof>;
   /** An empty directory with owner and mode of `like` (missing parents are an error). */
   makeDirectory(path: string, like: string): Promise<void>;
   /** Owner, group and mode of `like` for `path` itself. */

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import type { SourceSpec } from '../project/project.ts';
 import { CaretakerError } from '../errors.ts';
 import { memberName } from '../runtimes/tar-command.ts';
+import { disproved, provenRows } from './proofs.ts';
 import { beside, originOf, stagingFor } from './places.ts';
 import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
@@ -23,12 +24,12 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
     const finish = (): Promise<void> => files.remove([directory]);
     try {
       const copy = join(directory, name);
-      await files.copySqlite(live, copy);
+      const rows = await files.copySqlite(live, copy);
       const facts = readSqliteHeader(await readHead(files, copy, 100), live);
       return {
         streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
         consistency: situation === 'serving' ? 'online' : situation,
-        facts: { sqlite: facts },
+        facts: { sqlite: { ...facts, ...(rows === null ? {} : { rows }) } },
         finish,
       };
     } catch (error) {
@@ -91,6 +92,23 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
       ),
 
     unstage: (run) => files.remove([beside(live, run).fresh]),
+
+    proves: {
+      async resting(part) {
+        const { rows, orphans } = await files.proveSqlite(live).catch((error: unknown) => {
+          if (error instanceof CaretakerError && error.code.startsWith('sqlite-'))
+            throw disproved(part, error.message, error);
+          throw error;
+        });
+        const lines = [`${part.name}: every page and index is whole (PRAGMA integrity_check)`];
+        for (const [table, count] of Object.entries(orphans))
+          lines.push(
+            `${part.name}: ${count} rows of ${table} refer to rows that are not there; SQLite does not tell since when`,
+          );
+        lines.push(provenRows(part, part.name, part.sqlite?.rows, rows ?? undefined));
+        return lines;
+      },
+    },
   };
 }
 

@@ -10,15 +10,30 @@ import { likeness, lstatOrNull } from './trees.ts';
 /** How long to wait for a writer's lock. */
 const BUSY_MS = 60_000;
 
+/** Counts that are longer than this as JSON are left out: a manifest and an answer of the agent have their limits. */
+const MAX_COUNTS_CHARACTERS = 256 * 1024;
+
+/** Rows by table. */
+export type SqliteRows = Readonly<Record<string, number>>;
+
+/** What a database holds, for a comparison with what it held. */
+export interface SqliteProof {
+  /** Null where there are too many tables to tell. */
+  readonly rows: SqliteRows | null;
+  /** By table, rows whose foreign key leads nowhere. SQLite enforces none unless told, so the application itself may have made them. */
+  readonly orphans: SqliteRows;
+}
+
 /** All pages in one step. In smaller ones, each foreign write between two of them makes SQLite begin anew, and a steady writer starves it. */
 const ALL_PAGES = 2 ** 31 - 1;
 
 /**
  * A transactional copy of a database that others may be writing to, by SQLite's own backup, checked by `PRAGMA quick_check`, on disk,
  * with owner, group and mode of the original. In WAL mode nobody waits for it; in a rollback-journal mode writers wait while it reads.
+ * Answers with the rows of its tables, null where there are too many tables to tell.
  * Throws `copy-exists` (`to` is there), `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
  */
-export async function copySqlite(from: string, to: string): Promise<void> {
+export async function copySqlite(from: string, to: string): Promise<SqliteRows | null> {
   await (
     await open(to, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw fileError(`make ${to}`, error);
@@ -35,13 +50,14 @@ export async function copySqlite(from: string, to: string): Promise<void> {
     } finally {
       source.close();
     }
-    await check(to, 'quick_check', `the copy of ${from}`);
+    const rows = await check(to, 'quick_check', `the copy of ${from}`, rowsOf);
     await likeness(to, from);
     const handle = await open(to, 'r+').catch((error: unknown) => {
       throw fileError(`open ${to}`, error);
     });
     await handle.sync().finally(() => handle.close());
     await syncDirectory(path.dirname(to));
+    return rows;
   } catch (error) {
     for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(to + suffix, { force: true });
     throw error;
@@ -50,25 +66,72 @@ export async function copySqlite(from: string, to: string): Promise<void> {
 
 /** `PRAGMA integrity_check`; throws `sqlite-damaged`, or `sqlite-failed` where it can't be opened. */
 export async function checkSqlite(file: string): Promise<void> {
-  return check(file, 'integrity_check', file);
+  return check(file, 'integrity_check', file, () => undefined);
 }
 
-async function check(file: string, pragma: 'quick_check' | 'integrity_check', name: string): Promise<void> {
-  let words: string[];
+/** Likewise, and what the database holds. */
+export async function proveSqlite(file: string): Promise<SqliteProof> {
+  return check(file, 'integrity_check', file, (database) => ({ rows: rowsOf(database), orphans: orphansOf(database) }));
+}
+
+/** Runs a check of SQLite's own; what `then` reads is read of a database that is whole. */
+async function check<T>(
+  file: string,
+  pragma: 'quick_check' | 'integrity_check',
+  name: string,
+  then: (database: Sqlite.DatabaseSync) => T,
+): Promise<T> {
   try {
     const database = await openAsItIs(file);
     try {
-      words = database
+      const words = database
         .prepare(`PRAGMA ${pragma}(10)`)
         .all()
         .map((row) => String(Object.values(row)[0]));
+      if (words.length !== 1 || words[0] !== 'ok') throw damaged(name, words.join('; '));
+      return then(database);
     } finally {
       database.close();
     }
   } catch (error) {
     throw sqliteError(`check ${name}`, error);
   }
-  if (words.length !== 1 || words[0] !== 'ok') throw damaged(name, words.join('; '));
+}
+
+/** Of ordinary tables: what a virtual one holds is in others, and may need a module that only the application has. */
+function rowsOf(database: Sqlite.DatabaseSync): SqliteRows | null {
+  const tables = database
+    .prepare(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name`)
+    .all()
+    .map(({ name }) => String(name))
+    .filter((name) => !name.startsWith('sqlite_'));
+  const rows = Object.fromEntries(
+    tables.flatMap((table) => {
+      // The table itself: an index may need a collation that only the application has, and is no proof of the table.
+      const sql = `SELECT count(*) AS rows FROM main."${table.replaceAll('"', '""')}" NOT INDEXED`;
+      return unlessOdd<[string, number][]>(() => [[table, Number(database.prepare(sql).get()?.['rows'])]], []);
+    }),
+  );
+  return JSON.stringify(rows).length > MAX_COUNTS_CHARACTERS ? null : rows;
+}
+
+function orphansOf(database: Sqlite.DatabaseSync): SqliteRows {
+  const orphans = new Map<string, number>();
+  unlessOdd(() => {
+    for (const { table } of database.prepare('PRAGMA foreign_key_check').iterate())
+      orphans.set(String(table), (orphans.get(String(table)) ?? 0) + 1);
+  }, undefined);
+  return Object.fromEntries(orphans);
+}
+
+/** A schema may use what only the application has (functions, collations), or foreign keys that fit no index: that is no damage. */
+function unlessOdd<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (resultCode(error) === SQLITE_ERROR) return otherwise;
+    throw error;
+  }
 }
 
 /**
@@ -126,6 +189,7 @@ async function isWal(file: string): Promise<boolean> {
   }
 }
 
+const SQLITE_ERROR = 1;
 const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
 const SQLITE_CANTOPEN = 14;

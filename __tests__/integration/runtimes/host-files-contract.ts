@@ -426,9 +426,10 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       const sums = new Set<number>();
       for (let round = 0; round < 4; round++) {
         const copy = path.join(volume, `.caretaker-copy-${round}`);
-        await files.copySqlite(database, copy);
+        const rows = await files.copySqlite(database, copy);
         expect(await stat(copy)).toMatchObject({ uid: host.onHost(70), gid: host.onHost(70), mode: 0o100640 });
         await files.checkSqlite(copy);
+        expect((await files.proveSqlite(copy)).rows).toEqual(rows);
         sums.add(checkLedger(copy));
         expect(existsSync(`${copy}-wal`)).toBe(false);
       }
@@ -440,6 +441,7 @@ export function hostFilesContract(title: string, host: FilesHost): void {
 
       await writeFile(path.join(volume, '.caretaker-damaged'), 'SQLite format 3\0, it says');
       expect(await codeOf(files.checkSqlite(path.join(volume, '.caretaker-damaged')))).toBe('sqlite-damaged');
+      expect(await codeOf(files.proveSqlite(path.join(volume, '.caretaker-damaged')))).toBe('sqlite-damaged');
     });
   });
 }

@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import { createArgv, membersOf } from '../../../src/runtimes/tar-command.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
-import { checkSqlite, copySqlite } from '../../../src/system/sqlite.ts';
+import { checkSqlite, copySqlite, proveSqlite } from '../../../src/system/sqlite.ts';
 import { swap, unswap } from '../../../src/system/swaps.ts';
 import {
   emptyTree,
@@ -44,6 +44,7 @@ export function localFiles(): HostFiles {
     },
     copySqlite,
     checkSqlite,
+    proveSqlite,
     makeDirectory: makeDirectoryLike,
     likeness,
     swap: (one) => swap(one),

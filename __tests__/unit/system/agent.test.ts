@@ -28,7 +28,11 @@ test('does everything that is asked of it from another process, with nothing on 
   expect(agent('scan', { root })).toMatchObject({ ok: true, value: { kind: 'directory', sqliteFiles: ['app.db'] } });
   expect(agent('copySqlite', { from: at('app.db'), to: at('.caretaker', 'copy.db') })).toEqual({
     ok: true,
-    value: null,
+    value: { t: 0 },
+  });
+  expect(agent('proveSqlite', { path: at('.caretaker', 'copy.db') })).toEqual({
+    ok: true,
+    value: { rows: { t: 0 }, orphans: {} },
   });
   expect(agent('checkSqlite', { path: at('.caretaker', 'copy.db') })).toEqual({ ok: true, value: null });
   expect(agent('exists', { path: at('nothing') })).toEqual({ ok: true, value: false });

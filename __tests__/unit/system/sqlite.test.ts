@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, jest, test } from '@jest/globals';
-import { checkSqlite, copySqlite } from '../../../src/system/sqlite.ts';
+import { checkSqlite, copySqlite, proveSqlite } from '../../../src/system/sqlite.ts';
 import { inMemory, temporaryDirectories } from './temporary.ts';
 
 jest.setTimeout(120_000);
@@ -123,6 +123,52 @@ describe('copySqlite', () => {
     }
   });
 
+  test('counts the rows of ordinary tables, whatever their schema needs of the application', async () => {
+    const directory = temporary();
+    const file = path.join(directory, 'app.db');
+    const database = new DatabaseSync(file);
+    database.function('secret', { deterministic: true }, (value) => value);
+    database.exec(`CREATE TABLE "odd ""name" (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT); INSERT INTO "odd ""name" (text) VALUES ('a'), ('b');
+      CREATE TABLE "__proto__" (k PRIMARY KEY) WITHOUT ROWID; INSERT INTO "__proto__" VALUES (1);
+      CREATE TABLE child (parent REFERENCES "odd ""name" (id)); CREATE INDEX needs ON child (secret(parent));
+      CREATE TABLE plain (x); INSERT INTO plain VALUES (1), (2), (3);
+      CREATE VIEW v AS SELECT 1; CREATE VIRTUAL TABLE words USING fts5(text); INSERT INTO words VALUES ('one two');`);
+    database.exec('PRAGMA foreign_keys = off; INSERT INTO child VALUES (1), (77), (78)');
+    database.close();
+    const rows = [['__proto__', 1], ['child', 3], ['odd "name', 2], ['plain', 3]]; // prettier-ignore
+    expect(Object.entries((await copySqlite(file, path.join(directory, 'copy.db')))!)).toEqual(rows);
+    // integrity_check calls the function; the rest of it does not.
+    const own = new DatabaseSync(file);
+    own.exec('DROP INDEX needs');
+    own.close();
+    const before = readdirSync(directory);
+    const proof = await proveSqlite(file);
+    expect(Object.entries(proof.rows!)).toEqual(rows);
+    expect(proof.orphans).toEqual({ child: 2 });
+    expect(readdirSync(directory)).toEqual(before);
+  });
+
+  test('takes a foreign key that fits no index for no damage', async () => {
+    const file = path.join(temporary(), 'app.db');
+    const database = new DatabaseSync(file);
+    database.exec(
+      'CREATE TABLE a (x); CREATE TABLE b (x REFERENCES a (x)); PRAGMA foreign_keys = off; INSERT INTO b VALUES (1)',
+    );
+    database.close();
+    expect(await proveSqlite(file)).toEqual({ rows: { a: 0, b: 1 }, orphans: {} });
+  });
+
+  test('does not tell the rows of more tables than a manifest has room for', async () => {
+    const file = path.join(temporary(), 'many.db');
+    const database = new DatabaseSync(file);
+    database.exec('BEGIN');
+    for (let n = 0; n < 1500; n++) database.exec(`CREATE TABLE t${n}${'x'.repeat(200)} (a)`);
+    database.exec('COMMIT');
+    database.close();
+    expect(await copySqlite(file, `${file}.copy`)).toBeNull();
+    expect((await proveSqlite(file)).rows).toBeNull();
+  });
+
   test('damage is found, whatever kind, and leaves no copy', async () => {
     const directory = temporary();
     const file = path.join(directory, 'app.db');
@@ -130,7 +176,8 @@ describe('copySqlite', () => {
     const bytes = readFileSync(file);
     bytes.fill(0xff, 4096 * 20, 4096 * 30);
     writeFileSync(file, bytes);
-    await expect(checkSqlite(file)).rejects.toMatchObject({ code: 'sqlite-damaged' });
+    for (const look of [checkSqlite, proveSqlite])
+      await expect(look(file)).rejects.toMatchObject({ code: 'sqlite-damaged' });
     await expect(copySqlite(file, path.join(directory, 'copy.db'))).rejects.toMatchObject({ code: 'sqlite-damaged' });
     const other = path.join(directory, 'other.db');
     writeFileSync(other, 'this is not a database at all'.repeat(100));
