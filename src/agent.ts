@@ -7,7 +7,7 @@ import { CaretakerError, messageOf } from './errors.ts';
 import { forwardedHttp } from './health/forwarded.ts';
 import type { HttpProbeOptions } from './health/http.ts';
 import { fileError, syncDirectory } from './system/files.ts';
-import { checkSqlite, copySqlite, proveSqlite } from './system/sqlite.ts';
+import { checkSqlite, copySqlite, proveSqlite, querySqlite } from './system/sqlite.ts';
 import { swap, unswap, type Swap } from './system/swaps.ts';
 import {
   emptyTree,
@@ -39,6 +39,7 @@ const operations: Readonly<Record<string, (request: never) => Promise<unknown>>>
   remove: ({ paths }: { paths: readonly string[] }) => removeTrees(paths),
   copySqlite: ({ from, to }: { from: string; to: string }) => copySqlite(from, to),
   checkSqlite: ({ path }: { path: string }) => checkSqlite(path),
+  querySqlite: ({ path, query }: { path: string; query: string }) => querySqlite(path, query),
   proveSqlite: ({ path }: { path: string }) => proveSqlite(path),
   makeDirectory: ({ path, like }: { path: string; like: string }) => makeDirectoryLike(path, like),
   likeness: ({ path, like }: { path: string; like: string }) => likeness(path, like),

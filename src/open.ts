@@ -10,6 +10,7 @@ import type { Probe } from './health/health.ts';
 import { httpProbe } from './health/http.ts';
 import { publishedPortProbes } from './health/published-ports.ts';
 import { localDirectory } from './modes/capture.ts';
+import { createBareProject } from './project/bare-project.ts';
 import { createCommandProject } from './project/command-project.ts';
 import { discoverProject } from './project/discover.ts';
 import { planData } from './project/data.ts';
@@ -20,6 +21,7 @@ import type { ContainerNetwork } from './runtimes/container-network.ts';
 import { createContainerNetwork, createHostFiles, type HostFilesOptions } from './runtimes/host-files-ways.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import type { HostFiles } from './runtimes/host-files.ts';
+import { normalName } from './settings/parse.ts';
 import type { DataSettings, Settings } from './settings/settings.ts';
 import { createFolderStore } from './stores/folder.ts';
 import { openStore } from './stores/stores.ts';
@@ -51,7 +53,7 @@ export interface World {
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 export async function open(settings: Settings, world: World): Promise<Opened> {
   const { env, log, signal } = world;
-  const project = await openProject(settings, world);
+  const project = await openProject(settings, world).catch((error: unknown) => bareInstead(settings, world, error));
   await maskSecrets(project, log);
   const storeTools = {
     log,
@@ -70,7 +72,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
   const stores = settings.stores.map((store) => openStore(store, storeTools));
   const cache = createWorkflowCache({
     ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
-    timeoutMs: settings.mode === 'update' ? settings.buildTimeoutMs : 0,
+    timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
   });
   const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
   if (settings.mode === 'list') {
@@ -97,7 +99,23 @@ async function resolvable(project: Project, data: DataSettings): Promise<DataPla
   }
 }
 
+/** A drill that only reads a backup needs nothing of the application. */
+async function bareInstead(settings: Settings, { log }: World, error: unknown): Promise<Project> {
+  const absent = ['no-engine', 'engine-missing', 'compose-file-missing'];
+  if (settings.mode !== 'verify' || !(error instanceof CaretakerError) || !absent.includes(error.code)) throw error;
+  if (settings.proof !== undefined) throw error;
+  log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
+  return bareProject(settings);
+}
+
+async function bareProject(settings: Settings): Promise<Project> {
+  const directory = await realpath(settings.projectDirectory);
+  const name = settings.projectName ?? normalName(path.basename(directory));
+  return createBareProject(name, directory, await createHostFiles(hostFilesOptions(null)));
+}
+
 async function openProject(settings: Settings, { env, log }: World): Promise<Project> {
+  if (settings.mode === 'verify' && settings.proof === 'read') return bareProject(settings);
   const hostFiles = (runtime: Runtime | null): Promise<HostFiles> => createHostFiles(hostFilesOptions(runtime));
   const { commands } = settings;
   if (commands !== undefined) {

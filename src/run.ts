@@ -13,6 +13,7 @@ import { rollback } from './modes/rollback.ts';
 import type { Tools } from './modes/tools.ts';
 import { forwardActions, undoActions } from './modes/undo.ts';
 import { update } from './modes/update.ts';
+import { verify } from './modes/verify.ts';
 import { open, type Opened } from './open.ts';
 import { errorTexts } from './report/errors-text.ts';
 import type { Project } from './project/project.ts';
@@ -83,9 +84,12 @@ async function act(tools: Tools, settings: Acting, { openFolder }: Opened): Prom
     case 'backup':
       return { mode: 'backup', ...(await backup(tools, settings)) };
     case 'update':
-      return { mode: 'update', ...(await update(tools, settings)) };
+    case 'rehearse':
+      return { mode: settings.mode, ...(await update(tools, settings)) };
     case 'rollback':
       return { mode: 'rollback', ...(await rollback(tools, settings)) };
+    case 'verify':
+      return { mode: 'verify', ...(await verify(tools, settings, openFolder)) };
     case 'restore':
       return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
   }
@@ -189,7 +193,7 @@ class Run {
           return work(tools);
         },
       );
-      this.#noOp = outcome?.mode === 'update' && !outcome.updated;
+      this.#noOp = outcome !== null && 'updated' in outcome && !outcome.updated && !outcome.rehearsed;
       return outcome;
     } finally {
       await lock.release();
@@ -251,9 +255,12 @@ class Run {
     if (error === undefined) return this.#noOp ? 'no-op' : 'done';
     if (error instanceof CaretakerErrors) return 'refused';
     if (error instanceof CaretakerError && error.code === 'rollback-failed') return 'rollback-failed';
+    // Code and images were changed and are back: what serves never knew.
+    const untouched = error instanceof CaretakerError && error.code === 'rehearsal-failed';
     switch (this.#saga?.outcome) {
       case 'rolled-back':
-        return 'rolled-back';
+        // A throwaway that was taken away again changed nothing.
+        return untouched ? 'refused' : this.#mode === 'verify' ? 'failed' : 'rolled-back';
       case 'failed':
       case undefined:
         return this.recorder.acted ? 'failed' : 'refused';
@@ -288,6 +295,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const noSaga: Saga = {
   step: () => Promise.reject(new TypeError('recovery begins no step')),
   commit: () => Promise.reject(new TypeError('recovery commits nothing')),
+  goBack: () => Promise.reject(new TypeError('recovery goes back by itself')),
 };
 
 function repositoryUrl(env: RunRequest['env']): string {

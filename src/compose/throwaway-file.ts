@@ -26,7 +26,9 @@ export interface ThrowawayOptions {
 export interface ThrowawayFile {
   /** Its compose file, complete: it needs no other file's variables. */
   readonly text: string;
-  /** Directories of the project in the place of which it has its own; they must be there before it starts. */
+  /** Directories and files of the project in the place of which it has its own. */
+  readonly places: readonly { readonly live: string; readonly copy: string }[];
+  /** Those of them that are directories of the project in the place of which it has its own; they must be there before it starts. */
   readonly directories: readonly { readonly live: string; readonly copy: string }[];
   /** The names in the engine of its volumes, by those of the project's. They must be there before it starts. */
   readonly volumes: ReadonlyMap<string, string>;
@@ -129,7 +131,8 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
     ...withFiles('configs', document, options.base),
   };
   const directories = own.filter(({ live }) => ['directory', 'missing'].includes(options.kindOf(live)));
-  return { text: stringify(escapeDollars(content), { version: '1.1', lineWidth: 0 }), directories, volumes, without };
+  const text = stringify(escapeDollars(content), { version: '1.1', lineWidth: 0 });
+  return { text, places: own, directories, volumes, without };
 }
 
 /** The outermost of what is written to or holds data: each has a place of its own. */

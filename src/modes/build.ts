@@ -64,9 +64,14 @@ async function buildByCommand(tools: Tools, settings: UpdateSettings, command: s
   });
 }
 
-/** Throws `migration-failed`: the data are undone then like everything else. */
-export async function migrate(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
-  const ended = await run(tools, settings, command, tools.project.directory);
+/** `env`: in a rehearsal, what leads Compose to the throwaway. Throws `migration-failed`: the data are undone then like everything else. */
+export async function migrate(
+  tools: Tools,
+  settings: UpdateSettings,
+  command: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const ended = await run(tools, settings, command, tools.project.directory, env);
   if (ended.exitCode === 0) return;
   throw new CaretakerError('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
     input: 'migrate-command',
@@ -74,10 +79,16 @@ export async function migrate(tools: Tools, settings: UpdateSettings, command: s
   });
 }
 
-function run(tools: Tools, settings: UpdateSettings, command: string, cwd: string): ReturnType<RunAuthorCommand> {
+function run(
+  tools: Tools,
+  settings: UpdateSettings,
+  command: string,
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): ReturnType<RunAuthorCommand> {
   const { log, signal } = tools;
   return tools.runAuthorCommand(command, {
-    ...{ cwd, signal },
+    ...{ cwd, signal, env },
     onLine: (line) => log.info(line),
     timeoutMs: settings.buildTimeoutMs,
   });

@@ -7,22 +7,25 @@ import type { RestoreOutcome } from './restore.ts';
 import type { RollbackOutcome } from './rollback.ts';
 import type { Tools } from './tools.ts';
 import type { UpdateOutcome } from './update.ts';
+import type { VerifyOutcome } from './verify.ts';
 
 /** What a mode answered, for the report. */
 export type ModeOutcome =
   | ({ readonly mode: 'backup' } & BackupOutcome)
-  | ({ readonly mode: 'update' } & UpdateOutcome)
+  | ({ readonly mode: 'update' | 'rehearse' } & UpdateOutcome)
   | ({ readonly mode: 'rollback' } & RollbackOutcome)
-  | ({ readonly mode: 'restore' } & RestoreOutcome);
+  | ({ readonly mode: 'restore' } & RestoreOutcome)
+  | ({ readonly mode: 'verify' } & VerifyOutcome);
 
-type Sections = Pick<RunReport, 'backup' | 'left' | 'update' | 'restore' | 'restoreInstructions'>;
+type Sections = Pick<RunReport, 'backup' | 'left' | 'update' | 'restore' | 'verify' | 'restoreInstructions'>;
 
 /** The report's sections of one mode. */
 export function sectionsOf(outcome: ModeOutcome, { recorder, project }: Pick<Tools, 'recorder' | 'project'>): Sections {
   switch (outcome.mode) {
     case 'backup':
       return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
-    case 'update': {
+    case 'update':
+    case 'rehearse': {
       const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
       const changedServices = images.map(({ service }) => service);
       const update = { from: outcome.from, to: outcome.to, changedServices, images };
@@ -38,6 +41,8 @@ export function sectionsOf(outcome: ModeOutcome, { recorder, project }: Pick<Too
         restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
       };
     }
+    case 'verify':
+      return { verify: { backup: outcome.chosen.manifest.name, level: outcome.level, proven: outcome.proven } };
     case 'restore': {
       const { chosen, parts } = outcome;
       return { restore: { backup: chosen.manifest.name, parts, safetyBackup: recorder.safetyBackup } };
@@ -83,19 +88,22 @@ export function listSection(listed: readonly ListedBackup[]): Pick<RunReport, 'b
 
 /** The action's outputs, by name; all are texts. Made of the report and nothing else. */
 export function outputsOf(report: RunReport, artifactIds: readonly string[]): Readonly<Record<string, string>> {
-  const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
-  const name = backup?.name ?? restore?.backup;
+  const { backup, update, restore, verify, backups, downtimeSeconds = 0, outcome } = report;
+  const name = backup?.name ?? restore?.backup ?? verify?.backup;
   const serves =
     report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
   return {
     ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
     ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
-    ...(report.mode === 'update' ? { updated: String(outcome === 'done' || outcome === 'incomplete') } : {}),
+    ...(report.mode === 'update' || report.mode === 'rehearse'
+      ? { updated: String(report.mode === 'update' && (outcome === 'done' || outcome === 'incomplete')) }
+      : {}),
     ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
     ...(typeof serves === 'string' ? { version: serves } : {}),
     'rolled-back': String(outcome === 'rolled-back'),
     'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
     ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
+    ...(verify === undefined ? {} : { proof: outcome === 'done' ? verify.level : 'none' }),
     ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
   };
 }

@@ -121,7 +121,8 @@ async function roomsFor(
   return [fetched, ...(await Promise.all(unpacked))];
 }
 
-function sizeOf(parts: readonly Part[], which: 'bytes' | 'rawBytes'): number {
+/** Bytes of these parts, as stored or unpacked. */
+export function sizeOf(parts: readonly Part[], which: 'bytes' | 'rawBytes'): number {
   return parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file[which], 0);
 }
 

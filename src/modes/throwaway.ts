@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Part } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
@@ -10,7 +10,8 @@ import { sourceForPart } from '../sources/sources.ts';
 import { formatBytes } from '../report/units.ts';
 import { freeBytes } from '../system/disk.ts';
 import { writeAtomic } from '../system/files.ts';
-import { dataParts, inSwapOrder, partReader, type StagedPart } from './exchange.ts';
+import { serversOf } from './data.ts';
+import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
 import type { Tools } from './tools.ts';
 
 /** A copy of the project that holds a backup's data and that nothing leads to. */
@@ -28,10 +29,15 @@ export interface ThrowawayOptions {
   readonly directory: string;
   readonly outside: boolean;
   readonly health: readonly HealthSettings[];
+  /**
+   * The parts are of this very project, and each goes where the copy of its directory or volume is, whatever the compose file says of the service now: a version that looks for
+   * its data elsewhere does not find them.
+   */
+  readonly asItWas?: boolean;
 }
 
 /** What the journal knows of one: enough to take it away. */
-interface ThrowawayRecord {
+export interface ThrowawayRecord {
   readonly name: string;
   readonly directory: string;
 }
@@ -59,9 +65,10 @@ export async function withThrowaway<T>(
     const copy: Tools = { ...tools, project: plan.project, probes, plan: undefined };
     const staged: StagedPart[] = [];
     for (const part of parts) {
-      staged.push(
-        await recorder.step(`Unpack ${part.name} into the throwaway`, () => fill(copy, plan, directory, part, options)),
+      const filled = await recorder.step(`Unpack ${part.name} into the throwaway`, () =>
+        fill(copy, plan, directory, part, options),
       );
+      if (filled !== null) staged.push(filled);
     }
     for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
     const result = await work({ tools: copy, plan, staged });
@@ -82,22 +89,51 @@ async function make({ project }: Tools, { content, file, labels }: ThrowawayPlan
   for (const name of content.volumes.values()) await project.engine?.runtime.createVolume(name, labels);
 }
 
+/** What the files of the databases tell, what is left to load (dumps), and what the database servers tell, started alone. */
+export async function proveDatabases(
+  throwaway: Throwaway,
+  directory: string,
+  note: (lines: readonly string[]) => void,
+): Promise<void> {
+  const { staged } = throwaway;
+  const { recorder } = throwaway.tools;
+  for (const { part, source } of staged) {
+    const { proves } = source;
+    if (proves?.resting === undefined) continue;
+    note(await recorder.step(`Check the files of ${part.name}`, () => proves.resting?.(part) ?? Promise.resolve([])));
+  }
+  await startDatabases(throwaway, directory);
+  for (const { part, source } of staged) {
+    const { proves } = source;
+    if (proves?.serving === undefined) continue;
+    note(await recorder.step(`Check ${part.name}`, () => proves.serving?.(part) ?? Promise.resolve([])));
+  }
+}
+
+/** The database servers alone, with what is left to load (dumps). */
+export async function startDatabases({ tools, staged }: Throwaway, directory: string): Promise<void> {
+  const { project, recorder } = tools;
+  await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, work));
+  const servers = serversOf(staged.map(({ source }) => source));
+  if (servers.length > 0) await recorder.step('Start the database servers', () => project.up(servers));
+}
+
 /** One part, unpacked beside the place where the throwaway has it: nowhere else, whatever the manifest and the compose file say. */
 async function fill(
   tools: Tools,
   plan: ThrowawayPlan,
   directory: string,
   part: Part,
-  { directory: files }: ThrowawayOptions,
-): Promise<StagedPart> {
-  const { volume } = part.origin;
-  const own = volume === undefined ? undefined : plan.content.volumes.get(volume);
-  const origin =
-    volume === undefined || own === undefined
-      ? part.origin
-      : { ...part.origin, volume: own, path: part.origin.path.replace(`/${volume}/_data`, `/${own}/_data`) };
+  { directory: files, asItWas = false }: ThrowawayOptions,
+): Promise<StagedPart | null> {
   const { log, clock, run, project } = tools;
-  const source = await sourceForPart({ ...part, origin }, { project, log, clock, run });
+  const origin = ownOrigin(part, plan);
+  if (asItWas && origin === null) {
+    log.info(`${part.name}: no service of the new version has it mounted`);
+    return null;
+  }
+  const deps = { project, log, clock, run, ...(asItWas ? { back: true as const } : {}) };
+  const source = await sourceForPart({ ...part, origin: origin ?? part.origin }, deps);
   const homes = [directory];
   for (const name of plan.content.volumes.values()) {
     const info = await project.engine?.runtime.volume(name);
@@ -111,6 +147,19 @@ async function fill(
     );
   }
   return { part, source, swaps: await source.stage(part, partReader(files), run) };
+}
+
+/** The copy's place for what a part was taken from; null where the throwaway has none. */
+function ownOrigin({ origin }: Part, { content }: ThrowawayPlan): Part['origin'] | null {
+  const { volume, relativePath: _there, ...rest } = origin;
+  if (volume !== undefined) {
+    const own = content.volumes.get(volume);
+    return own === undefined
+      ? null
+      : { ...rest, volume: own, path: origin.path.replace(`/${volume}/_data`, `/${own}/_data`) };
+  }
+  const home = content.places.find(({ live }) => within(live, origin.path) !== undefined);
+  return home === undefined ? null : { ...rest, path: path.join(home.copy, within(home.live, origin.path) ?? '') };
 }
 
 /** Takes a throwaway away, in whatever state it is. Nothing there is no error. */
@@ -133,6 +182,10 @@ export async function dropThrowaway({ project }: Tools, { name, directory }: Thr
     for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume, labels);
   }
   await files.remove([directory]);
+  // The last of them takes the place of all along.
+  await rmdir(path.dirname(directory)).catch((error: unknown) => {
+    if (!['ENOENT', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  });
 }
 
 /** The project's checks, as far as they can be made of a throwaway. */

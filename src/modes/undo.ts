@@ -18,6 +18,7 @@ import { dropProtections, dropRun, imagesBack, type ImageName } from './images.t
 import { dropSafetyBackups, type KeepLocal } from './keep-local.ts';
 import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
 import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
+import { dropThrowaway, type ThrowawayRecord } from './throwaway.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -31,6 +32,7 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
     'images-back': (data) => imagesBack(tools().project, data as readonly ImageName[], { failed: true }),
     'data-back': (data) => dataBack(tools(), data as DataBack),
     'clean-up': (data) => cleanUp(tools(), data as CleanUp),
+    'drop-throwaway': (data) => dropThrowaway(tools(), data as ThrowawayRecord),
     unswap: (data) => tools().project.files.unswap(data as Swap),
     unstage: async (data) => {
       const { part, run } = data as { part: Part; run: string };

@@ -10,13 +10,17 @@ import { refuseMajorChange, refuseMajorChangeAt } from './database-major.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
 import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS, roomForImages } from './images.ts';
+import { refuseTakenPorts } from './free-ports.ts';
 import { imagesToCache } from './image-cache.ts';
 import type { LastUpdate } from './last-update.ts';
+import { rehearse, roomForRehearsal } from './rehearsal.ts';
 import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface UpdateOutcome {
   readonly updated: boolean;
+  /** Tried on a throwaway, and nothing more. */
+  readonly rehearsed?: true;
   readonly from: string | null;
   readonly to: string | null;
   readonly changed: readonly {
@@ -46,9 +50,12 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await recorder.step('Check health, stores and disk before anything is touched', async () => {
     await refuseUnhealthy(tools, settings);
-    for (const store of tools.stores) await store.check('write');
+    if (settings.rehearse !== 'only') for (const store of tools.stores) await store.check('write');
     await tools.local.check('write');
-    await checkDisk(sources, project.stateDirectory, await roomForImages(project, settings.build));
+    await checkDisk(sources, project.stateDirectory, [
+      ...(await roomForImages(project, settings.build)),
+      ...(settings.rehearse === 'no' ? [] : await roomForRehearsal(sources, project.stateDirectory)),
+    ]);
     await refuseMajorChangeAt(tools, sources, target, settings.allow);
   });
 
@@ -70,6 +77,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   );
 
   await refuseMajorChange(tools, sources, settings.allow);
+  await refuseTakenPorts(tools);
   const changed = await changedImages(project);
   const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
   if (project.engine !== null && changed.length === 0 && !modelChanged) {
@@ -84,6 +92,11 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   }
 
   try {
+    if (settings.rehearse !== 'no') await rehearse(tools, settings, { sources, left, head });
+    if (settings.rehearse === 'only') {
+      await recorder.step('Put code and images back', () => saga.goBack());
+      return { ...unchanged, rehearsed: true, to: labelOf(target), changed };
+    }
     const outcome = await switchOver(
       tools,
       settings,
@@ -117,7 +130,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     }
     return outcome;
   } catch (error) {
-    if (target !== 'as-it-is' && error instanceof CaretakerError && BAD_VERSION.includes(error.code)) {
+    if (target !== 'as-it-is' && error instanceof CaretakerError && isOfVersion(error)) {
       const bad = { commit: target.commit, label: target.label, at: tools.clock.now().toISOString(), why: error.code };
       await avoid(project.stateDirectory, bad).catch((failure: unknown) => {
         recorder.warn(`The next run that follows releases will try ${target.label} again: ${messageOf(failure)}`);
@@ -127,8 +140,11 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   }
 }
 
-/** What says something of the version itself. */
-const BAD_VERSION: readonly string[] = ['unhealthy', 'migration-failed'];
+/** Whether it says something of the version itself. */
+function isOfVersion(error: CaretakerError): boolean {
+  if (error.code === 'rehearsal-failed') return error.cause instanceof CaretakerError && isOfVersion(error.cause);
+  return ['unhealthy', 'migration-failed'].includes(error.code);
+}
 
 export function versionOf(head: Head | null): string | null {
   return head === null ? null : (head.tag ?? head.describe ?? head.commit);

@@ -15,7 +15,9 @@ export const OF_LABEL = 'compose-caretaker.of';
 /** A throwaway that is not there yet: looking only. */
 export interface ThrowawayPlan {
   readonly project: Project;
-  /** Its compose file, in the project's directory. */
+  /** The directory of the project that it is made of. */
+  readonly base: string;
+  /** Its compose file, complete by itself. */
   readonly file: string;
   readonly content: ThrowawayFile;
   readonly labels: Readonly<Record<string, string>>;
@@ -62,7 +64,7 @@ export async function planThrowaway(project: Project, request: ThrowawayRequest)
   });
   const file = path.join(directory, 'compose.yaml');
   return {
-    ...{ file, content, labels, ports: publishedPorts(document) },
+    ...{ base: project.directory, file, content, labels, ports: publishedPorts(document) },
     project: createComposeProject({
       ...{ name, directory, files: project.files, runtime: engine.runtime, compose: compose.of(file, name) },
       envFiles: [],

@@ -15,14 +15,22 @@ export const marks: Readonly<Record<RunReport['outcome'], string>> = {
 const nouns: Readonly<Record<RunReport['mode'], string>> = {
   backup: 'Backup',
   update: 'Update',
+  rehearse: 'Rehearsal',
   rollback: 'Rollback',
   restore: 'Restore',
+  verify: 'Drill',
   list: 'List of the backups',
 };
 
+const levels = {
+  read: 'every byte was read, and the files of its databases were checked',
+  databases: 'its databases were started and checked in a throwaway',
+  application: 'the whole application came up on it in a throwaway',
+} as const;
+
 /** One sentence that says how it ended. Plain text. */
 export function headline(report: RunReport): string {
-  const { mode, project, outcome, update, restore, backup, backups, plan } = report;
+  const { mode, project, outcome, update, restore, verify, backup, backups, plan } = report;
   const what = `${nouns[mode]} of ${project}`;
   switch (outcome) {
     case 'no-op':
@@ -30,7 +38,9 @@ export function headline(report: RunReport): string {
         return update?.to === update?.from
           ? `${project} is up to date${of(update?.from)}`
           : `${project} would be updated${update?.from ? ` from ${update.from}` : ''} to ${update?.to ?? 'a newer version'}: a dry run, nothing was touched`;
-      return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
+      return mode === 'update' || mode === 'rehearse'
+        ? `${project} is up to date${of(update?.from)}`
+        : `${what}: nothing to do`;
     case 'refused':
       return `${what} refused: nothing was touched`;
     case 'failed':
@@ -49,10 +59,14 @@ export function headline(report: RunReport): string {
       return `${what}${backup === undefined ? ' done' : `: ${formatBytes(backup.bytes)} in ${formatSeconds(report.seconds)}`}`;
     case 'update':
       return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+    case 'rehearse':
+      return `${project} can be updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}: it was tried on a copy of the data`;
     case 'rollback':
       return `${project} is back at ${update?.to ?? 'the version before'}${update?.from ? ` from ${update.from}` : ''}${restore === undefined ? ', with the data of now' : ', with the data from before'}`;
     case 'restore':
       return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
+    case 'verify':
+      return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
     case 'list':
       return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
   }
@@ -64,7 +78,8 @@ function of(version: string | null | undefined): string {
 
 /** What a reader asks next: how long users were without it. Undefined where the mode does not touch it. */
 export function downtimeText({ downtimeSeconds, mode, outcome }: RunReport): string | undefined {
-  if (mode === 'list' || outcome === 'refused' || outcome === 'no-op') return undefined;
+  if (mode === 'list' || mode === 'verify' || mode === 'rehearse' || outcome === 'refused' || outcome === 'no-op')
+    return undefined;
   if (downtimeSeconds === undefined || downtimeSeconds === 0) return 'none: nothing was stopped';
   return outcome === 'rollback-failed' ? `${formatSeconds(downtimeSeconds)} so far` : formatSeconds(downtimeSeconds);
 }

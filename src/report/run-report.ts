@@ -23,7 +23,7 @@ export interface ReportedPart {
 
 /** What a run did, as plain data: the job summary, the terminal's last words and `--json` are made of it. */
 export interface RunReport {
-  readonly mode: 'backup' | 'update' | 'rollback' | 'restore' | 'list';
+  readonly mode: 'backup' | 'update' | 'rehearse' | 'rollback' | 'restore' | 'verify' | 'list';
   readonly project: string;
   readonly outcome: Outcome;
   /** ISO 8601, UTC. */
@@ -61,6 +61,16 @@ export interface RunReport {
     readonly parts: readonly string[];
     /** Name of the backup of what was there before. */
     readonly safetyBackup?: string | undefined;
+  };
+  /** What was seen of the new version on a copy of the data, a line each. */
+  readonly rehearsal?: { readonly seen: readonly string[] };
+  /** `verify`: what a drill proved of a backup, as far as it came. */
+  readonly verify?: {
+    readonly backup: string;
+    /** How far it was to go. */
+    readonly level: 'read' | 'databases' | 'application';
+    /** A line each, for people. */
+    readonly proven: readonly string[];
   };
   /** `list`: newest first. */
   readonly backups?: readonly {

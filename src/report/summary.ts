@@ -23,6 +23,8 @@ export function markdownSummary(report: RunReport, limit = LIMIT): string {
     images(report),
     backups(report),
     planned(report),
+    rehearsed(report),
+    proven(report),
     howToRestore(report),
     left(report),
     timeline(report),
@@ -201,6 +203,23 @@ function howToRestore({ restoreInstructions: how }: RunReport): string {
 function planned({ plan = [] }: RunReport): string {
   if (plan.length === 0) return '';
   return `### What an update would do\n\n${plan.map((line, at) => `${at + 1}. ${inline(line)}`).join('\n')}`;
+}
+
+function rehearsed({ rehearsal }: RunReport): string {
+  if (rehearsal === undefined || rehearsal.seen.length === 0) return '';
+  return `### What was seen on a copy of the data\n\n${bullets(rehearsal.seen)}`;
+}
+
+function bullets(lines: readonly string[]): string {
+  return lines
+    .slice(0, 200)
+    .map((line) => `- ${inline(cut(line, 1000))}`)
+    .join('\n');
+}
+
+function proven({ verify }: RunReport): string {
+  if (verify === undefined || verify.proven.length === 0) return '';
+  return `### What was proven of ${code(verify.backup)}\n\n${bullets(verify.proven)}`;
 }
 
 function left({ left: rows = [] }: RunReport): string {

@@ -15,6 +15,8 @@ export function terminalSummary(report: RunReport): string {
 
   if (backups !== undefined && backups.length > 0) lines.push(...listing(backups));
   report.plan?.forEach((line, at) => row(at === 0 ? 'would' : '', line));
+  report.rehearsal?.seen.forEach((line, at) => row(at === 0 ? 'rehearsed' : '', line));
+  report.verify?.proven.forEach((line, at) => row(at === 0 ? 'proven' : '', line));
   row('services', update?.changedServices.join(', '));
   row('parts', restore?.parts.join(', '));
   row('before', restore?.safetyBackup === undefined ? undefined : `${restore.safetyBackup}, kept on the host`);

@@ -245,18 +245,18 @@ function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<voi
       return tar;
     },
 
-    untar(root, { over = false } = {}) {
+    untar(root, { over = false, owners = true } = {}) {
       let made = false;
       return stream(
         async () => {
-          if (over) return { argv: extractArgv(root), path: root };
+          if (over) return { argv: extractArgv(root, owners), path: root };
           try {
             await run(['mkdir', '--mode=700', '--', root], [root]);
           } catch (error) {
             throw notMade(root, error);
           }
           made = true;
-          return { argv: extractArgv(root), path: root };
+          return { argv: extractArgv(root, owners), path: root };
         },
         async (failure) => {
           let error = failure?.error;
@@ -284,6 +284,7 @@ function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<voi
 
     copySqlite: (from, to) => ask<SqliteRows | null>('copySqlite', { from, to }, [from, to]),
     checkSqlite: (path) => ask('checkSqlite', { path }, [path]),
+    querySqlite: (path, query) => ask('querySqlite', { path, query }, [path]),
     proveSqlite: (path) => ask<SqliteProof>('proveSqlite', { path }, [path]),
     makeDirectory: (path, like) => ask('makeDirectory', { path, like }, [path, like]),
     likeness: (path, like) => ask('likeness', { path, like }, [path, like]),

@@ -47,13 +47,15 @@ export interface HostFiles {
   ): ProcessStream;
   /**
    * Unpacks such a tar from its `stdin` into the new directory `root`; refuses when it is there already, and removes it on failure. `over`: into one that is there, over
-   * what it holds. Owners, modes, xattrs and sparse files as stored. Fsynced before `done`.
+   * what it holds. Owners (but for `owners: false`, where all becomes this user's), modes, xattrs and sparse files as stored. Fsynced before `done`.
    */
-  untar(root: string, options?: { readonly over?: boolean }): ProcessStream;
+  untar(root: string, options?: { readonly over?: boolean; readonly owners?: boolean }): ProcessStream;
   /** An online, transactional copy of a SQLite database by its backup API, checked by `PRAGMA quick_check`, owner, group and mode of the original; `to` must not exist. Answers with its rows by table, null where there are too many tables to tell. */
   copySqlite(from: string, to: string): Promise<SqliteRows | null>;
   /** `PRAGMA integrity_check`; throws `sqlite-damaged`. */
   checkSqlite(path: string): Promise<void>;
+  /** The first value of a query's first row as text, '' for none; nothing is written. Throws `sqlite-failed`, `sqlite-damaged`. */
+  querySqlite(path: string, query: string): Promise<string>;
   /** Likewise, and what it holds. Changes nothing. */
   proveSqlite(path: string): Promise<SqliteProof>;
   /** An empty directory with owner and mode of `like` (missing parents are an error). */

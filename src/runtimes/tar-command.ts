@@ -44,13 +44,13 @@ export function membersOf(names: readonly string[]): Buffer {
   return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');
 }
 
-/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
-export function extractArgv(root: string): Argv {
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored; `owners: false`: but for the owners. */
+export function extractArgv(root: string, owners = true): Argv {
   return [
     'tar',
     '--extract',
     '--file=-',
-    '--same-owner',
+    owners ? '--same-owner' : '--no-same-owner',
     '--preserve-permissions',
     ...KEEP,
     // A directory may be stored as read-only, and files come into it later.

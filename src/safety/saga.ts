@@ -17,6 +17,8 @@ export interface Saga {
    * when one fails. Returning from the saga without it commits nothing more than `commit([])` does.
    */
   commit(forward: readonly UndoEntry[]): Promise<void>;
+  /** Undoes all steps, in reverse, and ends the run well: for what was only tried. Throws `rollback-failed`. */
+  goBack(): Promise<void>;
 }
 
 export type SagaOutcome =
@@ -52,6 +54,7 @@ export async function runSaga<T>(setup: SagaSetup, work: (saga: Saga) => Promise
   const tell = (outcome: SagaOutcome): void => setup.onOutcome?.(outcome);
   let begun = false;
   let committed = false;
+  let wentBack = false;
   let steps = 0;
 
   const begin = async (): Promise<void> => {
@@ -92,12 +95,17 @@ export async function runSaga<T>(setup: SagaSetup, work: (saga: Saga) => Promise
       committed = true;
       await goForward(await unfinished(), { journal, actions: setup.forwardActions, log, clock }, goOn);
     },
+    async goBack() {
+      if (committed || wentBack) throw new TypeError('what has ended does not go back');
+      if (begun) await undoSteps(await unfinished(), { journal, actions: setup.undoActions, log, clock }, undefined);
+      wentBack = true;
+    },
   };
 
   let result: T;
   try {
     result = await work(saga);
-    if (!committed) await saga.commit([]);
+    if (!committed && !wentBack) await saga.commit([]);
   } catch (error) {
     await fail(error);
     throw error;

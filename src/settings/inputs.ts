@@ -1,4 +1,4 @@
-export const modes = ['backup', 'update', 'rollback', 'restore', 'list'] as const;
+export const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list'] as const;
 export type Mode = (typeof modes)[number];
 
 export interface Input {
@@ -24,13 +24,14 @@ export interface Input {
 }
 
 const all: readonly Mode[] = modes;
-const acting: readonly Mode[] = ['backup', 'update', 'rollback', 'restore'];
+const acting: readonly Mode[] = ['backup', 'update', 'rehearse', 'rollback', 'restore'];
 
 /** All inputs, in the order in which README and `--help` show them. */
 export const inputs = [
   {
     name: 'mode',
-    description: 'What to do: `backup`, `update`, `rollback` (go back before the last update), `restore` or `list`.',
+    description:
+      'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application) or `list`.',
     default: 'required',
     modes: all,
     example: 'backup',
@@ -138,7 +139,7 @@ export const inputs = [
     name: 'ref',
     description: 'What to update to: a tag, a branch of the remote, or a commit.',
     default: 'see `track`',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: 'v1.4.0',
   },
   {
@@ -146,7 +147,7 @@ export const inputs = [
     description:
       'What to follow when no `ref` is given: `releases` is the newest version tag that `allow` lets through, `branch` the head of the branch that is checked out.',
     default: 'the tag of the event that started the workflow, otherwise `branch`',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: 'releases',
   },
   {
@@ -154,7 +155,7 @@ export const inputs = [
     description:
       'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
     default: 'nothing',
-    modes: acting,
+    modes: [...acting, 'verify'],
     example: 'major',
     list: 'words',
   },
@@ -163,7 +164,7 @@ export const inputs = [
     description:
       'How the new images come about: `auto`, `compose` (`build`), `pull`, `none`, or a command that is run in the source directory.',
     default: '`auto`',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: './deploy/build-image.sh nginx',
   },
   {
@@ -171,7 +172,7 @@ export const inputs = [
     description:
       '`true`: images that another run built of the same commit, on whatever host of the same platform, are loaded from the workflow’s cache instead of being built, and those that were built are stored there once the new version serves. Whatever is wrong with the cache leads to a build.',
     default: '`false`',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: 'true',
   },
   {
@@ -184,18 +185,26 @@ export const inputs = [
     perRun: true,
   },
   {
+    name: 'rehearse',
+    description:
+      '`true`: before the application is touched, the new version is brought up in a throwaway, on a copy of the data of that moment: migration, start, health. Where it fails there, the update is refused.',
+    default: '`false`',
+    modes: ['update'],
+    example: 'true',
+  },
+  {
     name: 'migrate-command',
     description:
-      'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest.',
+      'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest. A rehearsal runs it where it uses `COMPOSE_PROJECT_NAME` or `COMPOSE_FILE`, which are the throwaway’s then, or asks for `CARETAKER_THROWAWAY`, its name.',
     default: 'none: the application migrates when it starts',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: 'docker compose run --rm web ./manage.py migrate',
   },
   {
     name: 'build-timeout',
     description: 'How long building, pulling or migrating may take.',
     default: '`1h`',
-    modes: ['update'],
+    modes: ['update', 'rehearse'],
     example: '90m',
   },
   {
@@ -203,7 +212,7 @@ export const inputs = [
     description:
       'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
     default: 'the containers’ states and health checks, and the published web ports that answered before',
-    modes: acting,
+    modes: [...acting, 'verify'],
     example: 'type=http,url=http://localhost:8000/login/',
     list: 'lines',
   },
@@ -211,14 +220,14 @@ export const inputs = [
     name: 'health-timeout',
     description: 'How long the application may take to become healthy.',
     default: '`5m`',
-    modes: acting,
+    modes: [...acting, 'verify'],
     example: '10m',
   },
   {
     name: 'settle',
     description: 'How long it must then stay healthy.',
     default: '`10s`',
-    modes: acting,
+    modes: [...acting, 'verify'],
     example: '30s',
   },
   {
@@ -233,9 +242,9 @@ export const inputs = [
   {
     name: 'backup',
     description:
-      'Which backup to restore: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
+      'Which backup to restore or to try out: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
     default: '`latest`',
-    modes: ['restore'],
+    modes: ['restore', 'verify'],
     example: 'uso-20261121T220000Z',
   },
   {
@@ -253,6 +262,31 @@ export const inputs = [
     modes: ['rollback', 'restore'],
     example: 'uso',
     perRun: true,
+  },
+  {
+    name: 'proof',
+    description:
+      'How far a drill goes. `read`: every byte is read, digests, archives and the files of databases are checked; no engine is needed. `databases`: the database servers are started on the backup, in a throwaway that nothing leads to, every row is read and counted. `application`: the whole application comes up in it as well and must be healthy.',
+    default: '`databases`; `read` where the application has no containers',
+    modes: ['verify'],
+    example: 'application',
+  },
+  {
+    name: 'check',
+    description:
+      'Your own checks of the restored data, one a line: `type=sql,part=database,query=select count(*) from users` (with `database=…` where the server has several, and `expect=…`; else anything but empty, `f` and `0` will do), `type=command,run=./check.sh` (with `COMPOSE_PROJECT_NAME` and `COMPOSE_FILE` of the throwaway).',
+    default: 'none',
+    modes: ['verify'],
+    example: 'type=sql,part=database,query=select count(*) from users',
+    list: 'lines',
+  },
+  {
+    name: 'throwaway-network',
+    description:
+      '`internal`: the containers of a throwaway reach each other and nothing else, so that a copy of your application sends no mail. `open`: they reach what the application reaches.',
+    default: '`internal`',
+    modes: ['update', 'rehearse', 'verify'],
+    example: 'open',
   },
   {
     name: 'start-command',

@@ -8,6 +8,7 @@ import type {
   ActingSettings,
   Allowance,
   BuildSettings,
+  CheckSettings,
   CommonSettings,
   DataSettings,
   EngineChoice,
@@ -45,6 +46,7 @@ const allowances: readonly Allowance[] = [
   'unhealthy',
   'public-artifacts',
 ];
+const PROOFS = ['read', 'databases', 'application'] as const;
 const builds = ['auto', 'compose', 'pull', 'none'] as const;
 /** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
 const dataKeys: Readonly<Record<string, readonly string[]>> = {
@@ -114,13 +116,16 @@ class Parser {
           keepLocalDays: this.#days('keep-local-days'),
         };
       case 'update':
+      case 'rehearse':
         return {
           mode,
           ...acting,
           ...this.#target(),
           build: this.#build(),
-          cacheImages: this.#oneOf('cache-images', ['true', 'false'] as const, 'false') === 'true',
-          dryRun: this.#oneOf('dry-run', ['true', 'false'] as const, 'false') === 'true',
+          cacheImages: this.#flag('cache-images'),
+          dryRun: mode === 'update' && this.#flag('dry-run'),
+          rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
+          throwawayNetwork: this.#throwawayNetwork(),
           migrateCommand: this.#text('migrate-command'),
           buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
           ...this.#keeping(),
@@ -138,6 +143,15 @@ class Parser {
           only: this.#words('only'),
           confirm: this.#confirm(acting.projectName),
           ...this.#keeping(),
+        };
+      case 'verify':
+        return {
+          mode,
+          ...acting,
+          backup: this.#backup(),
+          proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
+          checks: this.#checks(),
+          throwawayNetwork: this.#throwawayNetwork(),
         };
     }
   }
@@ -306,7 +320,7 @@ class Parser {
     }
     const repository = env['GITHUB_REPOSITORY'] ?? '';
     const writes = mode === 'backup' || mode === 'update';
-    const reads = mode === 'list' || (mode === 'restore' && !isPath(this.#text('backup') ?? ''));
+    const reads = mode === 'list' || (['restore', 'verify'].includes(mode) && !isPath(this.#text('backup') ?? ''));
     if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
       this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
         hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
@@ -418,6 +432,28 @@ class Parser {
       } else if (type === 'container') {
         // Always looked at: listing it changes nothing.
         this.#keys(values, 'health', ['type']);
+      }
+    }
+    return checks;
+  }
+
+  #checks(): readonly CheckSettings[] {
+    const checks: CheckSettings[] = [];
+    for (const line of this.#lines('check')) {
+      const values = this.#keyValues(line, 'check');
+      const type = values === undefined ? undefined : this.#type(values, 'check', ['sql', 'command'] as const);
+      if (values === undefined || type === undefined) continue;
+      const needed = type === 'sql' ? (['part', 'query'] as const) : (['run'] as const);
+      this.#keys(values, 'check', ['type', ...needed, ...(type === 'sql' ? ['database', 'expect'] : [])]);
+      const missing = needed.filter((key) => (values[key] ?? '') === '');
+      if (missing.length > 0) {
+        this.#problem('check-invalid', 'check', `a check of type=${type} has no ${missing.join(' and no ')}`, {
+          hint: 'Write type=sql,part=database,query=select count(*) from users, or type=command,run=./check.sh.',
+        });
+      } else if (type === 'command') checks.push({ type, run: values['run'] ?? '' });
+      else {
+        const { part = '', query = '', database, expect } = values;
+        checks.push({ type, part, query, database, expect });
       }
     }
     return checks;
@@ -585,6 +621,14 @@ class Parser {
     return found ?? standard;
   }
 
+  #flag(name: InputName): boolean {
+    return this.#oneOf(name, ['true', 'false'] as const, 'false') === 'true';
+  }
+
+  #throwawayNetwork(): 'internal' | 'open' {
+    return this.#oneOf('throwaway-network', ['internal', 'open'] as const, 'internal');
+  }
+
   #duration(name: InputName, standard: number, { zero = false } = {}): number {
     const text = this.#text(name);
     if (text === undefined) return standard;
@@ -691,7 +735,7 @@ function isInside(inner: string, outer: string): boolean {
 }
 
 /** As Compose makes a project's name of a directory's. */
-function normalName(text: string): string {
+export function normalName(text: string): string {
   return text
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, '')

@@ -3,7 +3,8 @@ import type { BackupChoice } from './backup-choice.ts';
  * What a run was asked for, parsed and checked: nothing below this room reads a raw string. One union, told apart by `mode`.
  * All paths are absolute, all times milliseconds.
  */
-export type Settings = BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | ListSettings;
+export type Settings =
+  BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | VerifySettings | ListSettings;
 
 /** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
@@ -68,7 +69,8 @@ export interface BackupSettings extends ActingSettings {
 }
 
 export interface UpdateSettings extends ActingSettings {
-  readonly mode: 'update';
+  /** `rehearse`: all is put back when it was tried. */
+  readonly mode: 'update' | 'rehearse';
   /** A tag, a branch of the remote, or a commit; excludes `track`. */
   readonly ref: string | undefined;
   readonly track: 'releases' | 'branch' | undefined;
@@ -81,6 +83,9 @@ export interface UpdateSettings extends ActingSettings {
   readonly cacheImages: boolean;
   /** Say what would happen, and touch nothing. */
   readonly dryRun: boolean;
+  /** Try it on a throwaway first; `only`: and put everything back then, in mode rehearse. */
+  readonly rehearse: 'no' | 'first' | 'only';
+  readonly throwawayNetwork: 'internal' | 'open';
   readonly keepLocal: number;
   readonly keepLocalDays: number | undefined;
 }
@@ -104,6 +109,27 @@ export interface RestoreSettings extends ActingSettings {
   readonly confirm: string;
   readonly keepLocal: number;
   readonly keepLocalDays: number | undefined;
+}
+
+/** The user's own check of restored data. */
+export type CheckSettings =
+  | {
+      readonly type: 'sql';
+      /** The part's name. */
+      readonly part: string;
+      readonly database: string | undefined;
+      readonly query: string;
+      readonly expect: string | undefined;
+    }
+  | { readonly type: 'command'; readonly run: string };
+
+export interface VerifySettings extends ActingSettings {
+  readonly mode: 'verify';
+  readonly backup: BackupChoice;
+  /** Undefined: as far as the project allows, short of bringing the application up. */
+  readonly proof: 'read' | 'databases' | 'application' | undefined;
+  readonly checks: readonly CheckSettings[];
+  readonly throwawayNetwork: 'internal' | 'open';
 }
 
 export interface ListSettings extends CommonSettings {

@@ -176,6 +176,21 @@ async function openAsItIs(file: string): Promise<Sqlite.DatabaseSync> {
   }
 }
 
+/** The first value of a query's first row as text, '' for none. Read-only. Throws `sqlite-damaged`, `sqlite-failed` with SQLite's words. */
+export async function querySqlite(path: string, query: string): Promise<string> {
+  const database = await openAsItIs(path);
+  try {
+    const row = database.prepare(query).get() as Readonly<Record<string, string | number | bigint | Uint8Array | null>> | undefined;
+    const value = row === undefined ? null : (Object.values(row)[0] ?? null);
+    if (value === null) return '';
+    return typeof value === 'object' ? Buffer.from(value).toString('hex') : String(value);
+  } catch (error) {
+    throw sqliteError(`ask ${path}`, error);
+  } finally {
+    database.close();
+  }
+}
+
 /** Byte 18 of the header: 2 in WAL mode. */
 async function isWal(file: string): Promise<boolean> {
   const handle = await open(file, 'r').catch((error: unknown) => {

@@ -196,8 +196,8 @@ export class Deployment {
       ...['--store', `type=folder,path=${this.backups}`],
       ...(mode === 'list' ? [] : health),
       ...source,
-      ...(mode === 'update' && !given('--ref') && !given('--track') ? ['--track', 'releases'] : []),
-      ...(mode === 'update' && !given('--build') ? this.#build() : []),
+      ...((mode === 'update' || mode === 'rehearse') && !given('--ref') && !given('--track') ? ['--track', 'releases'] : []),
+      ...((mode === 'update' || mode === 'rehearse') && !given('--build') ? this.#build() : []),
       ...(mode === 'restore' && !given('--confirm') ? ['--confirm', this.facts.project] : []),
       ...flags,
     ]);
