@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { CaretakerError } from '../errors.ts';
 import type { Argv, Command, Processes, RunOptions, RunResult } from '../system/processes.ts';
 import { lastLines } from '../system/text-tail.ts';
 import { parseContainers, withAlgorithm } from './containers.ts';
+import { confined } from './helper-container.ts';
 import type { Container, ExecOptions, Runtime, RuntimeName, VolumeInfo } from './runtime.ts';
 
 /** How both engines say that something is not there. */
@@ -202,6 +204,20 @@ export function commonRuntime(
         engine.command(execArgs(id, argv, options, true), options.env),
         options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs },
       );
+    },
+
+    async runOnce(image, [program, ...args], { mounts, ...options }) {
+      const container = `caretaker-helper-${randomUUID()}`;
+      const readOnly = mounts.map((mount) => ({ ...mount, writable: false }));
+      // Reading what belongs to others, a database's files above all.
+      const argv = [...confined(container, readOnly, ['DAC_READ_SEARCH']), '--entrypoint', program, image, ...args];
+      try {
+        return await engine.run(argv, `run ${program} in a container of ${short(image)}`, options);
+      } catch (error) {
+        // The client's end is not the container's; the failure that led here is the one to tell.
+        await engine.find(['rm', '--force', container], `remove the container ${container}`).catch(() => undefined);
+        throw error;
+      }
     },
 
     async stop(ids) {

@@ -62,11 +62,26 @@ export function helperArgv(
   argv: Argv,
   container?: string,
 ): Argv {
+  return [
+    'docker',
+    ...confined(name, mounts, CAPABILITIES, container === undefined ? 'none' : `container:${container}`),
+    ...['--interactive', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    image,
+    ...argv,
+  ];
+}
+
+/** Pure: the arguments, for either engine, of a container of our own that can reach nothing but what it is given. The image and what it runs are to follow. */
+export function confined(
+  name: string,
+  mounts: readonly BindMount[],
+  capabilities: readonly string[],
+  network = 'none',
+): string[] {
   const last = new Map(mounts.map((mount) => [mount.target, mount]));
   return [
-    ...(['docker', 'run', '--rm', '--interactive', '--name', name, '--label', HELPER_LABEL] as const),
-    ...['--pull', 'never', '--network', container === undefined ? 'none' : `container:${container}`],
-    ...['--read-only', '--tmpfs', '/tmp'],
+    ...['run', '--rm', '--name', name, '--label', HELPER_LABEL],
+    ...['--pull', 'never', '--network', network, '--read-only', '--tmpfs', '/tmp'],
     // A signal for the client is for the client: the first process of a container ignores what it does not expect.
     '--sig-proxy=false',
     // The archive goes through standard output: Docker's log would keep all of it on disk.
@@ -74,11 +89,9 @@ export function helperArgv(
     // The daemon's user namespace, where there is one, maps root to nobody: owners are those of the host here.
     ...['--user', '0:0', '--userns', 'host', '--workdir', '/'],
     ...['--security-opt', 'label=disable', '--security-opt', 'no-new-privileges', '--cap-drop', 'ALL'],
-    ...CAPABILITIES.flatMap((capability) => ['--cap-add', capability]),
-    ...['--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', '--env', 'LC_ALL=C'],
+    ...capabilities.flatMap((capability) => ['--cap-add', capability]),
+    ...['--env', 'LC_ALL=C'],
     ...[...last.values()].flatMap((mount) => ['--mount', mountOption(mount)]),
-    image,
-    ...argv,
   ];
 }
 

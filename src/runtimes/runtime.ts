@@ -86,6 +86,20 @@ export interface Runtime {
   ): Promise<{ exitCode: number; stdout: string; stderr: string }>;
   /** Likewise, with both ends open for data of any size. */
   execStream(containerId: string, argv: Argv, options?: ExecOptions): ProcessStream;
+  /**
+   * Runs a program once, in the place of an image's own, in a container of its own that is gone afterwards: as root, without network, and able to write nothing but
+   * /tmp. The image is never pulled. 126 and 127, where accepted, mean that the image has no such program; more than the last MiB of output is lost.
+   */
+  runOnce(
+    image: string,
+    argv: Argv,
+    options: {
+      /** Directories of the host (the way an engine's daemon sees them), read-only. */
+      readonly mounts: readonly { readonly source: string; readonly target: string }[];
+      readonly accept?: readonly number[];
+      readonly timeoutMs?: number;
+    },
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }>;
   /** Stops with the containers' own grace period; those that do not run are left. In the given order. */
   stop(ids: readonly string[]): Promise<void>;
   /** Starts containers that exist; survives the job. In the given order. */

@@ -170,6 +170,29 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       await expect(stream.done).rejects.toMatchObject({ message: expect.stringMatching(/9[^]*broken pipe/) });
     });
 
+    test('runs a program once in a container that reaches nothing but what it is given', async () => {
+      const volume = await runtime.createVolume(`${prefix}-once`, {});
+      const id = await runContainer('writer', ['--volume', `${volume.name}:/data`, '--user', '0:0']);
+      await runtime.exec(id, ['sh', '-c', 'echo kept >/data/file; chmod 600 /data/file; chown 70:70 /data/file; chmod 700 /data; chown 70:70 /data']); // prettier-ignore
+      const once = (script: string): Promise<{ exitCode: number; stdout: string; stderr: string }> =>
+        runtime.runOnce(IMAGE, ['sh', '-c', script], {
+          mounts: [{ source: volume.mountpoint, target: '/the data' }],
+          accept: [0, 3],
+          timeoutMs: 60_000,
+        });
+      expect(await once('cat "/the data/file"; echo oh >&2; exit 3')).toMatchObject({ exitCode: 3, stdout: 'kept\n', stderr: 'oh\n' }); // prettier-ignore
+      const tries = 'for at in "/the data/new" /new; do touch "$at" 2>/dev/null && echo wrote $at; done; touch /tmp/new; wc -l </proc/net/route; echo $PG_MAJOR'; // prettier-ignore
+      expect((await once(tries)).stdout).toBe('1\n17\n');
+      await expect(once('echo because; exit 4')).rejects.toMatchObject({ code: 'engine-failed', message: expect.stringContaining('because') }); // prettier-ignore
+      const missing = await runtime.runOnce(IMAGE, ['no-such-program'], { mounts: [], accept: [126, 127] });
+      expect([126, 127]).toContain(missing.exitCode);
+      expect(await codeOf(runtime.runOnce(`${prefix}/nothing:1`, ['true'], { mounts: [] }))).toBe('engine-failed');
+      expect(await codeOf(runtime.runOnce(IMAGE, ['sleep', '600'], { mounts: [], timeoutMs: 3000 }))).toBe('command-timeout'); // prettier-ignore
+      const left = await engine('ps', '--all', '--filter', 'label=compose-caretaker.helper', '--format', '{{.Command}} {{.Mounts}}'); // prettier-ignore
+      expect(left.split('\n').filter((line) => /sleep|the data/.test(line))).toEqual([]);
+      await runtime.remove([id]);
+    });
+
     test('stops what runs by its own signal, and starts it again', async () => {
       // Ends by itself at SIGINT only, and says so.
       const polite = [
