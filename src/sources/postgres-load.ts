@@ -71,7 +71,7 @@ function isError(line: string): boolean {
 }
 
 /** A first start runs a server for the set-up that listens on no port: only a port that answers is the real one. */
-async function waitReady(spec: PostgresSpec, { project, clock, log }: SourceDeps): Promise<void> {
+export async function waitReady(spec: PostgresSpec, { project, clock, log }: SourceDeps): Promise<void> {
   const until = clock.monotonic() + READY_SECONDS * 1000;
   let seen = 'it does not run';
   for (;;) {

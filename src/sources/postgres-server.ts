@@ -26,7 +26,8 @@ export interface ServerAccess {
   /** The program that takes SQL on standard input or by `-c`, bare values out, ending at the first error. */
   readonly psql: Argv;
   stream(argv: Argv): ProcessStream;
-  run(argv: Argv, input?: string): Promise<{ exitCode: number; stdout: string; stderr: string }>;
+  /** Of any exit code; without an end unless `timeoutMs` says so. */
+  run(argv: Argv, input?: string, timeoutMs?: number): Promise<{ exitCode: number; stdout: string; stderr: string }>;
 }
 
 const FACTS = `select json_build_object(
@@ -89,11 +90,12 @@ export async function openServer(
           facts: parseFacts(result.stdout, server.service),
           psql,
           stream: (argv) => runtime.execStream(container.id, argv, options),
-          run: (argv, input) =>
+          run: (argv, input, timeoutMs) =>
             runtime.exec(container.id, argv, {
               ...options,
               accept: ANY_CODE,
               ...(input === undefined ? {} : { input }),
+              ...(timeoutMs === undefined ? {} : { timeoutMs }),
             }),
         };
       }

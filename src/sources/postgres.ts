@@ -1,24 +1,22 @@
 import { join } from 'node:path';
 import { dumpSuffix } from '../archive/names.ts';
-import type { Part, PartFile } from '../archive/manifest.ts';
+import { MAX_COUNTED_TABLES, type Part, type PartFile, type RowCounts } from '../archive/manifest.ts';
 import { checkTar, type TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { originOf, placesFor, removeFresh, within } from './places.ts';
 import { loadDump } from './postgres-load.ts';
-import {
-  conninfo,
-  openServer,
-  serverContainer,
-  serverMajor,
-  type ServerAccess,
-  type ServerFacts,
-} from './postgres-server.ts';
+import { postgresProofs } from './postgres-proofs.ts';
+import { countedDump } from './postgres-rows.ts';
+import { openServer, serverContainer, serverMajor, type ServerAccess, type ServerFacts } from './postgres-server.ts';
 import { BaseEnd, holdWal, isWalMember, noSlot, noWal, walTail } from './postgres-wal.ts';
 import type { Capture, Situation, Source, WarmCapture } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { checked, readHead, unpack } from './streams.ts';
+
+/** By database. */
+type Rows = Map<string, RowCounts>;
 
 export type PostgresSpec = Extract<SourceSpec, { type: 'postgres' }>;
 
@@ -31,13 +29,19 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
   const { files } = project;
   const live = spec.path;
 
-  const facts = ({ version, major, databases, locale }: ServerFacts): Pick<Part, 'postgres'> => ({
-    postgres: { version, major, databases, user: spec.user, locale },
+  const facts = (
+    { version, major, databases, locale }: ServerFacts,
+    rows: Rows = new Map(),
+  ): Pick<Part, 'postgres'> => ({
+    postgres: {
+      ...{ version, major, databases, user: spec.user, locale },
+      ...(rows.size === 0 ? {} : { rows: Object.fromEntries(rows) }),
+    },
   });
 
   const online = async (
     situation: Situation,
-    begin: (access: ServerAccess) => Capture['streams'],
+    begin: (access: ServerAccess, rows: Rows) => Capture['streams'],
   ): Promise<Capture> => {
     if (situation === 'stopped') {
       throw new CaretakerError(
@@ -49,10 +53,13 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
       );
     }
     const access = await openServer(project, log, spec);
+    const rows: Rows = new Map();
     return {
-      streams: begin(access),
+      streams: begin(access, rows),
       consistency: situation === 'serving' ? 'online' : 'quiesced',
-      facts: facts(access.facts),
+      get facts() {
+        return facts(access.facts, rows);
+      },
       finish: () => Promise.resolve(),
     };
   };
@@ -98,7 +105,7 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     };
   };
 
-  const dump = (access: ServerAccess): Capture['streams'] => [
+  const dump = (access: ServerAccess, rows: Rows): Capture['streams'] => [
     {
       suffix: 'globals.sql',
       open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only']),
@@ -106,7 +113,12 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     ...access.facts.databases.map((database) => ({
       suffix: dumpSuffix(database),
       // -Z0: zstd does it better, outside the server's container.
-      open: () => access.stream(['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0', '-d', conninfo(database)]),
+      open: () =>
+        countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0'], {
+          limit: () => MAX_COUNTED_TABLES - [...rows.values()].reduce((sum, one) => sum + Object.keys(one).length, 0),
+          onRows: (counts) => void rows.set(database, counts),
+          onUncounted: (error) => log.info(`${spec.name}: ${error.message}; the dump is complete without it`),
+        }),
     })),
   ];
 
@@ -210,6 +222,8 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     discard: () => files.empty(live, []),
 
     load: (part, read) => loadDump(part, read, spec, deps),
+
+    proves: postgresProofs(spec, deps),
   };
 }
 

@@ -269,6 +269,197 @@ describe('taking a dump', () => {
   });
 });
 
+describe('counting what a dump holds', () => {
+  /** A session of psql in `database`; what it says is said at once. */
+  const session =
+    (database: string, said: Answer) =>
+    (call: Called): Answer | undefined =>
+      call.argv[0] === 'psql' && call.argv.at(-1) === `dbname='${database}'` && !call.argv.includes('-c')
+        ? said
+        : undefined;
+  const begun = 'session 42\n\nsnapshot 0004-1\n';
+  const taken = async (here: Stage): Promise<Part['postgres']> => {
+    const capture = await (await source(here, 'dump')).capture('serving');
+    for (const one of capture.streams) {
+      const stream = one.open();
+      stream.stdin.end();
+      for await (const piece of stream.stdout) void piece;
+      await stream.done;
+    }
+    await capture.finish();
+    return capture.facts.postgres;
+  };
+
+  test('each database is dumped from a snapshot, and its tables are counted in the same', async () => {
+    const stdout = `${begun}["public.a",3]\n["odd.na\\nme",0]\ntables 2\n`;
+    const here = at(server({}, session('shop', { stdout })));
+    expect((await taken(here))?.rows).toEqual({ shop: { 'public.a': 3, 'odd.na\nme': 0 } });
+    const dumps = here.calls.filter(({ argv }) => argv[0] === 'pg_dump').map(({ argv }) => argv.slice(6));
+    expect(dumps).toEqual([
+      ['-d', "dbname='postgres'"],
+      ['--snapshot=0004-1', '-d', "dbname='shop'"],
+    ]);
+    const fed = here.calls.flatMap(({ argv }, index) => (argv.at(-1) === "dbname='shop'" ? [here.fed.get(index)] : []));
+    expect(fed[0]?.toString()).toMatch(/begin transaction[^]*pg_export_snapshot[^]*lock table only[^]*count\(\*\)/);
+    expect(here.told.join('\n')).toContain('failed to count the rows of database postgres');
+  });
+
+  test.each<[string, Answer, string]>([
+    ['no snapshot can be taken', { exitCode: 3, stderr: 'psql: ERROR:  cannot export' }, 'ERROR:  cannot export'],
+    ['a table can’t be locked', { exitCode: 3, stdout: begun, stderr: 'ERROR:  could not obtain lock' }, 'obtain lock'],
+    ['there are too many tables', { stdout: `${begun}tables 5001\n` }, 'it has 5001 tables'],
+  ])('%s: a dump without counts, and the log says so', async (_what, said, why) => {
+    const here = at(server({ databases: ['shop'] }, session('shop', said)));
+    expect(await taken(here)).not.toHaveProperty('rows');
+    expect(here.told.join('\n')).toMatch(new RegExp(`database shop: .*${why}.*; the dump is complete without it`));
+    expect(here.warnings).toEqual([]);
+  });
+});
+
+describe('proving a restored cluster', () => {
+  const mended = (database: Source, stored: Part): Promise<readonly string[]> => database.proves!.resting!(stored);
+
+  test('its files, by the program of the service’s own image, read-only', async () => {
+    const here = at(server({}, ({ once }) => (once === undefined ? undefined : {})));
+    const database = await source(here);
+    expect(await mended(database, part('physical', ['tar']))).toEqual([
+      'database: every file is what the server sent (pg_verifybackup)',
+    ]);
+    expect(here.calls.at(-1)?.once).toEqual({
+      image: 'sha256:1',
+      mounts: [{ source: join(root, 'database'), target: '/restored' }],
+    });
+    expect(here.calls.at(-1)?.argv.at(-1)).toBe('');
+    expect(await mended(database, part('physical', ['tar', 'wal1.tar']))).toEqual([
+      'database: every file is what the server sent (pg_verifybackup), and all of its WAL can be read',
+    ]);
+    expect(here.calls.at(-1)?.argv.at(-1)).toBe('wal');
+  });
+
+  test.each<[string, Answer, Part, string]>([
+    [
+      'an image without the program',
+      { exitCode: 127 },
+      part('physical', ['tar']),
+      'the image of db has no pg_verifybackup',
+    ],
+    ['an old server', {}, part('physical', ['tar'], 12), 'from PostgreSQL 13 on'],
+    ['files', {}, part('files', ['tar']), 'files of a stopped server'],
+  ])('%s: nothing is proven, and that is said', async (_what, said, stored, why) => {
+    const database = await source(at(server({}, ({ once }) => (once === undefined ? undefined : said))));
+    expect((await mended(database, stored)).join()).toMatch(new RegExp(`^database: not proven: .*${why}`));
+  });
+
+  test('a service that was never up here is looked at by the image that it would have', async () => {
+    for (const [image, expected] of [
+      ['db:1', 'sha256:of-db:1'],
+      [null, 'sha256:of-shop-db'],
+      ['no-such-image', undefined],
+    ] as const) {
+      // prettier-ignore
+      const here = stage({
+        directory: root, files, answer: () => ({}),
+        model: { services: [{ name: 'db', image, volumes: [] }], volumes: {} },
+      }); // prettier-ignore
+      const lines = await mended(await source(here), part('physical', ['tar']));
+      expect(here.calls[0]?.once?.image).toBe(expected);
+      if (expected === undefined) expect(lines.join()).toContain('not proven: the image of db is not on this host');
+    }
+  });
+
+  test('what is found wrong fails in the words of the program', async () => {
+    const says = { exitCode: 1, stderr: 'pg_verifybackup: error: checksum mismatch for file "base/1/2"\n' };
+    const database = await source(at(server({}, ({ once }) => (once === undefined ? undefined : says))));
+    await expect(mended(database, part('physical', ['tar']))).rejects.toMatchObject({
+      code: 'drill-failed',
+      message: expect.stringContaining('checksum mismatch for file "base/1/2"'),
+    });
+  });
+
+  describe('that serves', () => {
+    const noted: Part = { ...part('dump', ['globals.sql']), postgres: { ...part('dump', []).postgres!, rows: { shop: { 'public.a': 3, 'public.b': 1 } } } }; // prettier-ignore
+    const look =
+      (more: (call: Called) => Answer | undefined = () => undefined, counted = '["public.a",3]\n["public.b",1]\n') =>
+      (call: Called): Answer | undefined => {
+        const special = more(call);
+        if (special !== undefined) return special;
+        const sql = call.argv.at(-1) ?? '';
+        if (call.argv[0] === 'pg_isready') return {};
+        if (sql.includes('pg_collation')) return { stdout: '0\n' };
+        if (sql === 'show data_checksums') return { stdout: 'on\n' };
+        if (call.argv[0] === 'psql' && !call.argv.includes('-c'))
+          return { stdout: `session 1\nsnapshot 1\n${counted}tables 2\n` };
+        return undefined;
+      };
+    const serving = async (answer: ReturnType<typeof look>, facts = {}): Promise<readonly string[]> =>
+      (await source(at(server(facts, answer)), 'dump')).proves!.serving!(noted);
+
+    test('is read, counted and compared with itself', async () => {
+      expect(await serving(look())).toEqual([
+        'database, database postgres: every row can be read, and every page read has the right checksum',
+        'database, database postgres: not proven: its rows were not counted when the backup was taken',
+        'database, database postgres: tables and indexes fit each other (amcheck)',
+        'database, database shop: every row can be read, and every page read has the right checksum',
+        'database, database shop: 4 rows in 2 tables, as many in each as when the backup was taken',
+        'database, database shop: tables and indexes fit each other (amcheck)',
+      ]);
+    });
+
+    test('says what can’t be proven here', async () => {
+      const lines = await serving(
+        look(({ argv }) => {
+          if (argv.at(-1)?.includes('pg_collation') === true) return { stdout: '812\n' };
+          return argv[0] === 'pg_amcheck' ? { exitCode: 127 } : undefined;
+        }),
+      );
+      expect(lines).toContain('database, database shop: not proven by amcheck: the image has no pg_amcheck');
+      expect(lines.join('\n')).toMatch(/database shop: 812 collations are of another version/);
+    });
+
+    test.each<[string, ReturnType<typeof look>, object, string]>([
+      ['a database that is not there', look(), { databases: ['postgres'] }, 'database shop is missing'],
+      ['a table that is not there', look(() => undefined, '["public.a",3]\n'), {}, 'public.b is missing (1 rows)'],
+      [
+        'rows that are not there',
+        look(() => undefined, '["public.a",2]\n["public.b",1]\n'),
+        {},
+        'public.a has 2 rows instead of 3',
+      ],
+      [
+        'a page that can’t be read',
+        look(({ argv }) => (argv[0] === 'pg_dump' ? { exitCode: 1, stderr: 'ERROR:  invalid page' } : undefined)),
+        {},
+        "can't be read: ERROR:  invalid page",
+      ],
+      [
+        'an index that lacks a row',
+        look(({ argv }) =>
+          argv[0] === 'pg_amcheck'
+            ? { exitCode: 2, stdout: 'btree index "shop.public.i":\n  ERROR:  lacks' }
+            : undefined,
+        ),
+        {},
+        'btree index "shop.public.i":; ERROR:  lacks',
+      ],
+      [
+        'a count that fails',
+        look(({ argv }) =>
+          argv[0] === 'psql' && !argv.includes('-c')
+            ? { exitCode: 3, stdout: 'session 1\nsnapshot 1\n', stderr: 'ERROR:  could not read block' }
+            : undefined,
+        ),
+        {},
+        'could not read block',
+      ],
+    ])('fails for %s', async (_what, answer, facts, why) => {
+      await expect(serving(answer, facts)).rejects.toMatchObject({
+        code: 'drill-failed',
+        message: expect.stringContaining(why),
+      });
+    });
+  });
+});
+
 describe('taking the files of a stopped server', () => {
   test('is refused while it runs, whatever the caller believes', async () => {
     for (const state of ['running', 'paused', 'restarting'] as const) {

@@ -23,6 +23,8 @@ export interface Called {
   readonly user: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly input: string | undefined;
+  /** Of a container made for this program alone. */
+  readonly once?: { readonly image: string; readonly mounts: readonly { source: string; target: string }[] };
 }
 export interface Answer {
   readonly exitCode?: number;
@@ -36,6 +38,7 @@ export interface Stage {
   /** Everything that programs got on their standard input, by the call's index. */
   readonly fed: Map<number, Buffer>;
   readonly warnings: string[];
+  readonly told: string[];
   readonly masked: string[];
   readonly volumes: Map<string, string>;
 }
@@ -52,6 +55,7 @@ export function stage(options: {
   const calls: Called[] = [];
   const fed = new Map<number, Buffer>();
   const warnings: string[] = [];
+  const told: string[] = [];
   const masked: string[] = [];
   const volumes = new Map(Object.entries(options.volumes ?? {}));
   const answer = options.answer ?? ((): Answer => ({ exitCode: 127, stderr: 'no such program' }));
@@ -73,6 +77,18 @@ export function stage(options: {
       if (!(more.accept ?? [0]).includes(exitCode)) return Promise.reject(new Error(`code ${exitCode}: ${stderr}`));
       return Promise.resolve({ exitCode, stdout: stdout.toString(), stderr });
     },
+    runOnce(
+      image: string,
+      argv: readonly string[],
+      { mounts, accept = [0] }: { mounts: { source: string; target: string }[]; accept?: number[] },
+    ) {
+      const call = { argv, user: undefined, env: {}, input: undefined, once: { image, mounts } };
+      calls.push(call);
+      const { exitCode = 0, stdout = '', stderr = '' } = answer(call);
+      if (!accept.includes(exitCode)) return Promise.reject(new Error(`code ${exitCode}: ${stderr}`));
+      return Promise.resolve({ exitCode, stdout: stdout.toString(), stderr });
+    },
+    imageId: (name: string) => Promise.resolve(name === 'no-such-image' ? null : `sha256:of-${name}`),
     execStream(
       _id: string,
       argv: readonly string[],
@@ -114,13 +130,19 @@ export function stage(options: {
     directory: options.directory,
     stateDirectory: `${options.directory}/.caretaker`,
     files: options.files,
-    engine: { runtime, compose: { model: () => Promise.resolve({ name: 'shop', ...model }) } },
+    engine: {
+      runtime,
+      compose: {
+        dialect: { capabilities: { imageSeparator: '-' } },
+        model: () => Promise.resolve({ name: 'shop', ...model }),
+      },
+    },
     containers: () => Promise.resolve(containers()),
     services: () => Promise.resolve([...new Set(containers().map(({ service }) => service))]),
   } as unknown as Project;
 
   const log: Log = {
-    info: () => undefined,
+    info: (line) => void told.push(line),
     warn: (line) => void warnings.push(line),
     debug: () => undefined,
     group: (_title, work) => work(),
@@ -135,5 +157,5 @@ export function stage(options: {
       return Promise.resolve();
     },
   };
-  return { deps: { project, log, clock, run: 'r1', ...options.deps }, calls, fed, warnings, masked, volumes };
+  return { deps: { project, log, clock, run: 'r1', ...options.deps }, calls, fed, warnings, told, masked, volumes };
 }
