@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Part } from '../../../src/archive/manifest.ts';
+import { writePart } from '../../../src/archive/parts.ts';
 import type { SourceSpec } from '../../../src/project/project.ts';
 import { createSource, sourceForPart } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
@@ -217,6 +219,92 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
     await check();
   });
 
+  test('PostgreSQL, what was restored is proven: a base backup to the last page, a dump to the last row', async () => {
+    await emptyBackups();
+    await host.ready();
+    await host.psql(SCHEMA);
+    await host.psql(`drop database if exists "it's odd"`);
+    await host.psql(`create database "it's odd"`);
+    const failing = (why: RegExp): object => ({ code: 'drill-failed', message: expect.stringMatching(why) });
+    /** In place, nothing started. */
+    const put = async (part: Part): Promise<Source> => {
+      const source = await sourceForPart(part, host.deps);
+      const swaps = await source.stage(part, host.read, 'r2');
+      await host.compose('stop');
+      for (const swap of swaps) await host.files.swap(swap);
+      await host.files.remove(swaps.map(({ aside }) => aside));
+      await source.unstage('r2');
+      return source;
+    };
+
+    const physical = await host.takeInTwoPasses(await postgres('physical'), async () => {
+      await underWriter(() => host.psql(`create table later as select n from generate_series(1, 500000) n`));
+    });
+    if (physical === 'anew') throw new Error('a server is never copied anew');
+    const base = await put(physical);
+    expect(await base.proves?.resting?.(physical)).toEqual([
+      'database: every file is what the server sent (pg_verifybackup), and all of its WAL can be read',
+    ]);
+    await host.start();
+    const lines = await base.proves?.serving?.(physical);
+    expect(lines).toContain('database, database shop: tables and indexes fit each other (amcheck)');
+    expect(lines).toContain(`database, database it's odd: tables and indexes fit each other (amcheck)`);
+
+    // A page of zeros is a page to a server, and to its data checksums. The digests of this program are those of the archive.
+    const heap = await host.psql(`select pg_relation_filepath('a')`);
+    const live = join(host.directory, 'database');
+    await put(physical);
+    const zero = (file: string, page: number): Promise<void> =>
+      host.asRoot('dd', 'if=/dev/zero', `of=${join(live, file)}`, 'bs=8192', `seek=${page}`, 'count=1', 'conv=notrunc', 'status=none'); // prettier-ignore
+    await zero(heap, 3);
+    await expect(base.proves?.resting?.(physical)).rejects.toMatchObject(failing(new RegExp(`checksum mismatch for file "${heap}"`))); // prettier-ignore
+    await put(physical);
+    const tail = (await host.tree(live))
+      .match(/pg_wal\/[0-9A-F]{24} /g)!
+      .at(-1)!
+      .trim();
+    await zero(tail, 0);
+    await expect(base.proves?.resting?.(physical)).rejects.toMatchObject(failing(/pg_waldump: error: .*WAL/));
+    await put(physical);
+    await host.start();
+    await host.ready();
+
+    await emptyBackups();
+    await host.psql('drop table later');
+    const source = await postgres('dump');
+    const dump = await underWriter(() => host.take(source));
+    const rows = dump.postgres!.rows!;
+    expect(Object.keys(rows).sort()).toEqual(["it's odd", 'postgres', 'shop']);
+    expect(rows['shop']?.['public.a']).toBeGreaterThan(20_000);
+    expect(rows['shop']).toEqual({ 'public.a': rows['shop']!['public.b'], 'public.b': rows['shop']!['public.b'] });
+    expect(await host.psql(`select count(*) from pg_stat_activity where query like '%snapshot%' and pid <> pg_backend_pid()`)).toBe('0'); // prettier-ignore
+    await host.restore(await sourceForPart(dump, host.deps), dump);
+    const proven = await source.proves?.serving?.(dump);
+    expect(proven).toContainEqual(
+      expect.stringMatching(/^database, database shop: \d+ rows in 2 tables, as many in each/),
+    );
+    expect(await source.proves?.resting?.(dump)).toEqual([]);
+    await host.psql('delete from a where id = 5');
+    await expect(source.proves?.serving?.(dump)).rejects.toMatchObject(
+      failing(/shop: public.a has \d+ rows instead of \d+$/),
+    );
+
+    // A dump that lacks a table, with every size and digest as if it had been taken so.
+    const without = dump.files.find(({ file }) => file.endsWith('.shop.dump.zst'))!;
+    await host.asRoot('rm', join(host.backups, without.file));
+    const server = (await host.containers()).find(({ service }) => service === 'db')!;
+    const argv = ['pg_dump', '-U', 'shop', '-Fc', '-Z0', '-T', 'b', 'shop'] as const;
+    const stream = host.runtime.execStream(server.id, argv);
+    const again = await writePart({ directory: host.backups, file: without.file, stream });
+    const lacking = { ...dump, files: dump.files.map((file) => (file === without ? again : file)) };
+    await host.restore(await sourceForPart(lacking, host.deps), lacking);
+    await expect(source.proves?.serving?.(lacking)).rejects.toMatchObject(
+      failing(/shop: .*public.b is missing \(\d+ rows\)/),
+    );
+    await host.psql(SCHEMA);
+    await host.psql(`drop database "it's odd"`);
+  });
+
   test('PostgreSQL, the directory of a stopped server', async () => {
     await emptyBackups();
     await host.ready();
@@ -272,10 +360,20 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
       ).toBe('1 0 ok');
       expect(await host.in('app', ['stat', '-c', '%u:%g', '/srv/data/sub dir/db.sqlite3'])).toBe('1234:2345');
     };
-    await host.restore(await sourceForPart(part, host.deps), part);
+    const home = await sourceForPart(part, host.deps);
+    await host.restore(home, part);
+    expect(part.sqlite?.rows?.['t']).toBeGreaterThan(1);
+    expect(await home.proves?.resting?.(part)).toEqual([
+      'site: every page and index is whole (PRAGMA integrity_check)',
+      `site: ${part.sqlite?.rows?.['t']} rows in 1 tables, as many in each as when the backup was taken`,
+    ]);
     await check();
     expect(await host.in('app', ['ls', '-A', '/srv/data/sub dir'])).not.toContain('.caretaker');
     await python(`d.execute('delete from t'); d.commit()`);
+    await expect(home.proves?.resting?.(part)).rejects.toMatchObject({
+      code: 'drill-failed',
+      message: expect.stringMatching(/t has 0 rows instead of/),
+    });
     await host.restoreByHand([part], 'site');
     await check();
   });
