@@ -33,6 +33,7 @@ try {
 
   title('What there is to go back to');
   await caretaker(0, 'list');
+  await caretaker(0, 'status');
   say('That was the main job: nothing lost, and never left down. Your own project: see README.md.');
 } finally {
   shop.close();

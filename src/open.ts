@@ -59,7 +59,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     log,
     env,
     githubToken: settings.githubToken,
-    allowPublic: settings.mode !== 'list' && settings.allow.includes('public-artifacts'),
+    allowPublic: 'allow' in settings && settings.allow.includes('public-artifacts'),
     clock: systemClock,
     signal,
   };
@@ -75,7 +75,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
   });
   const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
-  if (settings.mode === 'list') {
+  if (settings.mode === 'list' || settings.mode === 'status') {
     return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], network, openFolder };
   }
 
@@ -162,7 +162,7 @@ async function maskSecrets(project: Project, log: Log): Promise<void> {
   }
 }
 
-async function probesFor(settings: Exclude<Settings, { mode: 'list' }>, project: Project): Promise<Probe[]> {
+async function probesFor(settings: Exclude<Settings, { mode: 'list' | 'status' }>, project: Project): Promise<Probe[]> {
   const states: Probe = { name: 'services', shallow: true, check: () => project.look() };
   const told = settings.health.map((probe) =>
     probe.type === 'http'

@@ -12,6 +12,7 @@ import { restore } from './modes/restore.ts';
 import { rollback } from './modes/rollback.ts';
 import type { Tools } from './modes/tools.ts';
 import { forwardActions, undoActions } from './modes/undo.ts';
+import { status } from './modes/status.ts';
 import { update } from './modes/update.ts';
 import { verify } from './modes/verify.ts';
 import { open, type Opened } from './open.ts';
@@ -46,7 +47,7 @@ export interface RunResult {
   readonly artifactIds: readonly string[];
 }
 
-type Acting = Exclude<Settings, { mode: 'list' }>;
+type Acting = Exclude<Settings, { mode: 'list' | 'status' }>;
 
 /** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
 export async function runCaretaker(request: RunRequest): Promise<RunResult> {
@@ -55,6 +56,9 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
     const opened = await open(settings, run.world);
     run.project = opened.project.name;
     if (settings.mode === 'list') return listSection(await list(opened));
+    if (settings.mode === 'status') {
+      return { status: await status({ ...opened, recorder: run.recorder, clock: systemClock }, settings) };
+    }
     if (settings.mode === 'update' && settings.dryRun) return run.plan(opened, settings);
     const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
     return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
@@ -67,11 +71,13 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
 export async function afterRun(request: RunRequest): Promise<RunResult | null> {
   const environment = environmentOf({ ...request, cwd: process.cwd() });
   const directory = projectDirectoryOf(request.raw, environment);
+  // What only looks leaves recovery to a run that acts.
+  if (['list', 'status'].includes(request.raw.values.mode?.text.trim() ?? '')) return null;
   // `main` has told of a directory that can't be entered; and where it had got nowhere, nothing is to be finished.
   if (!existsSync(path.join(directory, '.caretaker', 'journal.jsonl'))) return null;
   const run = new Run(request);
   return run.perform(async (settings) => {
-    if (settings.mode === 'list') return {};
+    if (settings.mode === 'list' || settings.mode === 'status') return {};
     const opened = await open(settings, run.world);
     run.project = opened.project.name;
     await run.underLock(opened, settings, () => Promise.resolve(null));

@@ -33,6 +33,14 @@ export async function protectImages(project: Project, run: string): Promise<read
   return names;
 }
 
+/** All names of ours that images have because of this project. */
+export async function protectedNames(project: Project): Promise<string[]> {
+  if (project.engine === null) return [];
+  const { runtime } = project.engine;
+  const names = await Promise.all([protection, failure].map((prefix) => runtime.imageNames(prefix(project.name))));
+  return names.flat().sort();
+}
+
 /** Versions whose images stay protected: the one before the last update, and one more. */
 export const PROTECTED_VERSIONS = 2;
 

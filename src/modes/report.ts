@@ -72,7 +72,7 @@ function backupSections(
 }
 
 /** For a shell. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
@@ -105,5 +105,6 @@ export function outputsOf(report: RunReport, artifactIds: readonly string[]): Re
     ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
     ...(verify === undefined ? {} : { proof: outcome === 'done' ? verify.level : 'none' }),
     ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
+    ...(report.status === undefined ? {} : { status: JSON.stringify(report.status) }),
   };
 }

@@ -20,6 +20,7 @@ const nouns: Readonly<Record<RunReport['mode'], string>> = {
   restore: 'Restore',
   verify: 'Drill',
   list: 'List of the backups',
+  status: 'Status',
 };
 
 const levels = {
@@ -30,7 +31,7 @@ const levels = {
 
 /** One sentence that says how it ended. Plain text. */
 export function headline(report: RunReport): string {
-  const { mode, project, outcome, update, restore, verify, backup, backups, plan } = report;
+  const { mode, project, outcome, update, restore, verify, backup, backups, plan, warnings } = report;
   const what = `${nouns[mode]} of ${project}`;
   switch (outcome) {
     case 'no-op':
@@ -69,6 +70,8 @@ export function headline(report: RunReport): string {
       return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
     case 'list':
       return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
+    case 'status':
+      return `${what}: ${warnings.length === 0 ? 'nothing needs a hand' : warnings.length === 1 ? 'one warning' : `${warnings.length} warnings`}`;
   }
 }
 
@@ -78,8 +81,8 @@ function of(version: string | null | undefined): string {
 
 /** What a reader asks next: how long users were without it. Undefined where the mode does not touch it. */
 export function downtimeText({ downtimeSeconds, mode, outcome }: RunReport): string | undefined {
-  if (mode === 'list' || mode === 'verify' || mode === 'rehearse' || outcome === 'refused' || outcome === 'no-op')
-    return undefined;
+  const untouched = ['list', 'status', 'verify', 'rehearse'].includes(mode);
+  if (untouched || outcome === 'refused' || outcome === 'no-op') return undefined;
   if (downtimeSeconds === undefined || downtimeSeconds === 0) return 'none: nothing was stopped';
   return outcome === 'rollback-failed' ? `${formatSeconds(downtimeSeconds)} so far` : formatSeconds(downtimeSeconds);
 }

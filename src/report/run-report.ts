@@ -2,6 +2,7 @@ import type { Part } from '../archive/manifest.ts';
 import type { Proof } from '../archive/proof.ts';
 import type { HealthReport } from '../health/health.ts';
 import type { ErrorText } from './errors-text.ts';
+import type { StatusReport } from './status.ts';
 
 /**
  * How a run ended. `no-op`: nothing to do. `refused`: nothing was touched. `failed`: it failed, and what was touched is as it was
@@ -23,7 +24,7 @@ export interface ReportedPart {
 
 /** What a run did, as plain data: the job summary, the terminal's last words and `--json` are made of it. */
 export interface RunReport {
-  readonly mode: 'backup' | 'update' | 'rehearse' | 'rollback' | 'restore' | 'verify' | 'list';
+  readonly mode: 'backup' | 'update' | 'rehearse' | 'rollback' | 'restore' | 'verify' | 'list' | 'status';
   readonly project: string;
   readonly outcome: Outcome;
   /** ISO 8601, UTC. */
@@ -91,6 +92,8 @@ export interface RunReport {
     /** What the last drills say of it; null where none was held. */
     readonly proven: Proof | null;
   }[];
+  /** `status`: what lies and waits on this host. */
+  readonly status?: StatusReport;
   readonly downtimeSeconds?: number | undefined;
   readonly health?: HealthReport | undefined;
   readonly warnings: readonly string[];

@@ -2,6 +2,7 @@ import type { ErrorText } from './errors-text.ts';
 import { downtimeText, headline, marks, provenText, sizeText } from './headline.ts';
 import { plainText } from './plain-text.ts';
 import type { RunReport } from './run-report.ts';
+import { statusRows } from './status.ts';
 import { formatBytes, formatSeconds } from './units.ts';
 
 /** GitHub drops a step's summary above 1 MiB as a whole, without failing. */
@@ -22,6 +23,7 @@ export function markdownSummary(report: RunReport, limit = LIMIT): string {
     parts(report),
     images(report),
     backups(report),
+    statusTable(report),
     planned(report),
     rehearsed(report),
     proven(report),
@@ -183,6 +185,14 @@ function backups({ backups: listed }: RunReport): string {
     '| --- | --- | ---: | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
+}
+
+function statusTable({ status, startedAt }: RunReport): string {
+  if (status === undefined) return '';
+  const rows = statusRows(status, startedAt).map(
+    ([name, lines]) => `| ${inline(name)} | ${lines.slice(0, 100).map(inline).join('<br>')} |`,
+  );
+  return ['| what | now |', '| --- | --- |', ...rows].join('\n');
 }
 
 function howToRestore({ restoreInstructions: how }: RunReport): string {

@@ -2,6 +2,7 @@ import { renderErrors } from './errors-text.ts';
 import { downtimeText, headline, provenText, sizeText } from './headline.ts';
 import { plainText } from './plain-text.ts';
 import type { RunReport } from './run-report.ts';
+import { statusRows } from './status.ts';
 import { formatBytes, formatSeconds } from './units.ts';
 
 /** The last words on a terminal, plain text with a line end. The report must have been passed through the redactor. */
@@ -14,6 +15,9 @@ export function terminalSummary(report: RunReport): string {
   };
 
   if (backups !== undefined && backups.length > 0) lines.push(...listing(backups));
+  for (const [name, lines] of report.status === undefined ? [] : statusRows(report.status, report.startedAt)) {
+    lines.forEach((line, at) => row(at === 0 ? name : '', line));
+  }
   report.plan?.forEach((line, at) => row(at === 0 ? 'would' : '', line));
   report.rehearsal?.seen.forEach((line, at) => row(at === 0 ? 'rehearsed' : '', line));
   report.verify?.proven.forEach((line, at) => row(at === 0 ? 'proven' : '', line));
@@ -27,7 +31,7 @@ export function terminalSummary(report: RunReport): string {
   }
   for (const { name, url } of backup?.stores ?? []) row('stored in', url === undefined ? name : `${name} ${url}`);
   row('downtime', downtimeText(report));
-  row('took', report.mode === 'list' ? undefined : formatSeconds(report.seconds));
+  row('took', report.mode === 'list' || report.mode === 'status' ? undefined : formatSeconds(report.seconds));
   row('restore by', how?.command ?? how?.file);
   for (const warning of report.warnings) row('warning', warning);
   for (const { service, state, text } of report.lastWords ?? []) {

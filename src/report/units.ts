@@ -13,6 +13,14 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${sizes[unit]}`;
 }
 
+/** `12 min`, `5 h`, `3 days`: how old something is. */
+export function formatAge(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  if (minutes < 120) return `${minutes} min`;
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h`;
+  return `${Math.floor(minutes / (24 * 60))} days`;
+}
+
 /** `0.4 s`, `42 s`, `3 min 5 s`, `1 h 2 min`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -307,6 +307,19 @@ export function commonRuntime(
 
     volume,
 
+    async volumes(labels) {
+      const wanted = Object.entries(labels);
+      const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+      const { stdout } = await engine.run(['volume', 'ls', '--quiet', ...filters], 'list volumes');
+      const found: VolumeInfo[] = [];
+      for (const line of stdout.split('\n').filter((one) => one !== '')) {
+        const info = await volume(line);
+        // Engines differ in whether several label filters mean all of them or any.
+        if (info !== null && wanted.every(([key, value]) => info.labels[key] === value)) found.push(info);
+      }
+      return found;
+    },
+
     async createVolume(wanted, labels) {
       const existing = await volume(wanted);
       if (existing !== null) return existing;

@@ -221,6 +221,7 @@ function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<voi
     way: way.name,
     probe: () => ask('probe', {}, []),
     scan: (root) => ask<TreeScan>('scan', { root }, [root]),
+    oursAt: (roots) => ask<string[]>('oursAt', { roots }, roots),
     exists: (path) => ask<boolean>('exists', { path }, [path]),
     fingerprint: (roots, { exclude = [], settle = false, contents = false }) =>
       ask<string>('fingerprint', { roots, exclude, settle, contents }, roots),

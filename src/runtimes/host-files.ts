@@ -17,6 +17,8 @@ export interface HostFiles {
   readonly way: 'direct' | 'podman-unshare' | 'helper-container';
   scan(root: string): Promise<TreeScan>;
   exists(path: string): Promise<boolean>;
+  /** Paths of what the caretaker has put beside these trees and files, and directly in them, whatever run or project it was for. */
+  oursAt(roots: readonly string[]): Promise<string[]>;
   /** A digest over all that lies in these trees or files (missing ones count as such). Two that are equal: nothing was written in between. */
   fingerprint(roots: readonly string[], options: Partial<FingerprintOptions>): Promise<string>;
   /**

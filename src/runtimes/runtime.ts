@@ -137,6 +137,8 @@ export interface Runtime {
    */
   mendNetwork(running: () => Promise<readonly string[]>): Promise<boolean>;
   volume(name: string): Promise<VolumeInfo | null>;
+  /** Volumes with all these labels. */
+  volumes(labels: Readonly<Record<string, string>>): Promise<VolumeInfo[]>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
   /** Names of the volumes with all these labels. */
   volumes(labels: Readonly<Record<string, string>>): Promise<string[]>;

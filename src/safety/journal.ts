@@ -97,6 +97,18 @@ export async function openJournal(stateDirectory: string): Promise<Journal> {
   };
 }
 
+/**
+ * The run that has not ended, as far as the journal tells now; null where there is none. Looks only, without the lock: another process may be about to write, so a last line
+ * that can't be read counts as one that never was. Throws `journal-damaged`.
+ */
+export async function unfinishedRun(stateDirectory: string): Promise<UnfinishedRun | null> {
+  const file = path.join(stateDirectory, 'journal.jsonl');
+  const text = (await readText(file)) ?? '';
+  const lines = text.split('\n').slice(0, -1);
+  const last = lines.at(-1);
+  return summarise(linesOf(last !== undefined && parseLine(last) === null ? lines.slice(0, -1) : lines, file), file);
+}
+
 /** The next line must not continue a torn one. */
 async function cutTornLine(file: string): Promise<void> {
   const text = await readText(file);
@@ -125,7 +137,10 @@ async function cutTornLine(file: string): Promise<void> {
 }
 
 async function readLines(file: string): Promise<JournalLine[]> {
-  const lines = ((await readText(file)) ?? '').split('\n').slice(0, -1);
+  return linesOf(((await readText(file)) ?? '').split('\n').slice(0, -1), file);
+}
+
+function linesOf(lines: readonly string[], file: string): JournalLine[] {
   return lines.map((line, index) => {
     const parsed = parseLine(line);
     if (parsed === null) throw damaged(file, `line ${index + 1} is not JSON`);

@@ -17,6 +17,14 @@ export interface Lock {
   release(): Promise<void>;
 }
 
+/** Who has the lock, or had it when he died. */
+export interface LockHolder extends LockInfo {
+  readonly pid: number;
+  readonly host: string;
+  /** `elsewhere`: in another container, where nobody can tell from here whether he lives. */
+  readonly state: 'alive' | 'elsewhere' | 'dead';
+}
+
 type Holder = LockInfo & { readonly token: string; readonly holder: ProcessIdentity };
 
 /**
@@ -56,6 +64,15 @@ export async function acquireLock(
       await syncDirectory(stateDirectory);
     },
   };
+}
+
+/** Looks only, and may be called by anybody. Null where nobody has the lock. Throws `lock-unreadable`. */
+export async function lockHolder(stateDirectory: string): Promise<LockHolder | null> {
+  const held = await readHolder(path.join(stateDirectory, 'lock'));
+  if (held === null) return null;
+  const { mode, since, runUrl, holder } = held;
+  const state = !isAlive(holder) ? 'dead' : isElsewhere(holder) ? 'elsewhere' : 'alive';
+  return { mode, since, ...(runUrl === undefined ? {} : { runUrl }), pid: holder.pid, host: holder.host, state };
 }
 
 /** One attempt: true when the lock is ours, false when it changed hands meanwhile. */

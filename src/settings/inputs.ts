@@ -1,4 +1,4 @@
-export const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list'] as const;
+export const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list', 'status'] as const;
 export type Mode = (typeof modes)[number];
 
 export interface Input {
@@ -31,7 +31,7 @@ export const inputs = [
   {
     name: 'mode',
     description:
-      'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application) or `list`.',
+      'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `list` or `status`.',
     default: 'required',
     modes: all,
     example: 'backup',
@@ -90,7 +90,7 @@ export const inputs = [
     description:
       'What holds data: lines such as `type=postgres,service=database`, `type=sqlite,path=…`, `type=volume,volume=…`, `type=directory,path=./local,exclude=logs/**;tmp/**`; or `auto` to find it.',
     default: '`auto`',
-    modes: acting,
+    modes: [...acting, 'status'],
     example: 'type=postgres,service=database',
     list: 'lines',
   },
@@ -116,7 +116,7 @@ export const inputs = [
     description:
       'How many safety backups stay on the host: those that updates, rollbacks and restores make of what they are about to replace. The newest stay, and the one that a rollback of the last update needs; `0` keeps none.',
     default: '`3`',
-    modes: ['update', 'rollback', 'restore'],
+    modes: ['update', 'rollback', 'restore', 'status'],
     example: '5',
   },
   {
@@ -124,7 +124,7 @@ export const inputs = [
     description:
       'Days after which a safety backup goes even where `keep-local` would keep it. The newest stays, and the one that a rollback of the last update needs.',
     default: 'no limit by age',
-    modes: acting,
+    modes: [...acting, 'status'],
     example: '30',
   },
   {

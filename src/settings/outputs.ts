@@ -23,6 +23,10 @@ export const outputs = [
     description:
       '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`, `proven` (the last drill’s `at`, `level` and `ok`, or null).',
   },
+  {
+    name: 'status',
+    description: '`status`: what lies and waits on this host, as a JSON object; the same as `status` of `--json`.',
+  },
 ] as const satisfies readonly Output[];
 
 export type OutputName = (typeof outputs)[number]['name'];

@@ -106,6 +106,7 @@ class Parser {
     }
     this.#warnUnused(mode);
     if (mode === 'list') return { mode, ...this.#common(mode) };
+    if (mode === 'status') return { mode, ...this.#common(mode), data: this.#data(), ...this.#keeping() };
     const acting = this.#acting(mode);
     switch (mode) {
       case 'backup':

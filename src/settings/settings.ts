@@ -4,7 +4,7 @@ import type { BackupChoice } from './backup-choice.ts';
  * All paths are absolute, all times milliseconds.
  */
 export type Settings =
-  BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | VerifySettings | ListSettings;
+  BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | VerifySettings | ListSettings | StatusSettings;
 
 /** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
@@ -134,4 +134,12 @@ export interface VerifySettings extends ActingSettings {
 
 export interface ListSettings extends CommonSettings {
   readonly mode: 'list';
+}
+
+export interface StatusSettings extends CommonSettings {
+  readonly mode: 'status';
+  /** Where live data lie: what a run left beside them is looked for there. */
+  readonly data: DataSettings;
+  readonly keepLocal: number;
+  readonly keepLocalDays: number | undefined;
 }

@@ -45,13 +45,31 @@ export async function removeFresh(files: HostFiles, live: string, run: string): 
 }
 
 function placesIn(directory: string, live: string, run: string): Places {
-  const name = basename(live);
-  // Names end at 255 bytes.
-  const short = Buffer.byteLength(name) <= 100 ? name : createHash('sha256').update(name).digest('hex').slice(0, 16);
+  const short = shortName(live);
   return {
     fresh: join(directory, `.caretaker-fresh-${run}-${short}`),
     aside: join(directory, `.caretaker-aside-${run}-${short}`),
   };
+}
+
+/** Names end at 255 bytes. */
+function shortName(live: string): string {
+  const name = basename(live);
+  return Buffer.byteLength(name) <= 100 ? name : createHash('sha256').update(name).digest('hex').slice(0, 16);
+}
+
+/** What a name beside or in `live` stands for, of those that runs make for it; null for all others. */
+export function placeNamed(
+  name: string,
+  live: string,
+): { readonly kind: 'fresh' | 'aside' | 'stray'; readonly run: string } | null {
+  const match = /^\.caretaker-(fresh|aside)-(\d{8}t\d{6}z-[0-9a-f]{4}(?:-back\d+)?)-(.+)$/.exec(name);
+  if (match === null) return null;
+  const [, kind, run = '', rest = ''] = match;
+  const own = shortName(live);
+  const more = rest.slice(own.length);
+  if (!rest.startsWith(own) || !/^(-probe|\.caretaker-stray-\d+)?$/.test(more)) return null;
+  return { kind: more.startsWith('.') ? 'stray' : kind === 'fresh' ? 'fresh' : 'aside', run };
 }
 
 async function isMountPoint(path: string): Promise<boolean> {

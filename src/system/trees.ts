@@ -415,6 +415,20 @@ async function listOrEmpty(directory: string): Promise<string[]> {
   }
 }
 
+/** What is ours beside these trees and files, and directly in them, as far as this process may look. */
+export async function oursAt(roots: readonly string[]): Promise<string[]> {
+  const places = new Set(roots.flatMap((root) => [path.dirname(root), root]));
+  const found: string[] = [];
+  for (const place of places) {
+    const names = await readdir(place).catch((error: NodeJS.ErrnoException) => {
+      if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(error.code ?? '')) return [];
+      throw fileError(`list ${place}`, error);
+    });
+    found.push(...names.filter((name) => name.includes(`${OURS}-`)).map((name) => path.join(place, name)));
+  }
+  return found.sort();
+}
+
 /** Null where nothing has that name; a link is what it is. */
 export async function lstatOrNull(file: string): Promise<Stats | null> {
   try {

@@ -184,8 +184,9 @@ export class Deployment {
       ...['--health', `type=http,url=${this.healthUrl}`, '--settle', '2s'],
       ...(given('--health-timeout') ? [] : ['--health-timeout', '25s']),
     ];
+    const looks = mode === 'list' || mode === 'status';
     const source =
-      mode === 'list' || this.#fixture === 'medcattrainer' || given('--source-directory')
+      looks || this.#fixture === 'medcattrainer' || given('--source-directory')
         ? []
         : ['--source-directory', this.facts.source];
     const ended = await as(this.host, [
@@ -194,7 +195,7 @@ export class Deployment {
       mode,
       ...['--project-directory', this.facts.instance],
       ...['--store', `type=folder,path=${this.backups}`],
-      ...(mode === 'list' ? [] : health),
+      ...(looks ? [] : health),
       ...source,
       ...((mode === 'update' || mode === 'rehearse') && !given('--ref') && !given('--track') ? ['--track', 'releases'] : []),
       ...((mode === 'update' || mode === 'rehearse') && !given('--build') ? this.#build() : []),

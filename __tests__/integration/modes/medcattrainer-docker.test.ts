@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Deployment, docker, ledgerOf, treeOf, type Written } from './harness.ts';
+import { Deployment, docker, ledgerOf, succeeded, treeOf, type Written } from './harness.ts';
 
 jest.setTimeout(300_000);
 
@@ -51,6 +51,42 @@ describe.each(['root', 'member-of-group-docker'] as const)('MedCATtrainer on Doc
     expect(parts).toContain('db sqlite online');
     expect(parts?.filter((part) => part.includes(' volume '))).toHaveLength(3);
     await expectWhole(written);
+    expect(await app.leftovers()).toEqual([]);
+  });
+
+  test('status tells what was left, also where this user may not look, and touches nothing', async () => {
+    const before = await app.containers();
+    const drill = `${app.facts.project}-drill`;
+    const labels = [`compose-caretaker.throwaway=${drill}`, `compose-caretaker.of=${app.facts.project}`];
+    const labelled = labels.flatMap((label) => ['--label', label]);
+    const volume = await app.volume('api-media');
+    const aside = path.join(path.dirname(volume), '.caretaker-aside-20261123t060000z-4f2a-_data');
+    try {
+      mkdirSync(aside);
+      writeFileSync(path.join(aside, 'picture'), 'x'.repeat(50_000));
+      succeeded(await app.engine('volume', 'create', ...labelled, `${drill}_db`));
+      const image = Object.values(before)[0]?.image ?? '';
+      succeeded(await app.engine('create', '--name', `${drill}-web-1`, ...labelled, image, 'true'));
+      const { status, warnings, outcome } = await app.succeeds('status');
+
+      expect(outcome).toBe('done');
+      expect(status).toMatchObject({
+        ...{ lock: null, unfinished: null, lastUpdate: null, safety: [], staging: [] },
+        aside: [{ path: aside, kind: 'aside', run: '20261123t060000z-4f2a' }],
+        throwaways: [{ name: drill, containers: [`${drill}-web-1`], volumes: [`${drill}_db`], directory: null }],
+        stores: [{ backups: 1, newest: { proven: null } }],
+      });
+      expect(status?.aside[0]?.bytes).toBeGreaterThanOrEqual(50_000);
+      expect(warnings).toEqual([
+        expect.stringContaining(aside),
+        expect.stringContaining(`docker rm --force --volumes ${drill}-web-1; docker volume rm ${drill}_db`),
+      ]);
+      expect(await app.containers()).toEqual(before);
+    } finally {
+      rmSync(aside, { recursive: true, force: true });
+      await app.engine('rm', '--force', `${drill}-web-1`);
+      await app.engine('volume', 'rm', '--force', `${drill}_db`);
+    }
     expect(await app.leftovers()).toEqual([]);
   });
 

@@ -335,6 +335,9 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       expect(await files.exists(path.join(live, 'private/none'))).toBe(false);
       expect(await files.exists(path.join(place, 'no/such/thing'))).toBe(false);
       expect(await files.exists('/no-such-root/x/y')).toBe(false);
+      const ours = ['.caretaker-aside-1-live', 'live/.caretaker-fresh-1-live'].map((one) => path.join(place, one));
+      for (const one of ours) await mkdir(one);
+      expect(await files.oursAt([live, path.join(place, 'none'), '/no-such-root/x/y'])).toEqual(ours);
     });
 
     test('follows a link to the data, also out of its directory', async () => {

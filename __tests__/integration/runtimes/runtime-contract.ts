@@ -360,6 +360,10 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(made.mountpoint).toMatch(/^\/.*\/_data$/);
       expect(await runtime.createVolume(name, {})).toEqual(made);
       expect(await runtime.volume(name)).toEqual(made);
+      const labelled = await runtime.createVolume(`${name}-labelled`, { purpose: name, other: 'yes' });
+      await runtime.createVolume(`${name}-half`, { purpose: name });
+      expect(await runtime.volumes({ purpose: name, other: 'yes' })).toEqual([labelled]);
+      expect(await runtime.volumes({ purpose: `${name}-none` })).toEqual([]);
     });
 
     test('a name server that has died serves again, and nothing is restarted', async () => {

@@ -3,6 +3,7 @@ import { CaretakerError, CaretakerErrors } from '../../../src/errors.ts';
 import { errorTexts, renderErrors } from '../../../src/report/errors-text.ts';
 import { Redactor } from '../../../src/report/redact.ts';
 import type { RunReport } from '../../../src/report/run-report.ts';
+import type { StatusReport } from '../../../src/report/status.ts';
 import { markdownSummary } from '../../../src/report/summary.ts';
 import { jsonSummary, terminalSummary } from '../../../src/report/texts.ts';
 import { formatBytes, formatSeconds } from '../../../src/report/units.ts';
@@ -117,6 +118,8 @@ describe('the job summary', () => {
     ],
     [{ outcome: 'failed' }, '❌ Backup of uso failed'],
     [{ mode: 'list', backups: [] }, '✅ 0 backups of uso'],
+    [{ mode: 'status', warnings: [] }, '✅ Status of uso: nothing needs a hand'],
+    [{ mode: 'status', warnings: ['a', 'b'] }, '✅ Status of uso: 2 warnings'],
   ])('%j', (report, headline) => {
     expect(markdownSummary({ ...base, ...report }).split('\n')[0]).toBe(`## ${headline}`);
   });
@@ -293,6 +296,63 @@ describe('other texts', () => {
     expect(terminalSummary({ ...rest, mode: 'list', backups })).toBe(
       '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         proven: FAILED 2026-11-21, databases  folder /b\n  longer-2                    before-update  proven: never                         artifacts, until 2027-02-18\n',
     );
+  });
+
+  test('a status is rows on the terminal and in the summary, ages among them', () => {
+    const status: StatusReport = {
+      lock: { mode: 'update', since: '2026-11-21T21:59:00.000Z', pid: 7, host: 'vm', state: 'alive' },
+      unfinished: {
+        run: 'r1',
+        mode: 'update',
+        at: '2026-11-21T21:59:01.000Z',
+        committed: false,
+        left: ['swap', 'stop'],
+      },
+      lastUpdate: { at: '2026-11-20T06:00:00.000Z', from: 'v1', to: null, backup: 'uso-9' },
+      avoided: { label: 'v3', commit: 'abcdef0123456789', at: '2026-11-20T07:00:00.000Z', why: 'unhealthy' },
+      safety: [
+        {
+          ...{ name: 'uso-9', createdAt: '2026-11-20T06:00:00.000Z', bytes: 5_000_000, reason: 'before-update' },
+          kept: 'for a rollback of the last update',
+        },
+      ],
+      aside: [{ path: '/srv/.caretaker-aside-r1-db|x', kind: 'aside', run: 'r1', bytes: 0 }],
+      ...{ staging: [], images: ['localhost/p:a', 'localhost/p:b'] },
+      throwaways: [{ name: 't1', containers: ['t1-web'], volumes: [], directory: '/srv/t1', bytes: 1000 }],
+      stores: [
+        {
+          ...{ store: 'folder /b', backups: 4, problem: undefined },
+          newest: { name: 'uso-10', createdAt: '2026-11-14T22:00:00.000Z', bytes: 2_000_000, proven: null },
+        },
+        { store: 'artifacts', backups: 0, newest: null, problem: 'offline [store-unreachable]' },
+      ],
+    };
+    const { backup: _, restoreInstructions: __, ...rest } = base;
+    const report: RunReport = { ...rest, mode: 'status', startedAt: '2026-11-21T22:00:00.000Z', warnings: [], status };
+    expect(terminalSummary(report)).toBe(
+      [
+        '',
+        'Status of uso: nothing needs a hand',
+        '  lock        held by update, process 7 on vm, since 2026-11-21 21:59',
+        '  journal     update r1 of 2026-11-21 21:59, not in place',
+        '              to be undone: swap, stop',
+        '  last update v1 → unknown, 2026-11-20 06:00',
+        '              rollback brings back uso-9',
+        '  avoided     v3 (abcdef012345) since 2026-11-20 07:00: unhealthy',
+        '  safety      uso-9, 5.0 MB, before-update, 40 h old; kept for a rollback of the last update',
+        '  aside       /srv/.caretaker-aside-r1-db|x, 0 B',
+        '  staging     none',
+        '  images      localhost/p:a',
+        '              localhost/p:b',
+        '  throwaways  t1; containers t1-web; /srv/t1, 1.0 kB',
+        '  backups     folder /b: 4, newest uso-10, 2.0 MB, 7 days old; proven: never',
+        '              artifacts: offline [store-unreachable]',
+        '',
+      ].join('\n'),
+    );
+    const text = markdownSummary(report);
+    expect(text).toContain('| images | localhost/p:a<br>localhost/p:b |');
+    expect(text).toContain('db&#124;x, 0 B |');
   });
 
   test('JSON is the report', () => expect(JSON.parse(jsonSummary(base))).toEqual(base));

@@ -135,6 +135,22 @@ test('a container that goes while the others are looked at is left out, and no f
   expect((await runtime.containers({ p: 'x' })).map((container) => container.name)).toEqual(['b']);
 });
 
+test('of volumes with labels those that have all of them', async () => {
+  const info = (name: string, labels: object): string =>
+    JSON.stringify([{ Name: name, Mountpoint: `/v/${name}`, Driver: 'local', Labels: labels }]);
+  const { processes, asked } = programs({
+    'podman volume ls': { stdout: 'one\ntwo\ngone\n' },
+    'podman volume inspect -- one': { stdout: info('one', { a: '1', b: '2' }) },
+    'podman volume inspect -- two': { stdout: info('two', { a: '1' }) },
+    'podman volume inspect -- gone': { exitCode: 125, stderr: 'Error: no such volume gone' },
+  });
+  const runtime = await there(createPodman(processes));
+  expect((await runtime.volumes({ a: '1', b: '2' })).map(({ name }) => name)).toEqual(['one']);
+  expect(asked.map(({ command }) => command.argv.join(' '))).toContain(
+    'podman volume ls --quiet --filter label=a=1 --filter label=b=2',
+  );
+});
+
 test('many containers are read a few at a time', async () => {
   const ids = Array.from({ length: 60 }, (_, index) => `id${index}`);
   const { processes, asked } = programs({

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { openJournal, type JournalLine } from '../../../src/safety/journal.ts';
+import { openJournal, unfinishedRun, type JournalLine } from '../../../src/safety/journal.ts';
 import { ensureStateDirectory } from '../../../src/safety/state-directory.ts';
 import { inMemory, temporaryDirectories } from '../system/temporary.ts';
 
@@ -75,6 +75,21 @@ describe('the journal', () => {
       expect((await again.unfinished())?.steps).toEqual([{ index: 0, name: 'stop', undo, state: 'begun' }]);
       await again.append({ type: 'undone', index: 0, at });
       expect((await (await openJournal(directory)).unfinished())?.steps[0]?.state).toBe('undone');
+    },
+  );
+
+  test.each(['', '{"type":"done","ind', '\0\0\0\0\0\n'])(
+    'can be looked at while another process writes it: %j',
+    async (torn) => {
+      const directory = temporary();
+      expect(await unfinishedRun(directory)).toBeNull();
+      const journal = await openJournal(directory);
+      await journal.append(begin());
+      await journal.append({ type: 'step', index: 0, name: 'stop', at, undo });
+      appendFileSync(journal.file, torn);
+      const text = readFileSync(journal.file, 'latin1');
+      expect((await unfinishedRun(directory))?.steps).toEqual([{ index: 0, name: 'stop', undo, state: 'begun' }]);
+      expect(readFileSync(journal.file, 'latin1')).toBe(text);
     },
   );
 

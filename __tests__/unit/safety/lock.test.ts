@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, linkSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, jest, test } from '@jest/globals';
-import { acquireLock, type Lock } from '../../../src/safety/lock.ts';
+import { acquireLock, lockHolder, type Lock } from '../../../src/safety/lock.ts';
 import { inMemory, temporaryDirectories } from '../system/temporary.ts';
 
 jest.setTimeout(120_000);
@@ -55,6 +55,24 @@ test('the lock of a killed process is taken over at once, that of a living one n
   const lock = await acquireLock(directory, info);
   expect(readdirSync(directory)).toEqual(['lock']);
   await lock.release();
+});
+
+test('who has it can be looked up without taking it', async () => {
+  const directory = temporary();
+  expect(await lockHolder(directory)).toBeNull();
+  const lock = await acquireLock(directory, { ...info, runUrl: 'https://example.org/runs/7' });
+  expect(await lockHolder(directory)).toMatchObject({
+    ...{ ...info, runUrl: 'https://example.org/runs/7' },
+    ...{ pid: process.pid, state: 'alive' },
+  });
+  expect(readdirSync(directory)).toEqual(['lock']);
+  await lock.release();
+  const { child, word } = contender(directory);
+  expect(await word).toBe('held');
+  await killed(child);
+  expect(await lockHolder(directory)).toMatchObject({ pid: child.pid, state: 'dead' });
+  writeFileSync(path.join(directory, 'lock'), 'rubbish');
+  await expect(lockHolder(directory)).rejects.toMatchObject({ code: 'lock-unreadable' });
 });
 
 test('of many contenders exactly one wins, over a dead holder and where there is none', async () => {

@@ -36,6 +36,14 @@ describe('defaults', () => {
     expect(settings.stores).toEqual([{ type: 'folder', path: '/srv/uso/.caretaker/backups' }]);
   });
 
+  test('status needs no token, and knows what the other modes are told of data and safety backups', () => {
+    const values = { 'keep-local-days': '30', data: 'type=directory,path=./media', 'github-token': '' };
+    expect(parse({ mode: 'status', ...values })).toMatchObject({
+      ...{ mode: 'status', keepLocal: 3, keepLocalDays: 30, warnings: [] },
+      data: [{ type: 'directory', path: './media' }],
+    });
+  });
+
   test('in a workflow a relative project directory starts at the workspace', () => {
     const environment = { ...inAction, env: { ...inAction.env, GITHUB_WORKSPACE: '/srv' } };
     expect(parse({ mode: 'backup', 'project-directory': './uso' }, environment).projectDirectory).toBe('/srv/uso');

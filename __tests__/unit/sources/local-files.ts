@@ -12,6 +12,7 @@ import {
   likeness,
   lstatOrNull,
   makeDirectoryLike,
+  oursAt,
   removeMembers,
   removeTrees,
   scanTree,
@@ -23,6 +24,7 @@ export function localFiles(): HostFiles {
   return {
     way: 'direct',
     scan: scanTree,
+    oursAt,
     exists: async (path) => (await lstatOrNull(path)) !== null,
     changes: treeChanges,
     removeMembers,

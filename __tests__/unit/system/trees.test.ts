@@ -14,7 +14,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DatabaseSync } from 'node:sqlite';
-import { emptyTree, likeness, makeDirectoryLike, removeTrees, scanTree } from '../../../src/system/trees.ts';
+import { emptyTree, likeness, makeDirectoryLike, oursAt, removeTrees, scanTree } from '../../../src/system/trees.ts';
 import { temporaryDirectories } from './temporary.ts';
 
 const temporary = temporaryDirectories();
@@ -161,4 +161,15 @@ test('makeDirectoryLike and likeness copy the mode, and the directory must be ne
   const target = file(root, 'file');
   await likeness(target, path.join(root, 'model'));
   expect(lstatSync(target).mode & 0o7777).toBe(0o2750);
+});
+
+test('what is ours beside and in trees is found by its name', async () => {
+  const root = temporary();
+  file(root, 'live/data');
+  file(root, 'live/deep/.caretaker-aside-1-deep');
+  const inside = file(root, 'live/.caretaker-fresh-1-live');
+  const beside = file(root, '.caretaker-aside-1-live.caretaker-stray-1');
+  file(root, '.caretaker/lock');
+  const db = file(root, 'db.sqlite3');
+  expect(await oursAt([path.join(root, 'live'), db, path.join(root, 'none/at/all')])).toEqual([beside, inside]);
 });
