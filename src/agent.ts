@@ -12,6 +12,7 @@ import { swap, unswap, type Swap } from './system/swaps.ts';
 import {
   emptyTree,
   fingerprintTrees,
+  kindsIn,
   likeness,
   lstatOrNull,
   makeDirectoryLike,
@@ -35,6 +36,7 @@ const operations: Readonly<Record<string, (request: never) => Promise<unknown>>>
   removeMembers: ({ root, names }: { root: string; names: readonly string[] }) => removeMembers(root, names),
   oursAt: ({ roots }: { roots: readonly string[] }) => oursAt(roots),
   exists: async ({ path }: { path: string }) => (await lstatOrNull(path)) !== null,
+  kinds: ({ root, paths }: { root: string; paths: readonly string[] }) => kindsIn(root, paths),
   swap: (request: { swap: Swap }) => swap(request.swap),
   unswap: (request: { swap: Swap }) => unswap(request.swap),
   empty: ({ root, keep }: { root: string; keep: readonly string[] }) => emptyTree(root, keep),

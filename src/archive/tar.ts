@@ -18,6 +18,8 @@ export interface TarMember {
   readonly gid: number;
   /** Seconds since 1970. */
   readonly mtime: number;
+  /** Of a hard link: the path of the member that it is another name of. */
+  readonly target?: string;
 }
 
 export interface TarHandlers {
@@ -27,6 +29,8 @@ export interface TarHandlers {
   readonly links?: Set<string>;
   /** Called with the pieces of the last member's content. */
   readonly onContent?: (bytes: Buffer) => void;
+  /** Members for which it is false are not passed on, nor their own headers; they are checked all the same. */
+  readonly keep?: (member: TarMember) => boolean;
 }
 
 /**
@@ -46,7 +50,8 @@ export async function* checkTar(
   const walk = new TarWalk(handlers);
   for await (const chunk of source) {
     walk.feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    yield chunk;
+    if (handlers.keep === undefined) yield chunk;
+    else yield* walk.takeKept();
   }
   walk.end();
 }
@@ -73,6 +78,10 @@ class TarWalk {
   private longLink: string | undefined;
   private zeros = 0;
   private finished = false;
+  /** With `keep`: what is to be passed on, and the headers whose member is still to come. */
+  private kept: Buffer[] = [];
+  private held: Buffer[] = [];
+  private keeping = true;
 
   constructor(handlers: TarHandlers) {
     this.handlers = handlers;
@@ -106,8 +115,15 @@ class TarWalk {
     if (!this.finished) throw damaged('its end-of-archive mark is missing');
   }
 
+  takeKept(): Buffer[] {
+    const kept = this.kept;
+    this.kept = [];
+    return kept;
+  }
+
   private take(bytes: Buffer): void {
     this.skip -= bytes.length;
+    this.pass(bytes);
     const content = bytes.subarray(0, Math.min(this.content, bytes.length));
     this.content -= content.length;
     if (this.collecting !== undefined) {
@@ -116,6 +132,13 @@ class TarWalk {
     } else if (content.length > 0) {
       this.handlers.onContent?.(content);
     }
+  }
+
+  private pass(bytes: Buffer): void {
+    if (this.handlers.keep === undefined) return;
+    // The source may use its buffer again before the member comes.
+    if (this.collecting !== undefined) this.held.push(Buffer.from(bytes));
+    else if (this.keeping) this.kept.push(bytes);
   }
 
   private collected(): void {
@@ -136,11 +159,14 @@ class TarWalk {
 
   private block(block: Buffer): void {
     if (this.sparseMore) {
+      this.pass(block);
       this.sparseMore = block[504] !== 0;
       if (!this.sparseMore) [this.skip, this.content] = [this.pendingSkip, this.pendingContent];
       return;
     }
     if (block.every((byte) => byte === 0)) {
+      this.keeping = true;
+      this.pass(block);
       this.zeros += 1;
       if (this.zeros >= 2) this.finished = true;
       return;
@@ -151,6 +177,7 @@ class TarWalk {
     if (['x', 'g', 'L', 'K'].includes(header.flag)) {
       if (header.size > MAX_HEADER_BYTES) throw hostile('a header', 'is larger than any needs to be');
       this.collecting = { flag: header.flag, pieces: [], left: header.size };
+      this.pass(block);
       [this.skip, this.content] = [padded, header.size];
       if (padded === 0) this.collected();
       return;
@@ -159,6 +186,10 @@ class TarWalk {
     this.pax = new Map();
     this.longName = this.longLink = undefined;
     this.handlers.onMember?.(header);
+    this.keeping = this.handlers.keep?.(header) ?? true;
+    if (this.keeping) this.kept.push(...this.held);
+    this.held = [];
+    this.pass(block);
     // A link has no content, whatever its size says.
     const none = header.type !== 'file';
     if (header.flag === 'S' && block[482] !== 0) {
@@ -216,12 +247,14 @@ function readHeader(block: Buffer, pax: PaxRecords, longName?: string, longLink?
   const size = sizeText === undefined ? number(block, 124, 12) : Number(sizeText);
   if (!Number.isSafeInteger(size) || size < 0) throw damaged("a member's size is not a number");
   const link = pax.get('linkpath') ?? longLink ?? cString(block.subarray(157, 257));
+  const type = typeOf(flag, name);
   return {
     flag,
     link,
     name,
     path: (safeParts(name) ?? []).join('/'),
-    type: typeOf(flag, name),
+    type,
+    ...(type === 'hardlink' ? { target: (safeParts(link) ?? []).join('/') } : {}),
     size,
     mode: number(block, 100, 8) & 0o7777,
     uid: Number(pax.get('uid') ?? number(block, 108, 8)),

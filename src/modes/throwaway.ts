@@ -179,7 +179,7 @@ export async function dropThrowaway({ project }: Tools, { name, directory }: Thr
     const file = path.join(directory, 'compose.yaml');
     if (await files.exists(file)) await compose.of(file, name).down();
     const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
-    for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume, labels);
+    for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume.name, labels);
   }
   await files.remove([directory]);
   // The last of them takes the place of all along.

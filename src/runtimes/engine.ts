@@ -330,17 +330,6 @@ export function commonRuntime(
       return created;
     },
 
-    async volumes(labels) {
-      const filters = Object.entries(labels).flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
-      const { stdout } = await engine.run(['volume', 'ls', '--quiet', ...filters], 'list volumes');
-      const found: string[] = [];
-      // Engines differ in whether several label filters mean all of them or any.
-      for (const one of stdout.split('\n').filter((line) => line !== '')) {
-        if (lacks(await volume(one), labels) === undefined) found.push(one);
-      }
-      return found;
-    },
-
     async removeVolume(wanted, labels) {
       const existing = await volume(wanted);
       if (existing === null) return;

@@ -7,7 +7,7 @@ import { CaretakerError, messageOf } from '../errors.ts';
 import type { Argv, Command, Processes, ProcessStream } from '../system/processes.ts';
 import { helperContainer } from './helper-container.ts';
 import type { ContainerNetwork } from './container-network.ts';
-import type { HostFiles, SqliteProof, SqliteRows, Swap, TreeChanges, TreeScan } from './host-files.ts';
+import type { HostFiles, PathKind, SqliteProof, SqliteRows, Swap, TreeChanges, TreeScan } from './host-files.ts';
 import type { Runtime } from './runtime.ts';
 import { createArgv, extractArgv, membersOf, onlyLivedOn } from './tar-command.ts';
 
@@ -223,6 +223,7 @@ function hostFilesBy(way: Way, tools: Tools): HostFiles & { probe(): Promise<voi
     scan: (root) => ask<TreeScan>('scan', { root }, [root]),
     oursAt: (roots) => ask<string[]>('oursAt', { roots }, roots),
     exists: (path) => ask<boolean>('exists', { path }, [path]),
+    kinds: (root, paths) => ask<PathKind[]>('kinds', { root, paths }, [root]),
     fingerprint: (roots, { exclude = [], settle = false, contents = false }) =>
       ask<string>('fingerprint', { roots, exclude, settle, contents }, roots),
 

@@ -5,6 +5,8 @@ import type { FingerprintOptions, TreeChanges, TreeScan } from '../system/trees.
 
 export type { SqliteProof, SqliteRows, TreeChanges, TreeScan, Swap };
 
+export type PathKind = 'directory' | 'file' | 'link' | 'other' | null;
+
 /**
  * Files on the host as the containers' root sees them: also where the runner's user may not read them, with owners that
  * come back as they were. Three ways, chosen once by probing: `direct` (the user is root, or owns all), `podman-unshare`
@@ -19,6 +21,8 @@ export interface HostFiles {
   exists(path: string): Promise<boolean>;
   /** Paths of what the caretaker has put beside these trees and files, and directly in them, whatever run or project it was for. */
   oursAt(roots: readonly string[]): Promise<string[]>;
+  /** What lies at relative paths below a root ('' for itself), links not followed; null for nothing. */
+  kinds(root: string, paths: readonly string[]): Promise<readonly PathKind[]>;
   /** A digest over all that lies in these trees or files (missing ones count as such). Two that are equal: nothing was written in between. */
   fingerprint(roots: readonly string[], options: Partial<FingerprintOptions>): Promise<string>;
   /**

@@ -140,8 +140,6 @@ export interface Runtime {
   /** Volumes with all these labels. */
   volumes(labels: Readonly<Record<string, string>>): Promise<VolumeInfo[]>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
-  /** Names of the volumes with all these labels. */
-  volumes(labels: Readonly<Record<string, string>>): Promise<string[]>;
   /** Removes a volume, with what is in it. Nothing there is no error. Throws `not-ours` where it lacks one of these labels. */
   removeVolume(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
   /** `linux/amd64`, … */

@@ -44,7 +44,7 @@ export function membersOf(names: readonly string[]): Buffer {
   return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');
 }
 
-/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored; `owners: false`: but for the owners. */
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored; without `owners`, as this user's own. */
 export function extractArgv(root: string, owners = true): Argv {
   return [
     'tar',

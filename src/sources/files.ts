@@ -1,16 +1,18 @@
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Part, PartFile } from '../archive/manifest.ts';
 import type { TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
-import type { HostFiles } from '../runtimes/host-files.ts';
+import type { Swap } from '../runtimes/host-files.ts';
 import { memberName, membersOf } from '../runtimes/tar-command.ts';
 import type { ProcessStream } from '../system/processes.ts';
-import { beside, originOf, placesFor, removeFresh, stagingFor, within } from './places.ts';
+import { unpackPasses } from './passes.ts';
+import { pathUnfit } from './paths.ts';
+import { beside, isMountPoint, originOf, placesFor, removeFresh, stagingFor, within } from './places.ts';
+import type { Part } from '../archive/manifest.ts';
 import type { Capture, RawStream, Situation, Source, WarmCapture } from './source.ts';
 import type { SourceDeps } from './sources.ts';
-import { streamOf, unpack } from './streams.ts';
+import { streamOf } from './streams.ts';
 import { warmUnlessChanged } from './two-passes.ts';
 
 type FilesSpec = Extract<SourceSpec, { type: 'volume' | 'directory' | 'file' | 'project-files' }>;
@@ -86,6 +88,34 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
     };
   };
 
+  const staying = (part: Part, run: string, place: string): string[] => {
+    const excludes = [...new Set([...spec.exclude, ...(part.origin.exclude ?? []), ...own])];
+    const { carry, patterns } = carried(excludes, run);
+    for (const pattern of patterns) {
+      log.warn(
+        `${spec.name}: what matches ${pattern} is not in the backup; what of it lies in ${place} now goes aside with the rest`,
+      );
+    }
+    return carry;
+  };
+
+  /** What to exchange for a path: itself, or the uppermost directory above it that is not there now. '' for the part's root. */
+  const exchanged = async (part: Part, path: string): Promise<string> => {
+    const names = path.split('/');
+    const tops = ['', ...names.map((_, index) => names.slice(0, index + 1).join('/'))];
+    const kinds = await files.kinds(live, tops);
+    for (const [index, top] of tops.entries()) {
+      const found = kinds[index];
+      if (found === null) return top;
+      if (index === 0) continue;
+      const where = top === path ? 'is' : `lies behind ${top},`;
+      if (found === 'link') throw pathUnfit(part, path, `${where} a symbolic link now`);
+      if (top !== path && found !== 'directory') throw pathUnfit(part, path, `${where} no directory now`);
+      if (await isMountPoint(join(live, top))) throw pathUnfit(part, path, `${where} a mount point now`);
+    }
+    return path;
+  };
+
   return {
     name: spec.name,
     kind,
@@ -105,8 +135,8 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
       const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
       try {
         const members: string[] = [];
-        const onMember = kind === 'file' ? (member: TarMember) => members.push(member.path) : undefined;
-        await unpackPasses(files, fresh, part, read, onMember);
+        const onMember = (member: TarMember): number => members.push(member.path);
+        await unpackPasses(files, fresh, part, read, kind === 'file' ? { onMember } : {});
         if (kind === 'file') {
           const [member] = members;
           if (members.length !== 1 || member === undefined || member.includes('/')) {
@@ -120,13 +150,7 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
           }
           return [{ kind, live, fresh: join(fresh, member), aside, carry: [] }];
         }
-        const excludes = [...new Set([...spec.exclude, ...(part.origin.exclude ?? []), ...own])];
-        const { carry, patterns } = carried(excludes, run);
-        for (const pattern of patterns) {
-          log.warn(
-            `${spec.name}: what matches ${pattern} is not in the backup; what of it lies in ${live} now goes aside with the rest`,
-          );
-        }
+        const carry = staying(part, run, live);
         // Where the archive has an empty directory in the place of what is carried, there must be none.
         await files.remove(carry.map((path) => join(fresh, path)));
         return [{ kind: 'directory', live, fresh, aside, carry }];
@@ -136,6 +160,37 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
       }
     },
 
+    ...(kind === 'file'
+      ? {}
+      : {
+          async stagePaths(part, read, run, found): Promise<readonly Swap[]> {
+            const { fresh, aside } = await placesFor(files, live, run);
+            const tops = new Map<string, Swap['kind']>();
+            for (const { path, type } of found.paths) {
+              const top = await exchanged(part, path);
+              tops.set(top, top === path ? type : 'directory');
+            }
+            const swaps: Swap[] = [];
+            try {
+              await unpackPasses(files, fresh, part, read, { keep: found.keep });
+              await files.removeMembers(fresh, found.extras.map(memberName));
+              const stays = staying(part, run, found.paths.map(({ path }) => join(live, path)).join(', '));
+              for (const [top, type] of tops) {
+                const carry = stays.flatMap((path) => within(top, path) || []);
+                await files.remove(carry.map((path) => join(fresh, top, path)));
+                swaps.push({
+                  ...{ kind: type === 'file' ? type : 'directory', live: join(live, top), fresh: join(fresh, top) },
+                  ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live },
+                });
+              }
+              return swaps;
+            } catch (error) {
+              await files.remove([fresh]);
+              throw error;
+            }
+          },
+        }),
+
     discard: () =>
       kind === 'file'
         ? files.removeMembers(dirname(live), [memberName(basename(live))])
@@ -143,52 +198,6 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
 
     unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
   };
-}
-
-/**
- * Unpacks the files of a part into the new directory `root`, in their order: `tar`; then, where it was taken in several passes, for each of those `removed1`, whose members go, and
- * `changed1.tar`, which is unpacked over what is there.
- */
-async function unpackPasses(
-  files: HostFiles,
-  root: string,
-  part: Part,
-  read: (file: PartFile) => AsyncIterable<Uint8Array>,
-  onMember: ((member: TarMember) => void) | undefined,
-): Promise<void> {
-  const links = new Set<string>();
-  for (const [index, file] of part.files.entries()) {
-    const over = index > 0;
-    if (over && /\.removed\d+\.zst$/.test(file.file)) {
-      const removed = await membersIn(read(file), part);
-      await files.removeMembers(root, removed);
-      for (const link of links)
-        if (removed.some((name) => link === name || link.startsWith(`${name}/`))) links.delete(link);
-    } else {
-      await unpack(files, root, read(file), { links, ...(onMember && { onMember }) }, { over });
-    }
-  }
-}
-
-/** More than any list that was written here. */
-const MAX_LIST_BYTES = 4 * 1024 * 1024;
-
-/** The names of a list of members, as `membersOf` made it. */
-async function membersIn(bytes: AsyncIterable<Uint8Array>, part: Part): Promise<string[]> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of bytes) {
-    size += piece.length;
-    if (size > MAX_LIST_BYTES) break;
-    pieces.push(piece);
-  }
-  const names = Buffer.concat(pieces).toString('latin1').split('\0');
-  if (size > MAX_LIST_BYTES || names.pop() !== '' || names.some((name) => !name.startsWith('./'))) {
-    throw new CaretakerError('part-damaged', `failed to unpack ${part.name}: its list of what went is none`, {
-      hint: 'Choose another backup.',
-    });
-  }
-  return names.map((name) => name.slice(2));
 }
 
 /**

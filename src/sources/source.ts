@@ -1,6 +1,7 @@
 import type { Swap } from '../runtimes/host-files.ts';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import type { ProcessStream } from '../system/processes.ts';
+import type { FoundPaths } from './paths.ts';
 
 /**
  * What the application does while a part is taken. `serving`: everything runs. `quiesced`: the services that write to this source are stopped, a
@@ -44,6 +45,13 @@ export interface Source {
    * On failure it removes what it unpacked. `run` is unique to this attempt: everything made is named after it and this source.
    */
   stage(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>, run: string): Promise<readonly Swap[]>;
+  /** The same for paths inside the part, whose swaps exchange nothing but them. Files only. Throws `path-unfit` where they can't be exchanged alone. */
+  stagePaths?(
+    part: Part,
+    read: (file: PartFile) => AsyncIterable<Uint8Array>,
+    run: string,
+    found: FoundPaths,
+  ): Promise<readonly Swap[]>;
   /** Removes whatever `stage` of this attempt may have left beside the live data, in any process, before or after the swaps; nothing to do is no error. What lies aside stays. */
   unstage(run: string): Promise<void>;
   /**

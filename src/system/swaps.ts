@@ -21,6 +21,8 @@ export type Swap =
        * not have them itself.
        */
       readonly carry: readonly string[];
+      /** The tree that `live` is a path of: what an application made a symbolic link of on the way there is not followed. */
+      readonly root?: string;
     }
   | {
       /** A database file with its -wal, -shm and -journal, which go aside with it. `aside` is a directory. */
@@ -297,6 +299,10 @@ async function refuseUnsafe(one: Swap): Promise<void> {
   }
   if ((await lstatOrNull(one.live))?.isSymbolicLink()) {
     throw impossible(one.live, 'it is a symbolic link; give the path that it leads to', one.live);
+  }
+  const root = one.kind === 'sqlite' ? undefined : one.root;
+  for (let up = path.dirname(one.live); root !== undefined && isWithin(root, up); up = path.dirname(up)) {
+    if ((await lstatOrNull(up))?.isSymbolicLink()) throw impossible(up, 'it is a symbolic link now', one.live);
   }
   if (isWithin(one.live, one.fresh) !== isWithin(one.live, one.aside)) {
     throw impossible(one.fresh, `${one.aside} must be inside the live data as well, or both outside`, one.live);

@@ -439,6 +439,26 @@ export async function lstatOrNull(file: string): Promise<Stats | null> {
   }
 }
 
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+export async function kindsIn(
+  root: string,
+  paths: readonly string[],
+): Promise<('directory' | 'file' | 'link' | 'other' | null)[]> {
+  const kinds: Awaited<ReturnType<typeof kindsIn>> = [];
+  for (const one of paths) {
+    const stat = await lstatOrNull(path.join(root, one));
+    const known = stat?.isDirectory()
+      ? 'directory'
+      : stat?.isFile()
+        ? 'file'
+        : stat?.isSymbolicLink()
+          ? 'link'
+          : 'other';
+    kinds.push(stat === null ? null : known);
+  }
+  return kinds;
+}
+
 async function realpathOrNull(file: string): Promise<string | null> {
   try {
     return await realpath(file);
@@ -480,6 +500,17 @@ export async function removeTrees(paths: readonly string[]): Promise<void> {
       throw fileError(`remove ${target}`, error);
     }
   }
+}
+
+/** Removes what this user has unpacked, directories included that he may not write in as they were stored. */
+export async function removeOwnTree(root: string): Promise<void> {
+  const open = async (directory: string): Promise<void> => {
+    await chmod(directory, 0o700);
+    for (const entry of await readdir(directory, { withFileTypes: true }))
+      if (entry.isDirectory()) await open(path.join(directory, entry.name));
+  };
+  if ((await lstatOrNull(root))?.isDirectory()) await open(root);
+  await rm(root, { recursive: true, force: true });
 }
 
 /** Removes what is in a directory, but for `keep` (relative paths, with all below), the caretaker's own files and other filesystems. */

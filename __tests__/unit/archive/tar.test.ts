@@ -197,3 +197,40 @@ describe('checkTar refuses', () => {
     await expect(walk(archive(bytes))).resolves.toBeDefined();
   });
 });
+
+describe('keep', () => {
+  test('passes on nothing but what is wanted, headers of long names, big files and sparse files with it', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'caretaker-tar-'));
+    try {
+      const long = `${'d'.repeat(90)}/${'f'.repeat(150)}`;
+      mkdirSync(join(root, 'in', long, '..'), { recursive: true });
+      writeFileSync(join(root, 'in', long), 'wanted');
+      writeFileSync(join(root, 'in', `${long}-no`), 'not wanted');
+      writeFileSync(join(root, 'in/sparse'), 'x');
+      for (let at = 1; at < 60; at++) writeFileSync(join(root, 'in/sparse'), 'y', { flag: 'a' });
+      truncateSync(join(root, 'in/sparse'), 20_000_000);
+      for (const format of ['pax', 'gnu']) {
+        const bytes = execFileSync('tar', ['-c', '--sparse', `--format=${format}`, '-C', join(root, 'in'), '.'], { maxBuffer: 2 ** 26 }); // prettier-ignore
+        for (const chunk of [13, 512, 100_000]) {
+          const source = async function* (): AsyncGenerator<Uint8Array> {
+            // One buffer again and again, as a reader may do.
+            for (let at = 0; at < bytes.length; at += chunk) yield Buffer.from(bytes.subarray(at, at + chunk));
+            await Promise.resolve();
+          };
+          const kept: Buffer[] = [];
+          const keep = ({ path }: TarMember): boolean => path === long || path === 'sparse';
+          for await (const piece of checkTar(source(), { keep })) kept.push(Buffer.from(piece));
+          const list = execFileSync('tar', ['-tf', '-'], { input: Buffer.concat(kept), encoding: 'utf8' });
+          expect(list.split('\n').filter(Boolean).sort()).toEqual([`./${long}`, './sparse']);
+          const out = join(root, `out-${format}-${chunk}`);
+          mkdirSync(out);
+          execFileSync('tar', ['-xf', '-', '-C', out], { input: Buffer.concat(kept) });
+          expect(readFileSync(join(out, long), 'utf8')).toBe('wanted');
+          expect(readFileSync(join(out, 'sparse')).equals(readFileSync(join(root, 'in/sparse')))).toBe(true);
+        }
+      }
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+});

@@ -9,6 +9,7 @@ import { swap, unswap } from '../../../src/system/swaps.ts';
 import {
   emptyTree,
   fingerprintTrees,
+  kindsIn,
   likeness,
   lstatOrNull,
   makeDirectoryLike,
@@ -26,6 +27,7 @@ export function localFiles(): HostFiles {
     scan: scanTree,
     oursAt,
     exists: async (path) => (await lstatOrNull(path)) !== null,
+    kinds: kindsIn,
     changes: treeChanges,
     removeMembers,
     tar(root, { exclude = [], only }) {
