@@ -164,6 +164,16 @@ function partSection(part: Part, manifest: Draft): string[] {
         '',
       ];
     case 'dump':
+      if (!part.files.some(({ file }) => file.endsWith('.globals.sql.zst'))) {
+        return [
+          ...title,
+          `Single databases of a PostgreSQL ${part.postgres?.version ?? ''} server, as they were before a restore exchanged them. They go back into the server as it is; the`,
+          'databases that they replace stay in it as `NAME.before-restore-…`.',
+          '',
+          ...block([...dump(part, manifest)]),
+          '',
+        ];
+      }
       return [
         ...title,
         `Dumps of PostgreSQL ${part.postgres?.version ?? ''}: the image must be of this major version or a newer one. The server makes an empty`,
@@ -268,7 +278,8 @@ function singleFile(part: Part): string[] {
     'as_root mkdir "$LIVE.fresh"',
     ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
     'if as_root test -e "$LIVE"; then as_root mv "$LIVE" "$LIVE$ASIDE"; fi',
-    `as_root mv "$LIVE.fresh"/${quote(part.origin.path.slice(part.origin.path.lastIndexOf('/') + 1))} "$LIVE"`,
+    '# The one file in the archive, whatever it was called there.',
+    'as_root find "$LIVE.fresh" -mindepth 1 -maxdepth 1 -exec mv {} "$LIVE" \\;',
     'as_root rmdir "$LIVE.fresh"',
   ];
 }
@@ -291,6 +302,7 @@ function dump(part: Part, { engine }: Draft): string[] {
     part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
   const service = part.origin.service ?? part.name;
   const globals = file('globals.sql');
+  if (globals === undefined) return databases(part, engine);
   const inServer = engine === null ? '' : '"$ENGINE" exec -i "$SERVER" ';
   return [
     'if as_root test -e "$LIVE"; then',
@@ -300,17 +312,8 @@ function dump(part: Part, { engine }: Draft): string[] {
     '  as_root mv "$LIVE" "$LIVE$ASIDE"',
     '  as_root mv "$LIVE.fresh" "$LIVE"',
     'fi',
-    ...(engine === null
-      ? ['# Start the database server alone now, on an empty cluster.']
-      : [
-          `compose up -d ${quote(service)}`,
-          `SERVER="$("$ENGINE" ps -q --filter label=com.docker.compose.project="$PROJECT_NAME" --filter label=com.docker.compose.service=${quote(service)})"`,
-          '# The server of the first set-up listens on no port: wait for the one that does.',
-          `for _ in $(seq 180); do if "$ENGINE" exec "$SERVER" pg_isready -q -h 127.0.0.1; then break; fi; sleep 1; done`,
-        ]),
-    ...(globals === undefined
-      ? []
-      : [`zstd -dcq ${globals.file} | ${inServer}psql -X -q -U ${user} -d template1 -f -`]),
+    ...(engine === null ? ['# Start the database server alone now, on an empty cluster.'] : startServer(service)),
+    `zstd -dcq ${globals.file} | ${inServer}psql -X -q -U ${user} -d template1 -f -`,
     ...(part.postgres?.databases ?? []).flatMap((database) => {
       const one = file(dumpSuffix(database));
       return one === undefined
@@ -319,6 +322,41 @@ function dump(part: Part, { engine }: Draft): string[] {
             `# Database ${comment(database)}`,
             `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --clean --if-exists --create -d template1`,
           ];
+    }),
+  ];
+}
+
+function startServer(service: string): string[] {
+  return [
+    `compose up -d ${quote(service)}`,
+    `SERVER="$("$ENGINE" ps -q --filter label=com.docker.compose.project="$PROJECT_NAME" --filter label=com.docker.compose.service=${quote(service)})"`,
+    '# The server of the first set-up listens on no port: wait for the one that does.',
+    `for _ in $(seq 180); do if "$ENGINE" exec "$SERVER" pg_isready -q -h 127.0.0.1; then break; fi; sleep 1; done`,
+  ];
+}
+
+/** Single databases go back into the server that has the others: it is not made anew. */
+function databases(part: Part, engine: Draft['engine']): string[] {
+  const user = quote(part.postgres?.user ?? 'postgres');
+  const inServer = engine === null ? '' : '"$ENGINE" exec -i "$SERVER" ';
+  const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  return [
+    ...(engine === null ? ['# Start the database server alone now.'] : startServer(part.origin.service ?? part.name)),
+    `psql_here() { ${inServer}psql -X -q -At -v ON_ERROR_STOP=1 -U ${user} -d template1; }`,
+    ...(part.postgres?.databases ?? []).flatMap((database) => {
+      const one = part.files.find(({ file }) => file.endsWith(`.${part.name}.${dumpSuffix(database)}.zst`));
+      if (one === undefined) return [];
+      return [
+        `# Database ${comment(database)}: the one that is there now stays under another name.`,
+        `DATABASE=${quote(identifier(database))}`,
+        `if [ -n "$(psql_here <<< ${quote(`select 1 from pg_database where datname = '${database.replaceAll("'", "''")}'`)})" ]; then`,
+        `  psql_here <<< "ALTER DATABASE $DATABASE RENAME TO \"\${DATABASE//\"/}$ASIDE\""`,
+        'fi',
+        '# It lay aside under another name when it was dumped, and comes back under that first.',
+        `DUMPED="$({ zstd -dcq ${one.file} 2>/dev/null || true; } | { ${inServer}pg_restore -l; cat >/dev/null; } | sed -n 's/^; *dbname: //p')"`,
+        `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --create -d template1`,
+        `psql_here <<< "ALTER DATABASE \"$DUMPED\" RENAME TO $DATABASE"`,
+      ];
     }),
   ];
 }

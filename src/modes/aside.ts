@@ -5,8 +5,10 @@ import type { Manifest, Part } from '../archive/manifest.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { createSource, sourceForPart } from '../sources/sources.ts';
 import type { Source } from '../sources/source.ts';
+import { within } from '../sources/places.ts';
 import { captureBackup, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
+import { databasesAside, type DatabaseExchange } from './restore-database.ts';
 import type { Tools } from './tools.ts';
 
 /** A restored part and the exchanges that made it live. Plain data for the journal. */
@@ -17,6 +19,8 @@ export interface AsidePart {
 
 export interface KeepAside {
   readonly parts: readonly AsidePart[];
+  /** Single databases; missing in the journals of older versions. */
+  readonly databases?: readonly DatabaseExchange[];
   readonly run: string;
   readonly reason: Manifest['reason'];
   /** The version whose data lie aside. */
@@ -27,16 +31,20 @@ export interface KeepAside {
  * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
  * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
  */
-export async function keepAside(tools: Tools, { parts, run, reason, head }: KeepAside): Promise<void> {
+export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
+  const { parts, run, reason, head } = kept;
   const { project, recorder } = tools;
   const directory = path.join(project.stateDirectory, 'staging', `${run}-safety`);
   await rm(directory, { recursive: true, force: true });
-  const sources: Source[] = [];
+  const databases = await databasesAside(tools, kept.databases ?? []);
+  const sources: Source[] = [...databases.sources];
   for (const { part, swaps } of parts) {
     for (const swap of swaps) {
       // Where nothing was before, a mark lies aside and no data.
       const { kind } = await project.files.scan(swap.aside);
-      if (kind === 'directory' || kind === 'file') sources.push(await asideSource(tools, part, swap));
+      if (kind !== 'directory' && kind !== 'file') continue;
+      const source = await asideSource(tools, part, swap, kind);
+      sources.push({ ...source, name: nameBeside(source.name, sources) });
     }
   }
   if (sources.length > 0) {
@@ -55,12 +63,13 @@ export async function keepAside(tools: Tools, { parts, run, reason, head }: Keep
       await rm(directory, { recursive: true, force: true });
     }
   }
+  await databases.drop();
   await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
   for (const { part } of parts) await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
 }
 
 /** The source that reads from aside, and whose part goes back to where the live data are. */
-async function asideSource(tools: Tools, part: Part, swap: Swap): Promise<Source> {
+async function asideSource(tools: Tools, part: Part, swap: Swap, found: 'directory' | 'file'): Promise<Source> {
   const deps = sourceDeps(tools);
   const { name, writers, origin } = await sourceForPart(part, deps);
   if (part.kind === 'sqlite') {
@@ -81,7 +90,39 @@ async function asideSource(tools: Tools, part: Part, swap: Swap): Promise<Source
     } as const;
     return { ...(await createSource(spec, deps)), origin, writers };
   }
-  const type = swap.kind === 'file' ? 'file' : 'directory';
-  const files = await createSource({ type, name, path: swap.aside, exclude: [], writers }, deps);
-  return { ...files, kind: part.kind, origin };
+  const files = await createSource({ type: found, name, path: swap.aside, exclude: [], writers }, deps);
+  const inside = swap.kind === 'sqlite' || swap.root === undefined ? '' : (within(swap.root, swap.live) ?? '');
+  if (inside === '') return { ...files, kind: part.kind, origin };
+  // What was at a path inside the part is a part of its own, that goes back to that path and leaves the rest alone.
+  return { ...files, name: `${name}-${plain(inside)}`, kind: found, origin: originInside(origin, inside) };
+}
+
+function originInside(origin: Part['origin'], inside: string): Part['origin'] {
+  const { service, volume, path: root, relativePath, containerPath } = origin;
+  return {
+    ...(service === undefined ? {} : { service }),
+    ...(volume === undefined ? {} : { volume }),
+    path: path.join(root, inside),
+    ...(relativePath === undefined ? {} : { relativePath: path.join(relativePath, inside) }),
+    ...(containerPath === undefined ? {} : { containerPath: path.join(containerPath, inside) }),
+  };
+}
+
+/** As much of a path as the name of a part may hold. */
+function plain(inside: string): string {
+  return inside
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '');
+}
+
+const LONGEST_NAME = 63;
+
+/** The name, shortened to what a part's may have, and told from those that are taken by a number. */
+function nameBeside(name: string, taken: readonly { readonly name: string }[]): string {
+  for (let number = 1; ; number++) {
+    const end = number === 1 ? '' : `-${number}`;
+    const free = name.slice(0, LONGEST_NAME - end.length).replace(/-+$/, '') + end;
+    if (!taken.some((other) => other.name === free)) return free;
+  }
 }

@@ -22,6 +22,8 @@ export interface Exchange {
   readonly sources: ReadonlyMap<string, Source>;
   readonly directory: string;
   readonly run: string;
+  /** Single databases that are loaded already, in servers that go on running. */
+  readonly databases?: { readonly writers: readonly string[]; exchange(): Promise<void> } | undefined;
   /** Starts what was stopped. */
   readonly start: (services: readonly string[]) => Promise<void>;
 }
@@ -48,19 +50,22 @@ export async function exchangeData(
     staged.push({ part, source, swaps });
   }
 
-  const resting = await withDependents(project, await writersOf(project, [...sources.values()]));
+  const writers = await writersOf(project, [...sources.values()]);
+  const resting = await withDependents(project, [...new Set([...writers, ...(exchange.databases?.writers ?? [])])]);
   await recorder.step('Stop the services that use the data', () =>
     saga.step('stop', { undo: null }, async () => {
       recorder.away();
       await project.stop(resting);
     }),
   );
-  await recorder.step('Swap the data', () => swapAll(tools, staged));
+  if (staged.length > 0) await recorder.step('Swap the data', () => swapAll(tools, staged));
   await loadAll(tools, staged, directory, (part, work) =>
     recorder.step(`Load ${part.name}`, () =>
       saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
     ),
   );
+  const { databases } = exchange;
+  if (databases !== undefined) await recorder.step('Swap the databases', () => databases.exchange());
   await recorder.step('Start', () =>
     saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)),
   );

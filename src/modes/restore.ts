@@ -4,6 +4,7 @@ import { verifyPart } from '../archive/parts.ts';
 import type { Manifest, Part } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
+import { findPaths } from '../sources/paths.ts';
 import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { freeBytes } from '../system/disk.ts';
@@ -11,7 +12,9 @@ import type { Store } from '../stores/store.ts';
 import { checkRooms, type Room } from './capture.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
-import { dataParts, exchangeData, startProject } from './exchange.ts';
+import { exchangeData, partReader, startProject } from './exchange.ts';
+import { choosePieces, namesOf, type Piece } from './pieces.ts';
+import { asideOf, planDatabases, stageDatabases } from './restore-database.ts';
 import { knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -34,8 +37,10 @@ export async function restore(
   const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
 
   const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
-  const parts = chooseParts(chosen.manifest, settings.only);
-  recorder.sections = { restore: { backup: chosen.manifest.name, parts: parts.map(({ name }) => name) } };
+  const pieces = choosePieces(chosen.manifest, settings.only);
+  const parts = pieces.map(({ part }) => part);
+  const names = pieces.flatMap(namesOf);
+  recorder.sections = { restore: { backup: chosen.manifest.name, parts: names } };
   confirm(tools, settings, chosen.manifest);
   const sources = new Map<string, Source>();
   for (const part of parts) sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
@@ -45,10 +50,12 @@ export async function restore(
     parts,
     (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
   );
-  await checkRooms(await roomsFor(tools, parts, sources));
+  await checkRooms(await roomsFor(tools, pieces, sources));
 
   try {
     await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
+    const live = await bindPaths(tools, pieces, sources, directory);
+    const planned = await planDatabases(tools, pieces, sources, directory);
 
     const serving = await runningServices(project);
     const known = await knownServices(project);
@@ -56,33 +63,24 @@ export async function restore(
       Promise.resolve(),
     );
 
+    const databases = await stageDatabases(tools, planned, directory);
     const aside = await exchangeData(tools, settings, {
-      ...{ parts, sources, directory, run: tools.run },
+      ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run: tools.run },
       start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
     });
     const head = (await tools.checkout?.head()) ?? null;
     const { keepLocal, keepLocalDays } = settings;
     await saga.commit([
-      { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-restore', head } },
+      {
+        action: 'keep-aside',
+        data: { parts: aside, databases: asideOf(planned), run: tools.run, reason: 'before-restore', head },
+      },
       { action: 'tidy', data: { keepLocal, keepLocalDays } },
     ]);
-    return { chosen, parts: parts.map(({ name }) => name) };
+    return { chosen, parts: names };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
-function chooseParts(manifest: Manifest, only: readonly string[]): readonly Part[] {
-  if (only.length === 0) return dataParts(manifest.parts);
-  const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
-  if (unknown.length > 0) {
-    throw new CaretakerError('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
-      input: 'only',
-      hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
-    });
-  }
-  return manifest.parts.filter(({ name }) => only.includes(name));
 }
 
 function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): void {
@@ -105,20 +103,51 @@ function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): v
 /** What is fetched, and each part beside its live data. */
 async function roomsFor(
   { project }: Tools,
-  parts: readonly Part[],
+  pieces: readonly Piece[],
   sources: ReadonlyMap<string, Source>,
 ): Promise<Room[]> {
+  const parts = pieces.map(({ part }) => part);
   const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
-  const unpacked = parts.map(async (part): Promise<Room> => {
-    const beside = path.dirname(sources.get(part.name)?.origin.path ?? project.directory);
-    // Where this user may not look (another's volume), it is reckoned to be on the project's filesystem.
-    const directory = await freeBytes(beside).then(
-      () => beside,
-      () => project.directory,
-    );
+  // How much lies at a path is known when its part is here.
+  const whole = pieces.filter(({ paths }) => paths.length === 0);
+  const unpacked = whole.map(async ({ part }): Promise<Room> => {
+    const directory = await roomBeside(sources.get(part.name), project.directory);
     return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
   });
   return [fetched, ...(await Promise.all(unpacked))];
+}
+
+/** Where this user may not look (another's volume), it is reckoned to be on the project's filesystem. */
+async function roomBeside(source: Source | undefined, otherwise: string): Promise<string> {
+  const beside = path.dirname(source?.origin.path ?? otherwise);
+  return freeBytes(beside).then(
+    () => beside,
+    () => otherwise,
+  );
+}
+
+/** The sources of what is unpacked beside the live data, those of single paths bound to them. `path-unknown`, `disk-full`. */
+async function bindPaths(
+  { project }: Tools,
+  pieces: readonly Piece[],
+  sources: ReadonlyMap<string, Source>,
+  directory: string,
+): Promise<ReadonlyMap<string, Source>> {
+  const bound = new Map<string, Source>();
+  for (const { part, paths, databases } of pieces) {
+    const source = sources.get(part.name) as Source;
+    if (databases.length > 0) continue;
+    bound.set(part.name, source);
+    if (paths.length === 0) continue;
+    const found = await findPaths(part, partReader(directory), paths);
+    const room = await roomBeside(source, project.directory);
+    await checkRooms([{ directory: room, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}, unpacked` }]);
+    bound.set(part.name, {
+      ...source,
+      stage: (one, read, run) => source.stagePaths?.(one, read, run, found) ?? source.stage(one, read, run),
+    });
+  }
+  return bound;
 }
 
 /** Bytes of these parts, as stored or unpacked. */

@@ -18,6 +18,7 @@ import { dropProtections, dropRun, imagesBack, type ImageName } from './images.t
 import { dropSafetyBackups, type KeepLocal } from './keep-local.ts';
 import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
 import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
+import { undoDrop, undoSwap } from './restore-database.ts';
 import { dropThrowaway, type ThrowawayRecord } from './throwaway.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -38,6 +39,8 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
       const { part, run } = data as { part: Part; run: string };
       await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
     },
+    'drop-db': (data) => undoDrop(tools(), data as Parameters<typeof undoDrop>[1]),
+    'unswap-db': (data) => undoSwap(tools(), data as Parameters<typeof undoSwap>[1]),
     stop: async (data) => {
       await tools().project.stop((data as { services: readonly string[] }).services);
     },

@@ -249,16 +249,26 @@ export const inputs = [
   },
   {
     name: 'only',
-    description: 'Names of the parts to restore.',
+    description:
+      'What to restore: names of parts (`database`), paths inside the part of a volume or directory (`media/2026/a.png`), single databases of a PostgreSQL dump (`database:shop`).',
     default: 'all parts',
     modes: ['restore'],
-    example: 'database',
+    example: 'media/2026',
     list: 'words',
+  },
+  {
+    name: 'to',
+    description:
+      'A new directory to restore into, absolute or relative to the project directory; the live application is left alone, and nothing has to be confirmed.',
+    default: 'into the live application',
+    modes: ['restore'],
+    example: '/srv/look',
+    perRun: true,
   },
   {
     name: 'confirm',
     description: 'The project’s name, typed by whoever starts what replaces live data.',
-    default: 'required by `restore`, and by `rollback` with `with-data: true`',
+    default: 'required by `restore` without `to`, and by `rollback` with `with-data: true`',
     modes: ['rollback', 'restore'],
     example: 'uso',
     perRun: true,

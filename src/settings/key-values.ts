@@ -20,6 +20,19 @@ export function wordsOf(text: string): string[] {
   );
 }
 
+/** The same for words that may hold a comma: such a word stands in double quotes. Throws `key-values-invalid` with the input's name. */
+export function quotedWordsOf(text: string, input: string): string[] {
+  return linesOf(text).flatMap((line) =>
+    fieldsOf(line.replace(/(?:\s*,)+$/, ''), (why) => {
+      const hint = 'Separate them by commas or line ends; what holds a comma itself stands in double quotes.';
+      return new CaretakerError('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+        input,
+        hint,
+      });
+    }),
+  );
+}
+
 /**
  * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
  * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { CaretakerError, CaretakerErrors } from '../errors.ts';
 import { parseDuration } from './durations.ts';
 import { inputOf, modes, type InputName, type Mode } from './inputs.ts';
-import { linesOf, parseKeyValues, wordsOf } from './key-values.ts';
+import { linesOf, parseKeyValues, quotedWordsOf, wordsOf } from './key-values.ts';
+import { conflictIn, parseSelection, type Selection } from './selection.ts';
 import type {
   ActingSettings,
   Allowance,
@@ -141,8 +142,9 @@ class Parser {
           mode,
           ...acting,
           backup: this.#backup(),
-          only: this.#words('only'),
-          confirm: this.#confirm(acting.projectName),
+          only: this.#only(),
+          to: this.#to(),
+          confirm: this.#text('to') === undefined ? this.#confirm(acting.projectName) : '',
           ...this.#keeping(),
         };
       case 'verify':
@@ -550,6 +552,31 @@ class Parser {
     return { text, by: 'latest' };
   }
 
+  #only(): readonly Selection[] {
+    const selections: Selection[] = [];
+    for (const word of this.#quotedWords('only')) {
+      const selection = parseSelection(word);
+      if (typeof selection !== 'string') selections.push(selection);
+      else {
+        this.#problem('only-invalid', 'only', selection, {
+          hint: 'Write a part’s name (database), a path inside a part (media/2026/a.png), or one database of a part (database:shop). Paths are relative to the part and taken literally.',
+        });
+      }
+    }
+    const [one, other] = conflictIn(selections) ?? [];
+    if (one !== undefined && other !== undefined) {
+      this.#problem('only-conflict', 'only', `"${one.text}" and "${other.text}" can’t go together`, {
+        hint: 'One holds the other, or they are of different kinds: leave one of them out.',
+      });
+    }
+    return selections;
+  }
+
+  #to(): string | undefined {
+    const text = this.#text('to');
+    return text === undefined ? undefined : this.#inside('to', text);
+  }
+
   #withData(): boolean {
     const text = this.#text('with-data');
     if (text === undefined) {
@@ -611,6 +638,16 @@ class Parser {
 
   #words(name: InputName): string[] {
     return [...new Set(wordsOf(this.#text(name) ?? ''))];
+  }
+
+  #quotedWords(name: InputName): string[] {
+    try {
+      return [...new Set(quotedWordsOf(this.#text(name) ?? '', name))];
+    } catch (error) {
+      if (!(error instanceof CaretakerError)) throw error;
+      this.problems.push(error);
+      return [];
+    }
   }
 
   #oneOf<T extends string>(name: InputName, possible: readonly T[], standard: T): T {

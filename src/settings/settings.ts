@@ -1,4 +1,6 @@
 import type { BackupChoice } from './backup-choice.ts';
+import type { Selection } from './selection.ts';
+
 /**
  * What a run was asked for, parsed and checked: nothing below this room reads a raw string. One union, told apart by `mode`.
  * All paths are absolute, all times milliseconds.
@@ -104,8 +106,10 @@ export interface RestoreSettings extends ActingSettings {
   readonly mode: 'restore';
   readonly backup: BackupChoice;
   /** Empty: all parts. */
-  readonly only: readonly string[];
-  /** What was typed; the mode compares it with the project's name. Not empty. */
+  readonly only: readonly Selection[];
+  /** Where to instead of into the live application. */
+  readonly to: string | undefined;
+  /** What was typed; the mode compares it with the project's name. Empty where `to` is given: nothing live is replaced. */
   readonly confirm: string;
   readonly keepLocal: number;
   readonly keepLocalDays: number | undefined;

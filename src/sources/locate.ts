@@ -15,7 +15,7 @@ export interface Place {
   readonly writers: readonly string[];
 }
 
-interface Mounted {
+export interface Mounted {
   readonly service: string;
   readonly target: string;
   readonly writable: boolean;
@@ -98,7 +98,8 @@ export async function locate(part: Part, deps: SourceDeps): Promise<Place> {
   );
 }
 
-async function mountsOf(project: Project): Promise<Mounted[]> {
+/** What the services have mounted, by their containers, or by the compose file where there are none. */
+export async function mountsOf(project: Project): Promise<Mounted[]> {
   const mounts: Mounted[] = [];
   for (const container of await project.containers()) {
     if (container.oneOff) continue;

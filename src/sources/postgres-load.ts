@@ -71,7 +71,10 @@ function isError(line: string): boolean {
 }
 
 /** A first start runs a server for the set-up that listens on no port: only a port that answers is the real one. */
-export async function waitReady(spec: PostgresSpec, { project, clock, log }: SourceDeps): Promise<void> {
+export async function waitReady(
+  spec: Pick<PostgresSpec, 'service'>,
+  { project, clock, log }: Pick<SourceDeps, 'project' | 'clock' | 'log'>,
+): Promise<void> {
   const until = clock.monotonic() + READY_SECONDS * 1000;
   let seen = 'it does not run';
   for (;;) {
@@ -103,7 +106,7 @@ export async function waitReady(spec: PostgresSpec, { project, clock, log }: Sou
   );
 }
 
-function fileOf(part: Part, suffix: string): PartFile {
+export function fileOf(part: Part, suffix: string): PartFile {
   const file = part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
   if (file === undefined) {
     throw new CaretakerError('part-missing', `failed to find ${suffix} in part ${part.name}`, {

@@ -154,7 +154,43 @@ describe('values', () => {
     ['version=release-2025', { by: 'version', version: 'release-2025' }],
   ])('a restore takes %s', (backup, expected) => {
     const settings = parse({ mode: 'restore', confirm: 'uso', backup, only: 'database, local' }) as RestoreSettings;
-    expect(settings).toMatchObject({ backup: expected, only: ['database', 'local'], confirm: 'uso' });
+    const only = [
+      { text: 'database', part: 'database', what: 'part' },
+      { text: 'local', part: 'local', what: 'part' },
+    ];
+    expect(settings).toMatchObject({ backup: expected, only, to: undefined, confirm: 'uso' });
+  });
+
+  test('only takes parts, paths inside parts and databases of parts, and to needs no confirmation', () => {
+    const only = 'sqlite\nmedia/./2026//a b.png, media/"x"*.txt/\n"local/one, two", database:Shop/1';
+    expect(parse({ mode: 'restore', only, to: '/srv/look' })).toMatchObject({
+      only: [
+        { part: 'sqlite', what: 'part' },
+        { part: 'media', what: 'path', path: '2026/a b.png', text: 'media/./2026//a b.png' },
+        { part: 'media', what: 'path', path: '"x"*.txt' },
+        { part: 'local', what: 'path', path: 'one, two' },
+        { part: 'database', what: 'database', database: 'Shop/1' },
+      ],
+      to: '/srv/look',
+      confirm: '',
+    });
+    expect(parse({ mode: 'restore', to: './look' })).toMatchObject({ only: [], to: '/srv/uso/look' });
+  });
+
+  test('all that is wrong with only is told at once', () => {
+    const only = 'a/, b//etc/passwd, c/x/../../y, d:, /e, f, f/x, g/x, g/x/y, h/x, h:x';
+    const problems = problemsOf(() => parse({ mode: 'restore', confirm: 'uso', only, to: '../elsewhere' }));
+    expect(problems.map(({ code }) => code)).toEqual([
+      ...['only-invalid', 'only-invalid', 'only-invalid', 'only-invalid', 'only-invalid', 'only-conflict'],
+      'path-outside-project',
+    ]);
+    for (const pair of ['f, f/x', 'f, f:x', 'g/x, g/x/y', 'g/x/y, g/x', 'h/x, h:x']) {
+      const [problem] = problemsOf(() => parse({ mode: 'restore', confirm: 'uso', only: pair }));
+      expect([pair, problem?.code]).toEqual([pair, 'only-conflict']);
+    }
+    expect(problemsOf(() => parse({ mode: 'restore', confirm: 'uso', only: 'g/x, g/xy, g/x-y, d:a, d:b' }))).toEqual(
+      [],
+    );
   });
 
   test('a restore from a folder needs no token, whatever the store', () => {
