@@ -22,7 +22,7 @@ import { createContainerNetwork, createHostFiles, type HostFilesOptions } from '
 import type { Runtime } from './runtimes/runtime.ts';
 import type { HostFiles } from './runtimes/host-files.ts';
 import { normalName } from './settings/parse.ts';
-import type { DataSettings, Settings } from './settings/settings.ts';
+import type { DataSettings, RestoreSettings, Settings } from './settings/settings.ts';
 import { createFolderStore } from './stores/folder.ts';
 import { openStore } from './stores/stores.ts';
 import type { Store } from './stores/store.ts';
@@ -52,9 +52,52 @@ export interface World {
 
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 export async function open(settings: Settings, world: World): Promise<Opened> {
-  const { env, log, signal } = world;
-  const project = await openProject(settings, world).catch((error: unknown) => bareInstead(settings, world, error));
+  const project = await openProject(settings, world, filesOf).catch((error: unknown) =>
+    bareInstead(settings, world, error),
+  );
+  await maskSecrets(project, world.log);
+  const around = openRest(settings, world, project);
+  if (settings.mode === 'list' || settings.mode === 'status') {
+    return { project, checkout: null, plan: undefined, probes: [], ...around };
+  }
+  const checkout = await openCheckout(
+    settings.sourceDirectory ?? project.directory,
+    { processes: nodeProcesses, log: world.log, clock: systemClock, ...tokenFor(settings.githubToken, world.env) },
+    { named: settings.sourceDirectory !== undefined },
+  );
+  const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
+  return { project, checkout, plan, probes, ...around };
+}
+
+/**
+ * For a restore into another place, which needs no application and no engine: what is found of them says whose backups are meant, and
+ * which directories are in use. Files are written by this very user.
+ */
+export async function openElsewhere(settings: RestoreSettings, world: World): Promise<Opened> {
+  const { log } = world;
+  const direct = await filesOf(null);
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) log.info('Owners are not kept: only root could give files to others. Modes are');
+  const files: HostFiles = isRoot
+    ? direct
+    : { ...direct, untar: (root, options) => direct.untar(root, { ...options, owners: false }) };
+  const project = await openProject(settings, world, () => Promise.resolve(files)).catch(async (error: unknown) => {
+    if (!(error instanceof CaretakerError) || error.code === 'cancelled') throw error;
+    const bare = await bareProject(settings, world, files);
+    log.info(
+      `No application is found here, and none is needed; its name is taken to be ${bare.name} (${error.message})`,
+    );
+    return bare;
+  });
   await maskSecrets(project, log);
+  return { project, checkout: null, plan: undefined, probes: [], ...openRest(settings, world, project) };
+}
+
+function openRest(
+  settings: Settings,
+  { env, log, signal }: World,
+  project: Project,
+): Pick<Opened, 'stores' | 'local' | 'cache' | 'network' | 'openFolder'> {
   const storeTools = {
     log,
     env,
@@ -75,17 +118,7 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
   });
   const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
-  if (settings.mode === 'list' || settings.mode === 'status') {
-    return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], network, openFolder };
-  }
-
-  const checkout = await openCheckout(
-    settings.sourceDirectory ?? project.directory,
-    { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) },
-    { named: settings.sourceDirectory !== undefined },
-  );
-  const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-  return { project, checkout, stores, local, cache, plan, probes, network, openFolder };
+  return { stores, local, cache, network, openFolder };
 }
 
 /** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
@@ -100,23 +133,31 @@ async function resolvable(project: Project, data: DataSettings): Promise<DataPla
 }
 
 /** A drill that only reads a backup needs nothing of the application. */
-async function bareInstead(settings: Settings, { log }: World, error: unknown): Promise<Project> {
+async function bareInstead(settings: Settings, world: World, error: unknown): Promise<Project> {
   const absent = ['no-engine', 'engine-missing', 'compose-file-missing'];
   if (settings.mode !== 'verify' || !(error instanceof CaretakerError) || !absent.includes(error.code)) throw error;
   if (settings.proof !== undefined) throw error;
-  log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
-  return bareProject(settings);
+  world.log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
+  return bareProject(settings, world, await filesOf(null));
 }
 
-async function bareProject(settings: Settings): Promise<Project> {
+async function bareProject(settings: Settings, { env }: World, files: HostFiles): Promise<Project> {
   const directory = await realpath(settings.projectDirectory);
-  const name = settings.projectName ?? normalName(path.basename(directory));
-  return createBareProject(name, directory, await createHostFiles(hostFilesOptions(null)));
+  const name = settings.projectName ?? env['COMPOSE_PROJECT_NAME'] ?? normalName(path.basename(directory));
+  return createBareProject(name, directory, files);
 }
 
-async function openProject(settings: Settings, { env, log }: World): Promise<Project> {
-  if (settings.mode === 'verify' && settings.proof === 'read') return bareProject(settings);
-  const hostFiles = (runtime: Runtime | null): Promise<HostFiles> => createHostFiles(hostFilesOptions(runtime));
+function filesOf(runtime: Runtime | null): Promise<HostFiles> {
+  return createHostFiles(hostFilesOptions(runtime));
+}
+
+async function openProject(
+  settings: Settings,
+  world: World,
+  hostFiles: (runtime: Runtime | null) => Promise<HostFiles>,
+): Promise<Project> {
+  const { env, log } = world;
+  if (settings.mode === 'verify' && settings.proof === 'read') return bareProject(settings, world, await filesOf(null));
   const { commands } = settings;
   if (commands !== undefined) {
     const { start: startCommand, stop: stopCommand, status: statusCommand } = commands;

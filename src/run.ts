@@ -9,13 +9,14 @@ import { planUpdate } from './modes/plan.ts';
 import { Recorder } from './modes/recorder.ts';
 import { listSection, sectionsOf, type ModeOutcome } from './modes/report.ts';
 import { restore } from './modes/restore.ts';
+import { restoreElsewhere } from './modes/restore-elsewhere.ts';
 import { rollback } from './modes/rollback.ts';
 import type { Tools } from './modes/tools.ts';
 import { forwardActions, undoActions } from './modes/undo.ts';
 import { status } from './modes/status.ts';
 import { update } from './modes/update.ts';
 import { verify } from './modes/verify.ts';
-import { open, type Opened } from './open.ts';
+import { open, openElsewhere, type Opened } from './open.ts';
 import { errorTexts } from './report/errors-text.ts';
 import type { Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
@@ -28,7 +29,7 @@ import { ensureStateDirectory } from './safety/state-directory.ts';
 import { environmentOf, loadSettings } from './settings/load.ts';
 import { modes } from './settings/inputs.ts';
 import { projectDirectoryOf } from './settings/parse.ts';
-import type { Settings, UpdateSettings } from './settings/settings.ts';
+import type { RestoreSettings, Settings, UpdateSettings } from './settings/settings.ts';
 import type { RawInputs } from './settings/sources.ts';
 import { runAuthorCommand } from './system/author-command.ts';
 import { killChildren } from './system/live-processes.ts';
@@ -47,12 +48,19 @@ export interface RunResult {
   readonly artifactIds: readonly string[];
 }
 
+type Elsewhere = RestoreSettings & { readonly to: string };
+
+function isElsewhere(settings: Settings): settings is Elsewhere {
+  return settings.mode === 'restore' && settings.to !== undefined;
+}
+
 type Acting = Exclude<Settings, { mode: 'list' | 'status' }>;
 
 /** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
 export async function runCaretaker(request: RunRequest): Promise<RunResult> {
   const run = new Run(request);
   return run.perform(async (settings) => {
+    if (isElsewhere(settings)) return run.elsewhere(await openElsewhere(settings, run.world), settings);
     const opened = await open(settings, run.world);
     run.project = opened.project.name;
     if (settings.mode === 'list') return listSection(await list(opened));
@@ -77,7 +85,7 @@ export async function afterRun(request: RunRequest): Promise<RunResult | null> {
   if (!existsSync(path.join(directory, '.caretaker', 'journal.jsonl'))) return null;
   const run = new Run(request);
   return run.perform(async (settings) => {
-    if (settings.mode === 'list' || settings.mode === 'status') return {};
+    if (settings.mode === 'list' || settings.mode === 'status' || isElsewhere(settings)) return {};
     const opened = await open(settings, run.world);
     run.project = opened.project.name;
     await run.underLock(opened, settings, () => Promise.resolve(null));
@@ -146,6 +154,13 @@ class Run {
     const { from, to, plan } = await planUpdate(this.#tools(opened, noSaga), settings);
     this.#noOp = true;
     return { update: { from, to, changedServices: [] }, plan };
+  }
+
+  /** A restore that touches nothing of the application. Without the lock: it does not matter what else runs. */
+  async elsewhere(opened: Opened, settings: Elsewhere): Promise<Partial<RunReport>> {
+    this.project = opened.project.name;
+    await restoreElsewhere(this.#tools(opened, noSaga), settings, opened.openFolder);
+    return {};
   }
 
   /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */

@@ -65,6 +65,7 @@ export function headline(report: RunReport): string {
     case 'rollback':
       return `${project} is back at ${update?.to ?? 'the version before'}${update?.from ? ` from ${update.from}` : ''}${restore === undefined ? ', with the data of now' : ', with the data from before'}`;
     case 'restore':
+      if (restore?.to !== undefined) return `${restore.backup} of ${project} restored into ${restore.to}`;
       return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
     case 'verify':
       return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;

@@ -60,6 +60,8 @@ export interface RunReport {
   readonly restore?: {
     readonly backup: string;
     readonly parts: readonly string[];
+    /** The directory that it was restored into, where that is not the live application. */
+    readonly to?: string | undefined;
     /** Name of the backup of what was there before. */
     readonly safetyBackup?: string | undefined;
   };

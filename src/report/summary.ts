@@ -74,6 +74,7 @@ function facts(report: RunReport): string {
         : update.changedServices.map(inline).join(', '),
     ],
     ['Restored parts', restore === undefined ? undefined : restore.parts.map(inline).join(', ')],
+    ['Restored into', restore?.to === undefined ? undefined : code(restore.to)],
     [
       'Data from before',
       restore?.safetyBackup === undefined ? undefined : `${code(restore.safetyBackup)}, kept on the host`,

@@ -23,6 +23,7 @@ export function terminalSummary(report: RunReport): string {
   report.verify?.proven.forEach((line, at) => row(at === 0 ? 'proven' : '', line));
   row('services', update?.changedServices.join(', '));
   row('parts', restore?.parts.join(', '));
+  row('into', restore?.to);
   row('before', restore?.safetyBackup === undefined ? undefined : `${restore.safetyBackup}, kept on the host`);
   row('backup', backup === undefined ? undefined : `${backup.name}, ${sizeText(backup.bytes, backup.rawBytes)}`);
   for (const { name, kind, method, bytes, rawBytes, seconds, consistency } of backup?.parts ?? []) {

@@ -1,0 +1,191 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { Manifest, Part } from '../archive/manifest.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
+import type { Project, SourceSpec } from '../project/project.ts';
+import type { RestoreSettings } from '../settings/settings.ts';
+import { mountsOf } from '../sources/locate.ts';
+import { findPaths } from '../sources/paths.ts';
+import { within } from '../sources/places.ts';
+import { createSource, type SourceDeps } from '../sources/sources.ts';
+import { removeOwnTree } from '../system/trees.ts';
+import type { Store } from '../stores/store.ts';
+import { checkRooms } from './capture.ts';
+import { chooseBackup } from './choose.ts';
+import { partReader } from './exchange.ts';
+import { choosePieces, namesOf, type Piece } from './pieces.ts';
+import { fetchParts, sizeOf, type RestoreOutcome } from './restore.ts';
+import type { Tools } from './tools.ts';
+
+/**
+ * restore with `to`: choose → look at the place → fetch all and verify → unpack each part into a directory of its own. Nothing of the live application is
+ * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
+ */
+export async function restoreElsewhere(
+  tools: Tools,
+  settings: RestoreSettings & { readonly to: string },
+  openFolder: (directory: string) => Store,
+): Promise<RestoreOutcome> {
+  const { recorder, log } = tools;
+  const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
+  const { manifest } = chosen;
+  const pieces = choosePieces(manifest, settings.only, 'elsewhere');
+  const parts = pieces.map(({ part }) => part);
+  const names = pieces.flatMap(namesOf);
+  recorder.sections = { restore: { backup: manifest.name, parts: names, to: settings.to } };
+
+  const to = await realPlace(settings.to);
+  await refusePlace(tools, manifest, to);
+  const whole = pieces.filter(({ paths }) => paths.length === 0).map(({ part }) => part);
+  await checkRooms([
+    { directory: to, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' },
+    { directory: to, bytes: sizeOf(whole, 'rawBytes'), what: 'the same, unpacked' },
+  ]);
+
+  const undo = await makePlace(to);
+  const fetched = path.join(to, `.caretaker-fetched-${tools.run}`);
+  try {
+    await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched));
+    for (const piece of pieces) {
+      await recorder.step(`Unpack ${namesOf(piece).join(', ')}`, async () => {
+        tools.signal.throwIfAborted();
+        await unpackPiece(tools, piece, to, fetched);
+        for (const line of usage(piece, path.join(to, piece.part.name))) log.info(line);
+      });
+    }
+    await rm(fetched, { recursive: true });
+  } catch (error) {
+    await undo().catch((left: unknown) => log.warn(`What was made in ${to} is not all removed: ${messageOf(left)}`));
+    throw error;
+  }
+  log.info(`Restored into ${to}; the live application was not touched`);
+  return { chosen, parts: names };
+}
+
+/** The place by its real path, as far as it is there. */
+async function realPlace(to: string): Promise<string> {
+  for (let up = to, rest = ''; ; rest = path.join(path.basename(up), rest), up = path.dirname(up)) {
+    try {
+      return path.join(await realpath(up), rest);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || up === '/') throw unusable(to, messageOf(error), error);
+    }
+  }
+}
+
+/** It must be new, and lie in no data that live: they would carry it along, and the application would see it. */
+async function refusePlace({ project, log }: Tools, manifest: Manifest, to: string): Promise<void> {
+  const entries = await readdir(to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
+  });
+  if (entries.length > 0) throw unusable(to, 'it is there already, and not empty');
+  const data = manifest.parts.filter(({ kind }) => kind !== 'project-files' && kind !== 'sqlite' && kind !== 'file');
+  const origins = data.flatMap(({ origin }) => [
+    origin.path,
+    ...(origin.relativePath === undefined ? [] : [path.join(project.directory, origin.relativePath)]),
+  ]);
+  const mounted = await mountsOf(project).catch((error: unknown) => {
+    log.warn(`Whether ${to} lies in what a service mounts can't be told: ${messageOf(error)}`);
+    return [];
+  });
+  const mounts = mounted.flatMap(({ source, writable }) => (writable && source !== undefined ? [source] : []));
+  for (const live of [...origins, ...mounts, project.stateDirectory]) {
+    const real = await realpath(live).catch(() => live);
+    if (within(real, to) !== undefined) throw unusable(to, `it lies in ${live}, which is in use`);
+  }
+}
+
+function unusable(to: string, why: string, cause?: unknown): CaretakerError {
+  return new CaretakerError('to-unusable', `failed to restore into ${to}: ${why}`, {
+    input: 'to',
+    hint: 'Give a directory that is not there yet, or an empty one, outside of the application’s data.',
+    cause,
+  });
+}
+
+/** Makes the directory; answers with what removes all that was made there. */
+async function makePlace(to: string): Promise<() => Promise<void>> {
+  try {
+    const first = await mkdir(to, { recursive: true, mode: 0o700 });
+    return async () => {
+      if (first !== undefined) return removeOwnTree(first);
+      for (const name of await readdir(to)) await removeOwnTree(path.join(to, name));
+    };
+  } catch (error) {
+    throw unusable(to, messageOf(error), error);
+  }
+}
+
+async function unpackPiece(tools: Tools, { part, paths }: Piece, to: string, fetched: string): Promise<void> {
+  const read = partReader(fetched);
+  const directory = path.join(to, part.name);
+  if (part.method === 'dump') {
+    await mkdir(directory, { mode: 0o700 });
+    for (const file of part.files) {
+      const name = file.file.slice(file.file.indexOf(`.${part.name}.`) + part.name.length + 2, -'.zst'.length);
+      await pipeline(read(file), createWriteStream(path.join(directory, name), { flags: 'wx', mode: 0o600 }));
+    }
+    return;
+  }
+  const single = part.kind === 'file' || part.kind === 'sqlite';
+  if (single) await mkdir(directory);
+  const place = single ? path.join(directory, path.basename(part.origin.path)) : directory;
+  const source = await createSource(specFor(part, place), depsFor(tools, to));
+  // What the part left out is nowhere here, and does not have to stay.
+  const plain: Part = { ...part, origin: { path: place } };
+  const found = paths.length === 0 ? undefined : await findPaths(part, read, paths);
+  if (found !== undefined) {
+    await checkRooms([{ directory: to, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}` }]);
+  }
+  const swaps = await (found === undefined
+    ? source.stage(plain, read, tools.run)
+    : source.stagePaths?.(plain, read, tools.run, found));
+  // Nothing is there that the new could be exchanged for.
+  for (const { fresh, live } of swaps ?? []) await rename(fresh, live);
+  await source.unstage(tools.run);
+}
+
+/** Where a part would live if it lived there. */
+function specFor({ name, kind, method, postgres }: Part, place: string): SourceSpec {
+  if (kind === 'postgres') {
+    const user = postgres?.user ?? 'postgres';
+    return {
+      type: 'postgres',
+      name,
+      path: place,
+      method: method === 'sqlite' ? 'files' : method,
+      user,
+      service: '',
+      containerPath: '',
+    };
+  }
+  if (kind === 'sqlite') return { type: 'sqlite', name, path: place, writers: [] };
+  return { type: kind === 'file' ? 'file' : 'directory', name, path: place, exclude: [], writers: [] };
+}
+
+/** No service, no engine: only files. */
+function depsFor({ project, log, clock, run }: Tools, to: string): SourceDeps {
+  const bare: Project = { ...project, directory: to, engine: null, services: () => Promise.resolve([]) };
+  return { project: bare, log, clock, run, back: true };
+}
+
+/** What to do with it, for the log. */
+function usage({ part, databases: chosen }: Piece, directory: string): string[] {
+  const { postgres } = part;
+  if (part.method === 'dump') {
+    const databases = chosen.length > 0 ? chosen : (postgres?.databases ?? []);
+    return [
+      `${directory}: dumps of PostgreSQL ${postgres?.version ?? ''} (${databases.join(', ')}), for this major version or a newer one.`,
+      `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error FILE.dump`,
+    ];
+  }
+  if (part.kind === 'postgres') {
+    return [
+      `${directory}: a data directory of PostgreSQL ${postgres?.version ?? ''}. A server of major version ${postgres?.major ?? 'the same'} starts on it: mount it as PGDATA in a container of its own, owned by the user that the server runs as, mode 0700.`,
+    ];
+  }
+  return [`${directory}: ${part.kind === 'sqlite' ? 'a SQLite database' : 'files'}, as on ${part.origin.path}`];
+}
