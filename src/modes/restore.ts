@@ -43,7 +43,7 @@ export async function restore(
   recorder.sections = { restore: { backup: chosen.manifest.name, parts: names } };
   confirm(tools, settings, chosen.manifest);
   const sources = new Map<string, Source>();
-  for (const part of parts) sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
+  for (const { part, paths } of pieces) sources.set(part.name, await sourceForPart(part, sourceDeps(tools), paths));
 
   refusePlatform(
     chosen.manifest,

@@ -11,7 +11,7 @@ export interface Place {
   readonly service?: string;
   readonly volume?: string;
   readonly containerPath?: string;
-  /** Services that have it, or something above or below it, mounted. */
+  /** Services that can write to it, and those that hold the very directory or file that a restore exchanges: they would go on reading the old one. */
   readonly writers: readonly string[];
 }
 
@@ -28,17 +28,17 @@ export interface Mounted {
  * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
  * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
  *
- * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
+ * `paths`: what inside it is exchanged; none for the whole. The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
  * (`back`) it is this run's own, and the project's present state is what can't be believed.
  */
-export async function locate(part: Part, deps: SourceDeps): Promise<Place> {
+export async function locate(part: Part, deps: SourceDeps, paths: readonly string[] = []): Promise<Place> {
   const { project } = deps;
   const { origin } = part;
   const mounts = await mountsOf(project);
   const place = (path: string, known: Omit<Place, 'path' | 'writers'>): Place => ({
     path,
     ...known,
-    writers: writersOf(path, mounts),
+    writers: writersOf(path, mounts, paths),
   });
 
   // A volume that somebody removed meanwhile is made anew below.
@@ -147,10 +147,13 @@ function restInVolume(path: string, volume: string): string {
   return at === -1 ? '' : path.slice(at + mark.length);
 }
 
-function writersOf(path: string, mounts: readonly Mounted[]): string[] {
+function writersOf(path: string, mounts: readonly Mounted[], paths: readonly string[]): string[] {
+  const exchanged = paths.length === 0 ? [path] : paths.map((one) => join(path, one));
   const touching = mounts.filter(
     ({ source, writable }) =>
-      writable && source !== undefined && (within(source, path) !== undefined || within(path, source) !== undefined),
+      source !== undefined &&
+      (exchanged.some((one) => within(one, source) !== undefined) ||
+        (writable && (within(source, path) !== undefined || within(path, source) !== undefined))),
   );
   return [...new Set(touching.map(({ service }) => service))];
 }

@@ -43,10 +43,10 @@ export async function createSource(spec: SourceSpec, deps: SourceDeps): Promise<
 
 /**
  * The source that a part of a backup goes back to, wherever its data live in the project as it is now: a backup may come from
- * another host or directory. Throws `part-homeless` when the project has no place for it: a manifest alone never says where to write.
+ * another host or directory. `paths`: what inside it is exchanged; none for the whole. Throws `part-homeless` when the project has no place for it: a manifest alone never says where to write.
  */
-export async function sourceForPart(part: Part, deps: SourceDeps): Promise<Source> {
-  const place = await locate(part, deps);
+export async function sourceForPart(part: Part, deps: SourceDeps, paths: readonly string[] = []): Promise<Source> {
+  const place = await locate(part, deps, paths);
   const { name, origin } = part;
   const common = {
     name,

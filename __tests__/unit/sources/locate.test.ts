@@ -30,6 +30,16 @@ describe('a part’s place', () => {
     });
   });
 
+  test('stops those who only read it where they hold what is exchanged', async () => {
+    const reader = container('proxy', { mounts: [mount('/srv/new/media', '/www', { writable: false })] });
+    const { deps } = here({ containers: () => [...containers, reader] });
+    const media = part({ service: 'web', containerPath: '/app/media', path: '/old' });
+    expect((await locate(media, deps)).writers).toEqual(['web', 'worker', 'proxy']);
+    expect((await locate(media, deps, ['2026/a.png'])).writers).toEqual(['web', 'worker']);
+    const files = part({ path: '/srv/new', relativePath: '.' });
+    expect((await locate(files, deps, ['media', 'x'])).writers).toEqual(['web', 'worker', 'proxy']);
+  });
+
   test('inside a volume of another name, a file keeps its place in it', async () => {
     const origin = {
       service: 'web',
