@@ -187,5 +187,5 @@ function usage({ part, databases: chosen }: Piece, directory: string): string[] 
       `${directory}: a data directory of PostgreSQL ${postgres?.version ?? ''}. A server of major version ${postgres?.major ?? 'the same'} starts on it: mount it as PGDATA in a container of its own, owned by the user that the server runs as, mode 0700.`,
     ];
   }
-  return [`${directory}: ${part.kind === 'sqlite' ? 'a SQLite database' : 'files'}, as on ${part.origin.path}`];
+  return [`${directory}: ${part.kind === 'sqlite' ? 'a SQLite database' : 'files'}, as in ${part.origin.path}`];
 }
