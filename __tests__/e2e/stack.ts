@@ -188,7 +188,9 @@ export function workflowsOn(kind: Kind, story: Story): void {
 
     test('restore brings back a backup by the run that made it, and the application migrates its data', async () => {
       const { run, name, ledger } = backups[0] as (typeof backups)[0];
-      const job = await restore(site, { backup: String(run), confirm: site.project });
+      const refused = await restore(site, { backup: String(run), confirm: site.project });
+      expect(refused.summary).toContain('restore-version');
+      const job = await restore(site, { backup: String(run), confirm: site.project, code: 'as-it-is' });
       succeeded(job);
       expect(job.outputs['backup']).toBe(name);
       expect((await site.whole()).counts.ledger).toBe(ledger);
@@ -220,8 +222,14 @@ export function workflowsOn(kind: Kind, story: Story): void {
   });
 }
 
-async function restore(site: Site, inputs: { readonly backup: string; readonly confirm: string }): Promise<JobResult> {
-  return site.job('restore', { name: 'workflow_dispatch', payload: { inputs: { ...inputs, only: '' } } });
+async function restore(
+  site: Site,
+  inputs: { readonly backup: string; readonly confirm: string; readonly code?: string },
+): Promise<JobResult> {
+  return site.job('restore', {
+    name: 'workflow_dispatch',
+    payload: { inputs: { only: '', code: 'refuse', ...inputs } },
+  });
 }
 
 const LIST = `name: List

@@ -14,6 +14,7 @@ import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { exchangeData, partReader, startProject } from './exchange.ts';
 import { choosePieces, namesOf, type Piece } from './pieces.ts';
+import { gateVersion } from './restore-code.ts';
 import { asideOf, planDatabases, stageDatabases } from './restore-database.ts';
 import { knownServices, runningServices, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
@@ -42,6 +43,7 @@ export async function restore(
   const names = pieces.flatMap(namesOf);
   recorder.sections = { restore: { backup: chosen.manifest.name, parts: names } };
   confirm(tools, settings, chosen.manifest);
+  gateVersion(tools, chosen.manifest, parts, (await tools.checkout?.head()) ?? null, settings.allow);
   const sources = new Map<string, Source>();
   for (const { part, paths } of pieces) sources.set(part.name, await sourceForPart(part, sourceDeps(tools), paths));
 

@@ -153,7 +153,7 @@ export const inputs = [
   {
     name: 'allow',
     description:
-      'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
+      'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `version-mismatch` (restore the data of another version than the code that is checked out), `public-artifacts` (backups that anyone can download).',
     default: 'nothing',
     modes: [...acting, 'verify'],
     example: 'major',

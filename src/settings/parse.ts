@@ -45,6 +45,7 @@ const allowances: readonly Allowance[] = [
   'dirty',
   'postgres-major',
   'unhealthy',
+  'version-mismatch',
   'public-artifacts',
 ];
 const PROOFS = ['read', 'databases', 'application'] as const;

@@ -12,7 +12,14 @@ export type Settings =
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
 
 export type Allowance =
-  'major' | 'downgrade' | 'prerelease' | 'dirty' | 'postgres-major' | 'unhealthy' | 'public-artifacts';
+  | 'major'
+  | 'downgrade'
+  | 'prerelease'
+  | 'dirty'
+  | 'postgres-major'
+  | 'unhealthy'
+  | 'version-mismatch'
+  | 'public-artifacts';
 
 export type StoreSettings =
   | {

@@ -146,7 +146,10 @@ describe('USO on rootless Podman with podman-compose 1.0.3', () => {
     const written = [await app.dump(), treeOf(local)];
 
     // Data of before the update under the new code: it migrates them again.
-    await app.succeeds('restore', '--backup', backup?.name ?? '');
+    const { report } = await app.caretaker('restore', '--backup', backup?.name ?? '');
+    expect([report.outcome, report.error?.code]).toEqual(['refused', 'restore-version']);
+    expect(await app.dump()).toBe(written[0]);
+    await app.succeeds('restore', '--backup', backup?.name ?? '', '--allow', 'version-mismatch');
     expect((await app.get('/version')).body).toContain('"schema": 2');
     expect(JSON.parse((await app.get('/invariant')).body)).toMatchObject({ ok: true, counts: { ledger: 2 } });
     expect(treeOf(local)).toBe(updated[1]);

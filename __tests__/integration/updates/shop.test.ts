@@ -116,6 +116,28 @@ test('a dry run says what an update would do, refuses what it would refuse, and 
   expect((await follow('--dry-run', 'true')).report.plan).toEqual(['Nothing: there is nothing newer.']);
 });
 
+describe('a backup of another version', () => {
+  test('is refused before anything is touched, or goes under the code that is there where that is allowed', async () => {
+    expect((await run('backup')).code).toBe(0);
+    shop.publish('v1.1.0');
+    expect((await follow()).code).toBe(0);
+    await shop.order('cheese');
+    const before = readdirSync(shop.directory, { recursive: true });
+    const restore = ['restore', '--backup', 'version=v1.0.0', '--confirm', 'shop'] as const;
+    expect((await run(...restore)).report).toMatchObject({
+      outcome: 'refused',
+      error: { code: 'restore-version', message: expect.stringContaining('v1.1.0') as unknown },
+    });
+    expect(readdirSync(shop.directory, { recursive: true })).toEqual(before);
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 4, receipts: 4 });
+
+    const allowed = await run(...restore, '--allow', 'version-mismatch');
+    expect(allowed.report).toMatchObject({ outcome: 'done' });
+    expect(allowed.report.warnings.join()).toContain('as allowed');
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+  });
+});
+
 describe('rollback', () => {
   async function updated(): Promise<void> {
     shop.publish('v1.1.0');

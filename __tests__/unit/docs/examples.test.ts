@@ -41,6 +41,8 @@ function ofAction(inputs: Readonly<Record<string, unknown>>): RawInputs {
     // What a dispatch would fill in.
     String(value)
       .replace(/\$\{\{ inputs\.backup \}\}/, 'latest')
+      .replace(/\$\{\{ inputs\.code == \S+ && '([^']+)'.*?\}\}/, '$1')
+      .replace(/\$\{\{ inputs\.code == \S+ \}\}/, 'true')
       .replace(/\$\{\{ inputs\.with-data \}\}/, 'true')
       .replace(/\$\{\{ [^}]*ref[^}]* \}\}/, 'v1.0.0')
       .replace(/\$\{\{.*?\}\}/, 'site'),
