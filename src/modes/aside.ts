@@ -25,6 +25,8 @@ export interface KeepAside {
   readonly reason: Manifest['reason'];
   /** The version whose data lie aside. */
   readonly head: Head | null;
+  /** That ran on them. Missing in the journals of older versions. */
+  readonly images?: Manifest['images'];
 }
 
 /**
@@ -32,7 +34,7 @@ export interface KeepAside {
  * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
  */
 export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
-  const { parts, run, reason, head } = kept;
+  const { parts, run, reason, head, images } = kept;
   const { project, recorder } = tools;
   const directory = path.join(project.stateDirectory, 'staging', `${run}-safety`);
   await rm(directory, { recursive: true, force: true });
@@ -55,6 +57,7 @@ export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
         situation: 'stopped',
         reason,
         head,
+        images,
         directory,
       });
       await storeBackup(tools, captured, tools.local);

@@ -1,23 +1,27 @@
 import { CaretakerError } from '../errors.ts';
-import type { UpdateSettings } from '../settings/settings.ts';
+import type { ActingSettings, ImageSettings } from '../settings/settings.ts';
 import type { RunAuthorCommand } from '../system/author-command.ts';
 import { imagesFromCache } from './image-cache.ts';
 import type { Tools } from './tools.ts';
+
+/** What building needs to know. */
+export type Building = ImageSettings & Pick<ActingSettings, 'sourceDirectory'>;
 
 /**
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
  * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
  * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
+ * `wanted`: only for these services; a command or the cache may bring more.
  */
-export async function prepareImages(tools: Tools, settings: UpdateSettings): Promise<void> {
+export async function prepareImages(tools: Tools, settings: Building, wanted?: readonly string[]): Promise<void> {
   const { build } = settings;
   const { engine } = tools.project;
   const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
   if (build.kind === 'command' && !cached) await buildByCommand(tools, settings, build.command);
   if (engine === null) return;
   const { compose, runtime } = engine;
-  const { services } = await compose.model();
-  if (build.kind === 'pull') await compose.pull();
+  const services = (await compose.model()).services.filter(({ name }) => wanted?.includes(name) ?? true);
+  if (build.kind === 'pull') await compose.pull(wanted);
   if ((build.kind === 'auto' || build.kind === 'compose') && !cached) {
     const built = services.filter((service) => service.build).map(({ name }) => name);
     if (built.length > 0) await compose.build(built);
@@ -55,7 +59,7 @@ function imageMissing(missing: readonly { service: string; image: string }[], ca
   );
 }
 
-async function buildByCommand(tools: Tools, settings: UpdateSettings, command: string): Promise<void> {
+async function buildByCommand(tools: Tools, settings: Building, command: string): Promise<void> {
   const ended = await run(tools, settings, command, settings.sourceDirectory ?? tools.project.directory);
   if (ended.exitCode === 0) return;
   throw new CaretakerError('build-failed', `the build command ended with code ${ended.exitCode}: ${command}`, {
@@ -67,7 +71,7 @@ async function buildByCommand(tools: Tools, settings: UpdateSettings, command: s
 /** `env`: in a rehearsal, what leads Compose to the throwaway. Throws `migration-failed`: the data are undone then like everything else. */
 export async function migrate(
   tools: Tools,
-  settings: UpdateSettings,
+  settings: Building,
   command: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -81,7 +85,7 @@ export async function migrate(
 
 function run(
   tools: Tools,
-  settings: UpdateSettings,
+  settings: Building,
   command: string,
   cwd: string,
   env: Readonly<Record<string, string>> = {},

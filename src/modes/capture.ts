@@ -39,6 +39,8 @@ export interface CaptureRequest {
   readonly reason: Manifest['reason'];
   /** The version whose data these are: during an update not what is checked out. */
   readonly head: Head | null;
+  /** Likewise the images that ran on these data; undefined: those that run now. */
+  readonly images?: Manifest['images'] | undefined;
   /** A new directory below the state directory; removed by whoever asked, in success and failure. */
   readonly directory: string;
 }
@@ -188,6 +190,7 @@ export async function captureBackup(tools: Tools, request: CaptureRequest, warm?
     host: hostName(),
     caretaker: tools.caretaker,
     ...(warm?.deployment ?? (await deployment(tools, request.head))),
+    ...(request.images === undefined ? {} : { images: request.images }),
     ownership: project.files.way,
     encryption: null,
     parts,
@@ -285,7 +288,6 @@ type Deployment = Pick<Manifest, 'version' | 'engine' | 'platform' | 'images'>;
 /** What is deployed now: code, engine, images. */
 async function deployment(tools: Tools, head: Head | null): Promise<Deployment> {
   const { engine } = tools.project;
-  const containers = await tools.project.containers();
   return {
     version: { commit: head?.commit ?? null, tag: head?.tag ?? null, describe: head?.describe ?? null },
     engine: engine && {
@@ -296,17 +298,19 @@ async function deployment(tools: Tools, head: Head | null): Promise<Deployment> 
       composeFiles: engine.compose.files.map((file) => relativeTo(tools.project.directory, file)),
     },
     platform: (await engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
-    images: await Promise.all(
-      containers
-        .filter((container) => !container.oneOff)
-        .map(async (container) => ({
-          service: container.service,
-          name: container.imageName,
-          id: container.imageId,
-          digests: (await engine?.runtime.imageDigests(container.imageId)) ?? [],
-        })),
-    ),
+    images: await imagesNow(tools),
   };
+}
+
+/** The images of the containers that are there. */
+export async function imagesNow({ project }: Pick<Tools, 'project'>): Promise<Manifest['images']> {
+  const containers = (await project.containers()).filter(({ oneOff }) => !oneOff);
+  return Promise.all(
+    containers.map(async ({ service, imageName, imageId }) => ({
+      ...{ service, name: imageName, id: imageId },
+      digests: (await project.engine?.runtime.imageDigests(imageId)) ?? [],
+    })),
+  );
 }
 
 /** Puts a captured backup into one store, the manifest last. */

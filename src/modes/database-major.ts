@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Target } from '../code/git.ts';
 import { asMapping, mergeComposeFiles, parseComposeFile, textOf, type Mapping } from '../compose/compose-file.ts';
 import { CaretakerError } from '../errors.ts';
-import { serverMajor } from '../sources/postgres-server.ts';
+import { imageMajor, serverMajor } from '../sources/postgres-server.ts';
 import type { Allowance } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
 import { readText } from '../system/files.ts';
@@ -69,7 +69,7 @@ async function compare(
     const image = imageOf(server);
     if (image === undefined) continue;
     const now = await serverMajor(project, server);
-    const next = majorOf((await project.engine?.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
+    const next = await imageMajor(project, image);
     if (now === undefined || next === undefined || now === next) continue;
     if (allow.includes('postgres-major')) {
       const dump = sources.find((source) => source.server === server && source.loads);
@@ -96,15 +96,4 @@ async function compare(
 
 function serversIn(sources: readonly Source[]): string[] {
   return sources.flatMap(({ kind, server }) => (kind === 'postgres' && server !== undefined ? [server] : []));
-}
-
-function majorOf(text: string | undefined): number | undefined {
-  const found = /^\d+/.exec(text ?? '')?.[0];
-  return found === undefined ? undefined : Number(found);
-}
-
-/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
-export function majorInTag(image: string): number | undefined {
-  const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
-  return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
 }

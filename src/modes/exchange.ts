@@ -2,10 +2,11 @@ import path from 'node:path';
 import { readPart } from '../archive/parts.ts';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import type { Swap } from '../runtimes/host-files.ts';
+import type { Project } from '../project/project.ts';
 import type { Source } from '../sources/source.ts';
 import type { AsidePart } from './aside.ts';
 import { writersOf } from './data.ts';
-import { becomeHealthy, withDependents, type Patience } from './serving.ts';
+import { becomeHealthy, knownServices, withDependents, type Patience } from './serving.ts';
 import type { Tools } from './tools.ts';
 
 /** One part on its way: where its bytes lie now, and what makes it live. */
@@ -26,6 +27,8 @@ export interface Exchange {
   readonly databases?: { readonly writers: readonly string[]; exchange(): Promise<void> } | undefined;
   /** Starts what was stopped. */
   readonly start: (services: readonly string[]) => Promise<void>;
+  /** Another version comes with the data: all that runs is stopped, since what writes to them may be in the old one or in the new one alone. */
+  readonly anew?: true;
 }
 
 /**
@@ -38,20 +41,22 @@ export async function exchangeData(
   exchange: Exchange,
 ): Promise<readonly AsidePart[]> {
   const { project, recorder, saga } = tools;
-  const { parts, sources, directory, run } = exchange;
+  const { parts, sources, directory, run, anew } = exchange;
   const staged: StagedPart[] = [];
   for (const part of parts) {
     const source = sources.get(part.name) as Source;
     const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () =>
-      saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run } } }, () =>
+      saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run, anew } } }, () =>
         source.stage(part, partReader(directory), run),
       ),
     );
     staged.push({ part, source, swaps });
   }
 
-  const writers = await writersOf(project, [...sources.values()]);
-  const resting = await withDependents(project, [...new Set([...writers, ...(exchange.databases?.writers ?? [])])]);
+  const writers = [...(await writersOf(project, [...sources.values()])), ...(exchange.databases?.writers ?? [])];
+  const resting = anew
+    ? [...new Set([...(await project.services()), ...(await knownServices(project))])]
+    : await withDependents(project, [...new Set(writers)]);
   await recorder.step('Stop the services that use the data', () =>
     saga.step('stop', { undo: null }, async () => {
       recorder.away();
@@ -59,11 +64,11 @@ export async function exchangeData(
     }),
   );
   if (staged.length > 0) await recorder.step('Swap the data', () => swapAll(tools, staged));
-  await loadAll(tools, staged, directory, (part, work) =>
+  const loading = (part: Part, work: () => Promise<void>): Promise<void> =>
     recorder.step(`Load ${part.name}`, () =>
       saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
-    ),
-  );
+    );
+  await loadAll(tools, staged, directory, loading, anew ? (server) => upAlone(project, server) : undefined);
   const { databases } = exchange;
   if (databases !== undefined) await recorder.step('Swap the databases', () => databases.exchange());
   await recorder.step('Start', () =>
@@ -103,15 +108,22 @@ export async function loadAll(
   staged: readonly StagedPart[],
   directory: string,
   around: (part: Part, work: () => Promise<void>) => Promise<void>,
+  start: (server: string) => Promise<void> = (server) => startProject(tools, [server]),
 ): Promise<void> {
   for (const { part, source } of staged) {
     const { server } = source;
     if (!source.loads || server === undefined) continue;
     await around(part, async () => {
-      await startProject(tools, [server]);
+      await start(server);
       await source.load?.(part, partReader(directory));
     });
   }
+}
+
+/** podman-compose brings up what depends on a server with it. */
+async function upAlone(project: Project, server: string): Promise<void> {
+  await project.up([server]);
+  await project.stop((await knownServices(project)).filter((service) => service !== server));
 }
 
 /** Starts the containers that are there; brings the project up where it has none. */

@@ -8,7 +8,7 @@ import { removeNameless } from '../runtimes/nameless.ts';
 import type { ComposeService } from '../compose/compose.ts';
 import type { Project } from '../project/project.ts';
 import { formatBytes as inUnits } from '../report/units.ts';
-import type { UpdateSettings } from '../settings/settings.ts';
+import type { ImageSettings } from '../settings/settings.ts';
 import { freeBytes } from '../system/disk.ts';
 import type { Tools } from './tools.ts';
 
@@ -31,7 +31,7 @@ const MAX_LIST_BYTES = 64 * 1024;
  * Takes what an earlier run built of this very commit, on whatever host, out of the cache; false where it is to be built. Whatever is wrong with the cache or the
  * entry is a warning, and nothing of the entry reaches a name before all of it was found to be what it says.
  */
-export async function imagesFromCache(tools: Tools, settings: UpdateSettings): Promise<boolean> {
+export async function imagesFromCache(tools: Tools, settings: ImageSettings): Promise<boolean> {
   return withEntry(tools, settings, 'build', async (entry, engine) => {
     const found = await tools.cache.find(entry);
     if (!found.ok) {
@@ -66,7 +66,7 @@ export async function imagesFromCache(tools: Tools, settings: UpdateSettings): P
 }
 
 /** Stores what serves now for other hosts, unless it is there already. */
-export async function imagesToCache(tools: Tools, settings: UpdateSettings): Promise<void> {
+export async function imagesToCache(tools: Tools, settings: ImageSettings): Promise<void> {
   await withEntry(tools, settings, 'go without', async (entry, engine) => {
     if ((await tools.cache.has(entry)).ok) return true;
     const { runtime, compose } = engine;
@@ -100,22 +100,22 @@ export async function imagesToCache(tools: Tools, settings: UpdateSettings): Pro
   });
 }
 
-type Engine = NonNullable<Project['engine']>;
+export type Engine = NonNullable<Project['engine']>;
 
 /** What the cache may bring: what the compose file builds, and with a command of the user's own whatever that may have made. */
-function mayBeBuilt({ build }: UpdateSettings, service: ComposeService): boolean {
+function mayBeBuilt({ build }: ImageSettings, service: ComposeService): boolean {
   if (build.kind === 'command') return service.build || service.image !== null;
   return service.build && (build.kind === 'auto' || build.kind === 'compose');
 }
 
-function imageNameOf({ compose }: Engine, project: string, { name, image }: ComposeService): string {
+export function imageNameOf({ compose }: Engine, project: string, { name, image }: ComposeService): string {
   return image ?? `${project}${compose.dialect.capabilities.imageSeparator}${name}`;
 }
 
 /** Does the work in a folder of its own with the entry of what is checked out. False, with a warning, for whatever goes wrong. */
 async function withEntry(
   tools: Tools,
-  settings: UpdateSettings,
+  settings: ImageSettings,
   otherwise: 'build' | 'go without',
   work: (entry: CacheEntry, engine: Engine) => Promise<boolean>,
 ): Promise<boolean> {
@@ -146,7 +146,7 @@ async function withEntry(
  * What a build depends on: the commit, the platform, how it is built, and the arguments that the compose file hands in (whoever may read the key may read the image, which
  * shows them as well). Throws where the commit does not tell what the files are.
  */
-async function keyOf(tools: Tools, { build }: UpdateSettings, engine: Engine): Promise<string> {
+async function keyOf(tools: Tools, { build }: ImageSettings, engine: Engine): Promise<string> {
   const { checkout, project } = tools;
   if (checkout === null) throw new NotUsable('without a git clone nothing tells which version the images are of');
   const changed = await checkout.dirtyFiles();

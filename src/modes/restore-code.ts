@@ -1,9 +1,141 @@
 import type { Manifest, Part } from '../archive/manifest.ts';
-import type { Head } from '../code/git.ts';
+import type { Checkout, Head, Target } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
+import type { Avoided } from './avoided.ts';
 import { dataParts } from './exchange.ts';
+import { protectImages } from './images.ts';
+import { bringImages } from './restore-images.ts';
+import { bringUp } from './switch-over.ts';
 import type { Tools } from './tools.ts';
+
+/** The version that comes with the data. */
+export interface VersionToBring {
+  /** Null where its commit is checked out already, or is not known. */
+  readonly target: Target | null;
+}
+
+/**
+ * Whether code and images come with the data, and to where; null where they stay. Refuses before anything is touched: `restore-version`, `not-a-clone`,
+ * `restore-commit-missing`, `dirty-tree`.
+ */
+export async function versionToBring(
+  tools: Tools,
+  settings: RestoreSettings,
+  manifest: Manifest,
+  parts: readonly Part[],
+): Promise<VersionToBring | null> {
+  const { checkout, recorder } = tools;
+  const head = (await checkout?.head()) ?? null;
+  if (!settings.withCode) {
+    gateVersion(tools, manifest, parts, head, settings.allow);
+    return null;
+  }
+  const { commit } = manifest.version;
+  if (commit === null) {
+    recorder.warn(
+      `${manifest.name} does not say of which commit it is: the code stays as it is, and only the images come with the data.`,
+    );
+    return { target: null };
+  }
+  if (checkout === null) {
+    throw new CaretakerError(
+      'not-a-clone',
+      `there is no git clone here in which ${named(manifest.version)} could be checked out`,
+      {
+        input: 'source-directory',
+        hint: 'Set source-directory to the clone that the images are built from.',
+      },
+    );
+  }
+  if (head?.commit === commit) return { target: null };
+  const target = await targetOf(checkout, manifest);
+  // Going back is what a restore is for.
+  await checkout.gate(target, [...settings.allow, 'downgrade', 'major']);
+  return { target };
+}
+
+/**
+ * Only a commit that the clone or a branch or tag of its remote has: a forge gives out by their number also commits that strangers have pushed to their forks, and the number is
+ * the manifest's word alone.
+ */
+async function targetOf(checkout: Checkout, manifest: Manifest): Promise<Target> {
+  const { commit, tag } = manifest.version;
+  const found = async (): Promise<Target | null> => {
+    if (commit === null || !/^[0-9a-f]{40,64}$/.test(commit)) return null;
+    try {
+      const target = await checkout.resolveTarget({ ref: commit });
+      return target?.commit === commit ? { ...target, label: tag ?? target.label } : null;
+    } catch (error) {
+      if (error instanceof CaretakerError && error.code === 'ref-unknown') return null;
+      throw error;
+    }
+  };
+  let target = await found();
+  if (target === null) {
+    await checkout.fetch();
+    target = await found();
+  }
+  if (target !== null) return target;
+  throw new CaretakerError(
+    'restore-commit-missing',
+    `the clone ${checkout.directory} and the branches and tags of its remote do not have ${named(manifest.version)}, of which ${manifest.name} is`,
+    {
+      input: 'with-code',
+      hint: 'Fetch that commit into the clone by hand, or leave with-code out and set allow: version-mismatch to put the data under the code that is there.',
+    },
+  );
+}
+
+/** Code and images, while what is there still serves. What serves must have been noted before. */
+export async function bringVersion(
+  tools: Tools,
+  settings: RestoreSettings,
+  manifest: Manifest,
+  { target }: VersionToBring,
+): Promise<void> {
+  const { project, checkout, recorder, saga, run } = tools;
+  if (checkout !== null && target !== null) {
+    const code = await checkout.snapshot(target);
+    await recorder.step(`Check out ${target.label}`, () =>
+      saga.step('check out', { undo: { action: 'code-back', data: code } }, () =>
+        checkout.checkout(target, settings.allow),
+      ),
+    );
+  }
+  const names = await protectImages(project, run);
+  await recorder.step('Bring the images of the backup', () =>
+    saga.step('images', { undo: { action: 'images-back', data: names } }, () => bringImages(tools, settings, manifest)),
+  );
+}
+
+/** Up with it. Services that it does not know would come back when the host starts, and write to its data. */
+export async function upWithVersion(tools: Tools): Promise<void> {
+  const { project } = tools;
+  const { engine } = project;
+  if (engine !== null) {
+    const known = await project.services();
+    const strangers = (await project.containers()).filter(({ service }) => !known.includes(service));
+    if (strangers.length > 0) {
+      tools.log.info(
+        `Removed, as this version does not have them: ${strangers.map(({ service }) => service).join(', ')}`,
+      );
+      await engine.runtime.remove(strangers.map(({ id }) => id));
+    }
+  }
+  await bringUp(tools);
+}
+
+/** Whoever went back does not want to be brought forward to the same version by the next run that only follows. */
+export async function leftBehind(
+  { checkout, clock }: Tools,
+  head: Head | null,
+  target: Target,
+): Promise<Avoided | null> {
+  if (checkout === null || head === null || !(await checkout.isAncestor(target.commit, head.commit))) return null;
+  const label = head.tag ?? head.describe ?? head.commit;
+  return { commit: head.commit, label, at: clock.now().toISOString(), why: `${target.label} was restored` };
+}
 
 /**
  * Refuses data of another version than the code that is checked out: an older one migrates them, a newer one may not even start on them, and either may be meant.
@@ -33,8 +165,8 @@ export function gateVersion(
     'restore-version',
     `${manifest.name} holds the data of ${ofData}, and the code that is checked out is ${ofCode}`,
     {
-      input: 'allow',
-      hint: 'Add "version-mismatch" to allow to put these data under the code that is there: an application that is newer than its data usually migrates them when it starts.',
+      input: 'with-code',
+      hint: `Set with-code: true to check out ${ofData} too and bring its images; or add "version-mismatch" to allow to put these data under the code that is there: an application that is newer than its data usually migrates them when it starts.`,
     },
   );
 }

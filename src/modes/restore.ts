@@ -9,14 +9,16 @@ import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { freeBytes } from '../system/disk.ts';
 import type { Store } from '../stores/store.ts';
-import { checkRooms, type Room } from './capture.ts';
+import { checkRooms, imagesNow, type Room } from './capture.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { exchangeData, partReader, startProject } from './exchange.ts';
+import { PROTECTED_VERSIONS } from './images.ts';
 import { choosePieces, namesOf, type Piece } from './pieces.ts';
-import { gateVersion } from './restore-code.ts';
+import { bringVersion, leftBehind, upWithVersion, versionToBring } from './restore-code.ts';
 import { asideOf, planDatabases, stageDatabases } from './restore-database.ts';
 import { knownServices, runningServices, serveAgain } from './serving.ts';
+import { noteWhatServes } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface RestoreOutcome {
@@ -25,7 +27,7 @@ export interface RestoreOutcome {
 }
 
 /**
- * restore: choose → confirm → fetch all and verify → unpack beside the live data → stop → swap by renames → start → health → commit →
+ * restore: choose → confirm → fetch all and verify → code and images of the backup, where they are wanted → unpack beside the live data → stop → swap by renames → start → health → commit →
  * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
  * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
  */
@@ -43,9 +45,10 @@ export async function restore(
   const names = pieces.flatMap(namesOf);
   recorder.sections = { restore: { backup: chosen.manifest.name, parts: names } };
   confirm(tools, settings, chosen.manifest);
-  gateVersion(tools, chosen.manifest, parts, (await tools.checkout?.head()) ?? null, settings.allow);
-  const sources = new Map<string, Source>();
-  for (const { part, paths } of pieces) sources.set(part.name, await sourceForPart(part, sourceDeps(tools), paths));
+  const version = await versionToBring(tools, settings, chosen.manifest, parts);
+  const head = (await tools.checkout?.head()) ?? null;
+  const images = await imagesNow(tools);
+  let sources = await sourcesFor(tools, pieces);
 
   refusePlatform(
     chosen.manifest,
@@ -56,33 +59,54 @@ export async function restore(
 
   try {
     await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
-    const live = await bindPaths(tools, pieces, sources, directory);
-    const planned = await planDatabases(tools, pieces, sources, directory);
+    let live = await bindPaths(tools, pieces, sources, directory);
+    let planned = await planDatabases(tools, pieces, sources, directory);
 
-    const serving = await runningServices(project);
-    const known = await knownServices(project);
-    await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'start', known }) }, () =>
-      Promise.resolve(),
-    );
-
+    const serving = version === null ? await noteWhatIsStopped(tools) : await noteWhatServes(tools, settings);
+    if (version !== null) {
+      await bringVersion(tools, settings, chosen.manifest, version);
+      sources = await sourcesFor(tools, pieces, { anew: true });
+      live = await bindPaths(tools, pieces, sources, directory);
+      planned = await planDatabases(tools, pieces, sources, directory);
+    }
     const databases = await stageDatabases(tools, planned, directory);
     const aside = await exchangeData(tools, settings, {
       ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run: tools.run },
-      start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
+      ...(version === null
+        ? { start: (services) => startProject(tools, serving.length > 0 ? services : undefined) }
+        : { anew: true, start: () => upWithVersion(tools) }),
     });
-    const head = (await tools.checkout?.head()) ?? null;
     const { keepLocal, keepLocalDays } = settings;
+    const keep = { parts: aside, databases: asideOf(planned), run: tools.run, reason: 'before-restore', head, images };
+    const versions = version === null ? {} : { keepVersions: PROTECTED_VERSIONS };
     await saga.commit([
-      {
-        action: 'keep-aside',
-        data: { parts: aside, databases: asideOf(planned), run: tools.run, reason: 'before-restore', head },
-      },
-      { action: 'tidy', data: { keepLocal, keepLocalDays } },
+      { action: 'keep-aside', data: keep },
+      ...(version?.target ? [{ action: 'forget-update', data: await leftBehind(tools, head, version.target) }] : []),
+      { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
     ]);
     return { chosen, parts: names };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Where each part goes. */
+async function sourcesFor(
+  tools: Tools,
+  pieces: readonly Piece[],
+  how: { readonly anew?: true } = {},
+): Promise<ReadonlyMap<string, Source>> {
+  const sources = new Map<string, Source>();
+  for (const { part, paths } of pieces)
+    sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how }, paths));
+  return sources;
+}
+
+async function noteWhatIsStopped({ project, saga }: Tools): Promise<readonly string[]> {
+  const services = await runningServices(project);
+  const known = await knownServices(project);
+  await saga.step('note what serves', { undo: serveAgain({ services, by: 'start', known }) }, () => Promise.resolve());
+  return services;
 }
 
 function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): void {

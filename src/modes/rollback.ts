@@ -6,7 +6,7 @@ import type { RollbackSettings } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import type { Avoided } from './avoided.ts';
-import { capturedIn, checkDisk, localDirectory, type CapturedBackup } from './capture.ts';
+import { capturedIn, checkDisk, imagesNow, localDirectory, type CapturedBackup } from './capture.ts';
 import { dataSources, sourceDeps } from './data.ts';
 import { dataParts, exchangeData } from './exchange.ts';
 import { imagesBack, protectImages, PROTECTED_VERSIONS } from './images.ts';
@@ -41,6 +41,7 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await checkDisk(sources, project.stateDirectory);
 
+  const images = await imagesNow(tools);
   const serving = await noteWhatServes(tools, settings);
   await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () =>
     codeAndImagesBack(tools, update),
@@ -68,7 +69,10 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
     return { update, restored: undefined, captured };
   }
   const aside = await exchangeData(tools, settings, { ...old, run: tools.run, start: () => bringUp(tools) });
-  const keep = { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-rollback', head } };
+  const keep = {
+    action: 'keep-aside',
+    data: { parts: aside, run: tools.run, reason: 'before-rollback', head, images },
+  };
   await saga.commit([keep, forget, tidy]);
   return { update, restored: update.backup, captured: undefined };
 }

@@ -36,8 +36,8 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
     'drop-throwaway': (data) => dropThrowaway(tools(), data as ThrowawayRecord),
     unswap: (data) => tools().project.files.unswap(data as Swap),
     unstage: async (data) => {
-      const { part, run } = data as { part: Part; run: string };
-      await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
+      const { part, run, anew } = data as { part: Part; run: string; anew?: true };
+      await (await sourceForPart(part, { ...sourceDeps(tools()), ...(anew ? { anew } : {}) })).unstage(run);
     },
     'drop-db': (data) => undoDrop(tools(), data as Parameters<typeof undoDrop>[1]),
     'unswap-db': (data) => undoSwap(tools(), data as Parameters<typeof undoSwap>[1]),

@@ -284,6 +284,10 @@ export function commonRuntime(
       return answer === null ? null : Number(answer);
     },
 
+    async pull(reference) {
+      await engine.run(['pull', '--quiet', reference], `pull ${reference}`);
+    },
+
     async tag(image, newName) {
       await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
     },

@@ -122,6 +122,8 @@ export interface Runtime {
   storage(): Promise<string>;
   /** Registry digests (`name@sha256:…`) of an image; empty for a local build. */
   imageDigests(nameOrId: string): Promise<string[]>;
+  /** Fetches an image from its registry by `name@sha256:…`. */
+  pull(reference: string): Promise<void>;
   tag(imageId: string, name: string): Promise<void>;
   /** Removes exactly this one name. The image stays when it has others or is in use. */
   untag(name: string): Promise<void>;

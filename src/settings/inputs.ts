@@ -164,7 +164,7 @@ export const inputs = [
     description:
       'How the new images come about: `auto`, `compose` (`build`), `pull`, `none`, or a command that is run in the source directory.',
     default: '`auto`',
-    modes: ['update', 'rehearse'],
+    modes: ['update', 'rehearse', 'restore'],
     example: './deploy/build-image.sh nginx',
   },
   {
@@ -172,7 +172,7 @@ export const inputs = [
     description:
       '`true`: images that another run built of the same commit, on whatever host of the same platform, are loaded from the workflow’s cache instead of being built, and those that were built are stored there once the new version serves. Whatever is wrong with the cache leads to a build.',
     default: '`false`',
-    modes: ['update', 'rehearse'],
+    modes: ['update', 'rehearse', 'restore'],
     example: 'true',
   },
   {
@@ -204,7 +204,7 @@ export const inputs = [
     name: 'build-timeout',
     description: 'How long building, pulling or migrating may take.',
     default: '`1h`',
-    modes: ['update', 'rehearse'],
+    modes: ['update', 'rehearse', 'restore'],
     example: '90m',
   },
   {
@@ -263,6 +263,15 @@ export const inputs = [
     default: 'into the live application',
     modes: ['restore'],
     example: '/srv/look',
+    perRun: true,
+  },
+  {
+    name: 'with-code',
+    description:
+      '`true`: a restore checks out the backup’s commit in the clone and brings its images too: those that are on the host still, those of a registry by digest, or as `build` and `cache-images` say.',
+    default: '`false`',
+    modes: ['restore'],
+    example: 'true',
     perRun: true,
   },
   {

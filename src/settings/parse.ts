@@ -14,6 +14,7 @@ import type {
   DataSettings,
   EngineChoice,
   HealthSettings,
+  ImageSettings,
   Settings,
   StoreSettings,
 } from './settings.ts';
@@ -124,13 +125,11 @@ class Parser {
           mode,
           ...acting,
           ...this.#target(),
-          build: this.#build(),
-          cacheImages: this.#flag('cache-images'),
+          ...this.#images(),
           dryRun: mode === 'update' && this.#flag('dry-run'),
           rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
           throwawayNetwork: this.#throwawayNetwork(),
           migrateCommand: this.#text('migrate-command'),
-          buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
           ...this.#keeping(),
         };
       case 'rollback': {
@@ -145,6 +144,8 @@ class Parser {
           backup: this.#backup(),
           only: this.#only(),
           to: this.#to(),
+          withCode: this.#flag('with-code'),
+          ...this.#images(),
           confirm: this.#text('to') === undefined ? this.#confirm(acting.projectName) : '',
           ...this.#keeping(),
         };
@@ -511,6 +512,14 @@ class Parser {
       ref: track !== undefined && nearer && fileRef ? undefined : ref,
       track: ref !== undefined && nearer && !fileRef ? undefined : track,
       eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
+    };
+  }
+
+  #images(): ImageSettings {
+    return {
+      build: this.#build(),
+      buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+      cacheImages: this.#oneOf('cache-images', ['true', 'false'] as const, 'false') === 'true',
     };
   }
 

@@ -77,7 +77,15 @@ export interface BackupSettings extends ActingSettings {
   readonly consistency: 'online' | 'stopped';
 }
 
-export interface UpdateSettings extends ActingSettings {
+/** How the images of a version come about. */
+export interface ImageSettings {
+  readonly build: BuildSettings;
+  readonly buildTimeoutMs: number;
+  /** Take built images from the workflow's cache (and, after an update, put them there). */
+  readonly cacheImages: boolean;
+}
+
+export interface UpdateSettings extends ActingSettings, ImageSettings {
   /** `rehearse`: all is put back when it was tried. */
   readonly mode: 'update' | 'rehearse';
   /** A tag, a branch of the remote, or a commit; excludes `track`. */
@@ -85,11 +93,7 @@ export interface UpdateSettings extends ActingSettings {
   readonly track: 'releases' | 'branch' | undefined;
   /** The tag whose push or release started the workflow; counts where neither `ref` nor `track` is given. */
   readonly eventTag: string | undefined;
-  readonly build: BuildSettings;
-  readonly buildTimeoutMs: number;
   readonly migrateCommand: string | undefined;
-  /** Take built images from the workflow's cache, and put them there. */
-  readonly cacheImages: boolean;
   /** Say what would happen, and touch nothing. */
   readonly dryRun: boolean;
   /** Try it on a throwaway first; `only`: and put everything back then, in mode rehearse. */
@@ -109,13 +113,15 @@ export interface RollbackSettings extends ActingSettings {
   readonly keepLocalDays: number | undefined;
 }
 
-export interface RestoreSettings extends ActingSettings {
+export interface RestoreSettings extends ActingSettings, ImageSettings {
   readonly mode: 'restore';
   readonly backup: BackupChoice;
   /** Empty: all parts. */
   readonly only: readonly Selection[];
   /** Where to instead of into the live application. */
   readonly to: string | undefined;
+  /** Whether the backup's code and images come back too. */
+  readonly withCode: boolean;
   /** What was typed; the mode compares it with the project's name. Empty where `to` is given: nothing live is replaced. */
   readonly confirm: string;
   readonly keepLocal: number;

@@ -34,7 +34,7 @@ export interface Mounted {
 export async function locate(part: Part, deps: SourceDeps, paths: readonly string[] = []): Promise<Place> {
   const { project } = deps;
   const { origin } = part;
-  const mounts = await mountsOf(project);
+  const mounts = await mountsOf(project, deps.anew === true);
   const place = (path: string, known: Omit<Place, 'path' | 'writers'>): Place => ({
     path,
     ...known,
@@ -98,8 +98,20 @@ export async function locate(part: Part, deps: SourceDeps, paths: readonly strin
   );
 }
 
-/** What the services have mounted, by their containers, or by the compose file where there are none. */
-export async function mountsOf(project: Project): Promise<Mounted[]> {
+/** As the containers have them, and the compose file for services without one, as on an empty host; `anew`: the other way round. */
+export async function mountsOf(project: Project, anew = false): Promise<Mounted[]> {
+  if (!anew) {
+    const mounts = await mountsOfContainers(project);
+    const seen = new Set(mounts.map(({ service }) => service));
+    return [...mounts, ...(await mountsOfModel(project)).filter(({ service }) => !seen.has(service))];
+  }
+  const mounts = await mountsOfModel(project);
+  const covered = ({ service, target }: Mounted): boolean =>
+    mounts.some((mount) => mount.service === service && within(mount.target, target) !== undefined);
+  return [...mounts, ...(await mountsOfContainers(project)).filter((mount) => !covered(mount))];
+}
+
+async function mountsOfContainers(project: Project): Promise<Mounted[]> {
   const mounts: Mounted[] = [];
   for (const container of await project.containers()) {
     if (container.oneOff) continue;
@@ -108,13 +120,14 @@ export async function mountsOf(project: Project): Promise<Mounted[]> {
         mounts.push({ service: container.service, target, writable, volume, source });
     }
   }
-  const { engine } = project;
-  if (engine === null) return mounts;
-  // Services without a container, as on an empty host, are known by the compose file alone.
-  const seen = new Set(mounts.map(({ service }) => service));
+  return mounts;
+}
+
+async function mountsOfModel({ engine }: Project): Promise<Mounted[]> {
+  if (engine === null) return [];
+  const mounts: Mounted[] = [];
   const model = await engine.compose.model();
   for (const service of model.services) {
-    if (seen.has(service.name)) continue;
     for (const { type, source, target, readOnly } of service.volumes) {
       if (type === 'bind') {
         mounts.push({ service: service.name, target, writable: !readOnly, volume: undefined, source });

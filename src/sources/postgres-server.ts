@@ -150,7 +150,11 @@ function parseFacts(stdout: string, service: string): ServerFacts {
  */
 export async function serverMajor(project: Project, service: string): Promise<number | undefined> {
   const container = await serverContainer(project, service);
-  if (container === null) return majorOf((await imageEnvironment(project, service)) ?? {});
+  if (container === null) {
+    const model = await project.engine?.compose.model();
+    const image = model?.services.find(({ name }) => name === service)?.image ?? null;
+    return image === null ? undefined : imageMajor(project, image);
+  }
   if (container.state === 'running' && project.engine !== null) {
     const { exitCode, stdout } = await project.engine.runtime.exec(container.id, ['postgres', '--version'], {
       accept: ANY_CODE,
@@ -159,22 +163,24 @@ export async function serverMajor(project: Project, service: string): Promise<nu
     const major = /\b(\d+)(?:\.|devel|beta|rc)/.exec(stdout)?.[1];
     if (exitCode === 0 && major !== undefined) return Number(major);
   }
-  return majorOf(container.env);
+  return majorOf(container.env['PG_MAJOR']);
 }
 
-function majorOf(env: Readonly<Record<string, string>>): number | undefined {
-  const told = /^\d+/.exec(env['PG_MAJOR'] ?? '')?.[0];
-  return told === undefined ? undefined : Number(told);
+/** The major version of the server in an image that is here; by its name where the image does not tell. Undefined where nothing does. */
+export async function imageMajor(project: Project, image: string): Promise<number | undefined> {
+  const environment = await project.engine?.runtime.imageEnvironment(image);
+  return majorOf(environment?.['PG_MAJOR']) ?? majorInTag(image);
 }
 
-/** Of the image that a service without a container is going to run; null where it is not on this host. */
-async function imageEnvironment(
-  { engine }: Project,
-  service: string,
-): Promise<Readonly<Record<string, string>> | null> {
-  if (engine === null) return null;
-  const image = (await engine.compose.model()).services.find(({ name }) => name === service)?.image ?? null;
-  return image === null ? null : engine.runtime.imageEnvironment(image);
+function majorOf(text: string | undefined): number | undefined {
+  const found = /^\d+/.exec(text ?? '')?.[0];
+  return found === undefined ? undefined : Number(found);
+}
+
+/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
+export function majorInTag(image: string): number | undefined {
+  const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
+  return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
 }
 
 /** A database's name as libpq takes it whole: a bare name with `=` in it would be read as connection settings. */

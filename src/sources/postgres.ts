@@ -9,7 +9,14 @@ import { originOf, placesFor, removeFresh, within } from './places.ts';
 import { loadDump } from './postgres-load.ts';
 import { postgresProofs } from './postgres-proofs.ts';
 import { countedDump } from './postgres-rows.ts';
-import { openServer, serverContainer, serverMajor, type ServerAccess, type ServerFacts } from './postgres-server.ts';
+import {
+  imageMajor,
+  openServer,
+  serverContainer,
+  serverMajor,
+  type ServerAccess,
+  type ServerFacts,
+} from './postgres-server.ts';
 import { BaseEnd, holdWal, isWalMember, noSlot, noWal, walTail } from './postgres-wal.ts';
 import type { Capture, Situation, Source, WarmCapture } from './source.ts';
 import type { SourceDeps } from './sources.ts';
@@ -289,10 +296,15 @@ function refuseButWal(member: TarMember): void {
 }
 
 /** A server of another major version does not start on a physical copy; it would only tell after the swap. */
-async function refuseMajor(part: Part, { project, log }: SourceDeps, spec: PostgresSpec): Promise<void> {
+async function refuseMajor(part: Part, { project, log, anew }: SourceDeps, spec: PostgresSpec): Promise<void> {
   const stored = part.postgres?.major;
   if (stored === undefined) return;
-  const major = (await serverMajor(project, spec.service)) ?? (await majorOnDisk(project.files, spec.path));
+  const major =
+    anew === true
+      ? await majorToCome(project, spec.service)
+      : ((await serverMajor(project, spec.service)) ??
+        (await majorToCome(project, spec.service)) ??
+        (await majorOnDisk(project.files, spec.path)));
   if (major === undefined) {
     log.warn(`${spec.name}: nothing tells which PostgreSQL ${spec.service} runs; the backup needs ${stored}`);
     return;
@@ -309,6 +321,13 @@ async function refuseMajor(part: Part, { project, log }: SourceDeps, spec: Postg
           : `Use an image of PostgreSQL ${stored} for ${spec.service}, restore, and then upgrade; a backup with method=dump goes into newer ones.`,
     },
   );
+}
+
+/** That of the server that the compose file would start. */
+async function majorToCome(project: SourceDeps['project'], service: string): Promise<number | undefined> {
+  const services = (await project.engine?.compose.model())?.services;
+  const image = services?.find(({ name }) => name === service)?.image ?? null;
+  return image === null ? undefined : imageMajor(project, image);
 }
 
 async function majorOnDisk(files: SourceDeps['project']['files'], path: string): Promise<number | undefined> {

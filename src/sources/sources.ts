@@ -22,6 +22,11 @@ export interface SourceDeps {
    * the containers are those of the version that failed, and may name another directory or another database server.
    */
   readonly back?: true;
+  /**
+   * For a restore that brings another version's code: the compose file that is there by now counts, and not the containers, which are those of the version
+   * that is about to go.
+   */
+  readonly anew?: true;
 }
 
 /** Binds what was found to where it lives. Reads nothing but the project's services. */

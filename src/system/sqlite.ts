@@ -180,7 +180,8 @@ async function openAsItIs(file: string): Promise<Sqlite.DatabaseSync> {
 export async function querySqlite(path: string, query: string): Promise<string> {
   const database = await openAsItIs(path);
   try {
-    const row = database.prepare(query).get() as Readonly<Record<string, string | number | bigint | Uint8Array | null>> | undefined;
+    const row = database.prepare(query).get() as
+      Readonly<Record<string, string | number | bigint | Uint8Array | null>> | undefined;
     const value = row === undefined ? null : (Object.values(row)[0] ?? null);
     if (value === null) return '';
     return typeof value === 'object' ? Buffer.from(value).toString('hex') : String(value);

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
+import { formatManifest, sealManifest, type Manifest } from '../../../src/archive/manifest.ts';
 import type { RunReport } from '../../../src/report/run-report.ts';
 
 /* The whole program on a machine with nothing but Node: what an update can do besides, and the way back later. */
@@ -135,6 +136,44 @@ describe('a backup of another version', () => {
     expect(allowed.report).toMatchObject({ outcome: 'done' });
     expect(allowed.report.warnings.join()).toContain('as allowed');
     expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+  });
+
+  test('comes back with its code, is not updated again to what it went back from, and goes forth the same way', async () => {
+    expect((await run('backup')).code).toBe(0);
+    shop.publish('v1.1.0');
+    expect((await follow()).code).toBe(0);
+    await shop.order('cheese');
+    const restore = ['restore', '--confirm', 'shop', '--with-code', 'true', '--backup'] as const;
+
+    // What does not become healthy brings nothing.
+    const ill = ['--health', 'type=command,run=grep v1.1.0 release.mjs', '--health-timeout', '2s'];
+    const failed = await run(...restore, 'version=v1.0.0', ...ill);
+    expect(failed.report).toMatchObject({ outcome: 'rolled-back', error: { code: 'unhealthy' } });
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 4, receipts: 4 });
+    expect(existsSync(state('last-update.json'))).toBe(true);
+
+    const back = await run(...restore, 'version=v1.0.0');
+    expect(back.report).toMatchObject({ outcome: 'done' });
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+    expect(readdirSync(state('staging'))).toEqual([]);
+    expect((await run('rollback', '--with-data', 'false')).report.error?.code).toBe('nothing-to-roll-back');
+    expect((await follow()).report.warnings.join()).toContain('v1.0.0 was restored');
+    expect((await shop.look()).version).toBe('v1.0.0');
+
+    const forth = await run(...restore, back.report.restore?.safetyBackup ?? '');
+    expect(forth.report).toMatchObject({ outcome: 'done' });
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 4, receipts: 4 });
+  });
+
+  test('of a commit that neither the clone nor its remote has is refused', async () => {
+    expect((await run('backup')).code).toBe(0);
+    const [manifest = ''] = readdirSync(state('backups')).filter((name) => name.endsWith('.manifest.json'));
+    const file = path.join(state('backups'), manifest);
+    const { digest: _, ...stored } = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+    const version = { commit: 'f'.repeat(40), tag: 'v0.9.0', describe: null };
+    writeFileSync(file, formatManifest(sealManifest({ ...stored, version })));
+    const { report } = await run('restore', '--confirm', 'shop', '--with-code', 'true');
+    expect(report).toMatchObject({ outcome: 'refused', error: { code: 'restore-commit-missing' } });
   });
 });
 

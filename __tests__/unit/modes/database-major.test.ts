@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Target } from '../../../src/code/git.ts';
-import { majorInTag, refuseMajorChange, refuseMajorChangeAt } from '../../../src/modes/database-major.ts';
+import { refuseMajorChange, refuseMajorChangeAt } from '../../../src/modes/database-major.ts';
+import { majorInTag } from '../../../src/sources/postgres-server.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import type { Source } from '../../../src/sources/source.ts';
 
