@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { messageOf } from '../errors.ts';
 import { readPart } from '../archive/parts.ts';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import type { Swap } from '../runtimes/host-files.ts';
@@ -75,7 +76,17 @@ export async function exchangeData(
     saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)),
   );
   await becomeHealthy(tools, patience);
+  for (const { part, source } of staged) await warnOfDoubts(tools, part, source);
   return staged.map(({ part, swaps }) => ({ part, swaps }));
+}
+
+/** Nothing is given up for what can only not be asked. */
+async function warnOfDoubts({ recorder, log }: Tools, part: Part, source: Source): Promise<void> {
+  try {
+    for (const doubt of (await source.doubts?.()) ?? []) recorder.warn(doubt);
+  } catch (error) {
+    log.debug(`${part.name} can't be asked whether it is as it should be: ${messageOf(error)}`);
+  }
 }
 
 /** The project's own files come from git and the administrator; they do not go back with the data. */

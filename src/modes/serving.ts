@@ -28,7 +28,9 @@ export async function becomeHealthy(tools: Tools, patience: Patience): Promise<H
       'unhealthy',
       `the application is not healthy after ${Math.round(report.seconds)} s: ${seen.join('; ')}`,
       {
-        hint: 'Read the last log lines of the services below; raise health-timeout if the application only needs longer to start.',
+        hint:
+          hintOfLocale(recorder.lastWords) ??
+          'Read the last log lines of the services below; raise health-timeout if the application only needs longer to start.',
       },
     );
   }
@@ -52,6 +54,17 @@ export async function noteLastWords({ project, recorder }: Tools): Promise<void>
   } catch (error) {
     recorder.warn(`The services' last log lines can't be read: ${messageOf(error)}`);
   }
+}
+
+/** A PostgreSQL server says this when it starts on data of a locale that its image lacks. */
+function hintOfLocale(words: Tools['recorder']['lastWords']): string | undefined {
+  const pattern = /"([^"]+)", which is not recognized by setlocale\(\)|invalid value for parameter "lc_\w+": "([^"]+)"/;
+  for (const { service, text } of words ?? []) {
+    const found = pattern.exec(text);
+    if (found !== null)
+      return `The image of ${service} does not know the locale ${found[1] ?? found[2] ?? ''} of its data. Use the image that they were made with (a restore: with-code: true), or one that has the locale.`;
+  }
+  return undefined;
 }
 
 const LAST_LINES = 40;

@@ -7,6 +7,7 @@ import type { SourceSpec } from '../project/project.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { originOf, placesFor, removeFresh, within } from './places.ts';
 import { loadDump } from './postgres-load.ts';
+import { orderDoubts, refuseLocale } from './postgres-locale.ts';
 import { postgresProofs } from './postgres-proofs.ts';
 import { countedDump } from './postgres-rows.ts';
 import {
@@ -199,6 +200,7 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
 
     async stage(part, read, run): Promise<readonly Swap[]> {
       if (deps.back !== true) await refuseMajor(part, deps, spec);
+      if (deps.back !== true && deps.anew !== true) await refuseLocale(part, deps, spec);
       const { fresh, aside } = await placesFor(files, live, run);
       try {
         if (part.method === 'dump') {
@@ -231,6 +233,7 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     load: (part, read) => loadDump(part, read, spec, deps),
 
     proves: postgresProofs(spec, deps),
+    doubts: async () => (spec.method === 'dump' ? [] : orderDoubts(await openServer(project, log, spec), spec.service)),
   };
 }
 

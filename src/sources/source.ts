@@ -60,6 +60,8 @@ export interface Source {
   discard?(): Promise<void>;
   /** After the swap: true where the database's own service has to be started alone and `load` be called before the rest starts (dumps). */
   readonly loads: boolean;
+  /** What an administrator should know of the restored data, asked when they serve. */
+  doubts?(): Promise<readonly string[]>;
   load?(part: Part, read: (file: PartFile) => AsyncIterable<Uint8Array>): Promise<void>;
   /** Undefined for plain files, of which nothing but the bytes is known. */
   readonly proves?: Proofs;

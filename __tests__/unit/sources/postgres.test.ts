@@ -528,6 +528,45 @@ describe('staging', () => {
     expect(await database.stage(part('physical', ['tar']), () => bytes(cluster()), 'r2')).toHaveLength(1);
   });
 
+  describe('a locale that the image of the server does not know', () => {
+    const stored = part('physical', ['tar']);
+    const german = { ...stored, postgres: { ...stored.postgres!, locale: 'de_DE.UTF-8' } };
+    const refused = { exitCode: 3, stderr: 'ERROR:  invalid value for parameter "lc_monetary": "de_DE.UTF-8"' };
+    const unknown = server({}, ({ input }) => (input?.includes('lc_monetary') ? refused : undefined));
+
+    test('is refused before anything is unpacked', async () => {
+      const here = at(unknown);
+      const staged = (await source(here)).stage(german, () => bytes(cluster()), 'r2');
+      await expect(staged).rejects.toMatchObject({ code: 'postgres-locale' });
+      expect(here.calls.find(({ input }) => input?.includes('lc_monetary'))?.argv).toContain('locale=de_DE.UTF-8');
+      expect(readdirSync(root).filter((name) => name.startsWith('.caretaker-'))).toEqual([]);
+    });
+
+    test.each([
+      ['one that it knows', () => at(server()), german],
+      ['C, which is everywhere', () => at(unknown), { ...stored, postgres: { ...stored.postgres!, locale: 'C' } }],
+      ['a server that is down', () => at(unknown, [container('db', { state: 'stopped' })]), german],
+      ['a server that lets nobody in', () => at(() => ({ exitCode: 2 })), german],
+    ])('is no reason for %s', async (_title, here, of) => {
+      expect(await (await source(here())).stage(of, () => bytes(cluster()), 'r2')).toHaveLength(1);
+    });
+  });
+
+  test('another order of texts than the one that the indexes were made with is told when the data serve', async () => {
+    const mismatches = [
+      { database: 'shop', was: '2.36', is: null },
+      { database: 'template1', was: '2.36', is: null },
+    ];
+    const answer = (number: number): ((call: Called) => Answer) =>
+      server({ number }, ({ argv }) =>
+        argv.at(-1)?.includes('datcollversion') ? { stdout: JSON.stringify(mismatches) } : undefined,
+      );
+    const doubts = await (await source(at(answer(170006)))).doubts?.();
+    expect(doubts).toEqual([expect.stringMatching(/database shop .* version 2\.36 .* REINDEX DATABASE "shop"/)]);
+    expect(await (await source(at(answer(140001)))).doubts?.()).toEqual([]);
+    expect(await (await source(at(answer(170006)), 'dump')).doubts?.()).toEqual([]);
+  });
+
   test('an archive that is no cluster leaves nothing behind', async () => {
     const database = await source(at(server()));
     await expect(
