@@ -5,6 +5,7 @@ import { verdict } from '../archive/proof.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { planData } from '../project/data.ts';
 import type { DataPlan, Project } from '../project/project.ts';
+import { OF_LABEL, THROWAWAY_LABEL } from '../project/throwaway.ts';
 import type { StatusReport } from '../report/status.ts';
 import { unfinishedRun, type UnfinishedRun } from '../safety/journal.ts';
 import { lockHolder } from '../safety/lock.ts';
@@ -17,10 +18,6 @@ import { safetyStays } from './keep-local.ts';
 import { lastUpdate, type LastUpdate } from './last-update.ts';
 import { quoted } from './report.ts';
 import type { Tools } from './tools.ts';
-
-/** On every container, volume and network of a throwaway: its own name, and the project that it is of. */
-export const THROWAWAY_LABEL = 'compose-caretaker.throwaway';
-export const THROWAWAY_OF_LABEL = 'compose-caretaker.of';
 
 type Looking = Pick<Tools, 'project' | 'stores' | 'local' | 'recorder' | 'clock'>;
 type What = Pick<StatusSettings, 'data' | 'keepLocal' | 'keepLocalDays'>;
@@ -154,7 +151,7 @@ async function entries({ project }: Looking, folder: string): Promise<{ path: st
 
 async function throwaways(tools: Looking): Promise<StatusReport['throwaways']> {
   const { name: of, engine } = tools.project;
-  const labels = { [THROWAWAY_OF_LABEL]: of };
+  const labels = { [OF_LABEL]: of };
   const containers = (await engine?.runtime.containers(labels)) ?? [];
   const volumes = (await engine?.runtime.volumes(labels)) ?? [];
   const directories = await entries(tools, 'throwaway');

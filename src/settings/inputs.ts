@@ -124,7 +124,7 @@ export const inputs = [
     description:
       'Days after which a safety backup goes even where `keep-local` would keep it. The newest stays, and the one that a rollback of the last update needs.',
     default: 'no limit by age',
-    modes: [...acting, 'status'],
+    modes: ['backup', 'update', 'rollback', 'restore', 'status'],
     example: '30',
   },
   {

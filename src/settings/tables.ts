@@ -1,4 +1,4 @@
-import { inputs, type Input } from './inputs.ts';
+import { inputs, modes, type Input } from './inputs.ts';
 import { outputs } from './outputs.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -7,7 +7,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\
 export function inputsTable(): string {
   const rows = inputs.map(
     ({ name, description, default: standard, modes: used }) =>
-      `| \`${name}\` | ${used.length === 4 ? 'all' : used.join(', ')} | ${cell(description)} | ${cell(standard)} |`,
+      `| \`${name}\` | ${used.length === modes.length ? 'all' : used.join(', ')} | ${cell(description)} | ${cell(standard)} |`,
   );
   return ['| input | modes | meaning | default |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

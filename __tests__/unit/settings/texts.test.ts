@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { parseDuration } from '../../../src/settings/durations.ts';
-import { inputs, type Input } from '../../../src/settings/inputs.ts';
+import { inputs, modes, type Input } from '../../../src/settings/inputs.ts';
 import { linesOf, parseKeyValues } from '../../../src/settings/key-values.ts';
 import { outputs } from '../../../src/settings/outputs.ts';
 import { nearest } from '../../../src/settings/suggest.ts';
@@ -52,6 +52,10 @@ describe('README.md', () => {
   test('the tables name every input and output', () => {
     for (const { name } of inputs) expect(inputsTable()).toContain(`| \`${name}\` |`);
     for (const { name } of outputs) expect(outputsTable()).toContain(`| \`${name}\` |`);
+    // What holds for all modes says so, and nothing else does.
+    for (const { name, modes: used } of inputs as readonly Input[]) {
+      expect(inputsTable().includes(`| \`${name}\` | all |`)).toBe(used.length === modes.length);
+    }
   });
 
   test('only what stands between the markers is replaced', () => {
