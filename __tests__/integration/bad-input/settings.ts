@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
+import { modes } from '../../../src/settings/inputs.ts';
 import type { BadInput } from './bad-input.ts';
 
 const input = (name: string, value: string): Pick<BadInput, 'inputs'> => ({ inputs: () => ({ [name]: value }) });
@@ -15,7 +16,7 @@ export const badSettings: readonly BadInput[] = [
     mode: '',
     code: 'mode-missing',
     names: ['mode'],
-    hint: 'backup, update, rollback, restore, list',
+    hint: modes.join(', '),
   },
   { title: 'a misspelt mode', mode: 'bakcup', code: 'mode-unknown', names: ['mode', 'bakcup'], hint: '"backup"' },
   {
@@ -23,7 +24,7 @@ export const badSettings: readonly BadInput[] = [
     mode: 'deploy',
     code: 'mode-unknown',
     names: ['deploy'],
-    hint: /update, rollback, restore/,
+    hint: modes.join(', '),
   },
   {
     title: 'a misspelt input',
@@ -362,6 +363,13 @@ export const badSettings: readonly BadInput[] = [
     ...input('keep-local', '-1'),
     code: 'number-invalid',
     names: ['keep-local', '-1'],
+    hint: 'digits',
+  },
+  {
+    title: 'a number of days that is none',
+    ...input('keep-local-days', '0'),
+    code: 'number-invalid',
+    names: ['keep-local-days', '0', 'days'],
     hint: 'digits',
   },
 
