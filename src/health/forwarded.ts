@@ -1,4 +1,4 @@
-import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ProbeResult } from './health.ts';
 import { httpProbe, type HttpProbeOptions } from './http.ts';
@@ -12,17 +12,18 @@ export async function forwardedHttp(port: number, options: HttpProbeOptions): Pr
   const wanted = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   // Loopback is all that is sure to be here.
   if (!/^(localhost|127\..*|\[::1\])$/.test(url.hostname)) url.hostname = '127.0.0.1';
-  const servers =
+  const forwards =
     wanted === port ? [] : await Promise.all(['127.0.0.1', '::1'].map((host) => forward(host, wanted, port)));
   try {
     return await httpProbe({ ...options, url: url.href }).check();
   } finally {
-    for (const server of servers) server?.close();
+    for (const end of forwards) end();
   }
 }
 
-/** Undefined where there is no such address. */
-async function forward(host: string, from: number, to: number): Promise<Server | undefined> {
+/** Answers with what ends it, also what hangs in it. An address that is not here needs none. */
+async function forward(host: string, from: number, to: number): Promise<() => void> {
+  const open = new Set<Socket>();
   const server = createServer((incoming) => {
     // A published port leads to the container's own address, not to its loopback.
     const outgoing = connect(to, ownAddress());
@@ -30,17 +31,20 @@ async function forward(host: string, from: number, to: number): Promise<Server |
       [incoming, outgoing],
       [outgoing, incoming],
     ] as const) {
+      open.add(one);
       one.on('error', () => other.destroy());
       one.pipe(other);
     }
   });
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(from, host, resolve));
-    return (server.address() as AddressInfo | null) === null ? undefined : server;
   } catch (error) {
-    if (['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
+    if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+  return () => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  };
 }
 
 function ownAddress(): string {
