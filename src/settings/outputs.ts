@@ -5,7 +5,10 @@ export interface Output {
 
 /** All outputs of the action. action.yml and README's table are tested against this. */
 export const outputs = [
-  { name: 'backup', description: 'Name of the backup that was made (`backup`, `update`) or restored (`restore`).' },
+  {
+    name: 'backup',
+    description: 'Name of the backup that was made (`backup`, `update`), restored (`restore`) or tried out (`verify`).',
+  },
   { name: 'manifest', description: 'Name of its manifest file.' },
   { name: 'artifact-ids', description: 'Ids of the artifacts that were uploaded, separated by commas.' },
   { name: 'bytes', description: 'Size of the backup as stored, in bytes.' },
@@ -17,6 +20,11 @@ export const outputs = [
   {
     name: 'safety-backup',
     description: 'Name of the backup of the data that a restore replaced, kept on the host.',
+  },
+  {
+    name: 'proof',
+    description:
+      '`verify`: how far the backup was proven: `read`, `databases` or `application`; `none` where the drill failed.',
   },
   {
     name: 'backups',

@@ -19,7 +19,10 @@ describe.each([
   /** All that an engine has: what a drill adds, it takes away. */
   async function everything(): Promise<Record<string, string[]>> {
     const of = async (...words: string[]): Promise<string[]> =>
-      succeeded(await app.engine(...words)).split('\n').filter(Boolean).sort();
+      succeeded(await app.engine(...words))
+        .split('\n')
+        .filter(Boolean)
+        .sort();
     return {
       containers: await of('ps', '-aq', '--no-trunc'),
       volumes: await of('volume', 'ls', '-q'),
@@ -28,20 +31,23 @@ describe.each([
     };
   }
 
-  test.each(['read', 'databases', 'application'] as const)('that proves %s touches nothing that serves', async (level) => {
-    const [before, containers, dump] = [await everything(), await app.containers(), await app.dump()];
-    const writer = app.writer(20);
-    const report = await app.succeeds('verify', '--proof', level);
-    const written = await writer.stop();
+  test.each(['read', 'databases', 'application'] as const)(
+    'that proves %s touches nothing that serves',
+    async (level) => {
+      const [before, containers, dump] = [await everything(), await app.containers(), await app.dump()];
+      const writer = app.writer(20);
+      const report = await app.succeeds('verify', '--proof', level);
+      const written = await writer.stop();
 
-    expect(report).toMatchObject({ outcome: 'done', verify: { level } });
-    expect(report.downtimeSeconds).toBeUndefined();
-    console.log(report.verify?.proven.join('\n'), written);
-    expect(await app.containers()).toEqual(containers);
-    expect(await everything()).toEqual(before);
-    expect(await app.leftovers()).toEqual([]);
-    void dump;
-    const [listed] = (await app.succeeds('list')).backups ?? [];
-    expect(listed).toMatchObject({ proven: { level, ok: true } });
-  });
+      expect(report).toMatchObject({ outcome: 'done', verify: { level } });
+      expect(report.downtimeSeconds).toBeUndefined();
+      console.log(report.verify?.proven.join('\n'), written);
+      expect(await app.containers()).toEqual(containers);
+      expect(await everything()).toEqual(before);
+      expect(await app.leftovers()).toEqual([]);
+      void dump;
+      const [listed] = (await app.succeeds('list')).backups ?? [];
+      expect(listed).toMatchObject({ proven: { level, ok: true } });
+    },
+  );
 });

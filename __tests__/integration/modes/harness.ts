@@ -197,7 +197,9 @@ export class Deployment {
       ...['--store', `type=folder,path=${this.backups}`],
       ...(looks ? [] : health),
       ...source,
-      ...((mode === 'update' || mode === 'rehearse') && !given('--ref') && !given('--track') ? ['--track', 'releases'] : []),
+      ...((mode === 'update' || mode === 'rehearse') && !given('--ref') && !given('--track')
+        ? ['--track', 'releases']
+        : []),
       ...((mode === 'update' || mode === 'rehearse') && !given('--build') ? this.#build() : []),
       ...(mode === 'restore' && !given('--confirm') ? ['--confirm', this.facts.project] : []),
       ...flags,

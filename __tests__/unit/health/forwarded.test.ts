@@ -58,7 +58,7 @@ describe('an address whose port leads to another here', () => {
         process.execPath,
         ['--no-warnings', agent, 'http'],
         { timeout: 20_000 },
-        (error, stdout) => (error === null ? resolve(stdout) : reject(error)),
+        (error, stdout) => (error === null ? resolve(stdout) : reject(new Error(error.message))),
       );
       child.stdin?.end(question);
     });

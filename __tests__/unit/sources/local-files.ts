@@ -3,8 +3,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import { createArgv, membersOf } from '../../../src/runtimes/tar-command.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
-import { checkSqlite, copySqlite, querySqlite,
-    proveSqlite } from '../../../src/system/sqlite.ts';
+import { checkSqlite, copySqlite, querySqlite, proveSqlite } from '../../../src/system/sqlite.ts';
 import { swap, unswap } from '../../../src/system/swaps.ts';
 import {
   emptyTree,
