@@ -342,20 +342,21 @@ function databases(part: Part, engine: Draft['engine']): string[] {
   const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
   return [
     ...(engine === null ? ['# Start the database server alone now.'] : startServer(part.origin.service ?? part.name)),
-    `psql_here() { ${inServer}psql -X -q -At -v ON_ERROR_STOP=1 -U ${user} -d template1; }`,
+    `sql() { ${inServer}psql -X -q -At -v ON_ERROR_STOP=1 -U ${user} -d template1 -c "$1" </dev/null; }`,
     ...(part.postgres?.databases ?? []).flatMap((database) => {
       const one = part.files.find(({ file }) => file.endsWith(`.${part.name}.${dumpSuffix(database)}.zst`));
       if (one === undefined) return [];
+      const name = identifier(database);
+      const isThere = `select 1 from pg_database where datname = '${database.replaceAll("'", "''")}'`;
       return [
         `# Database ${comment(database)}: the one that is there now stays under another name.`,
-        `DATABASE=${quote(identifier(database))}`,
-        `if [ -n "$(psql_here <<< ${quote(`select 1 from pg_database where datname = '${database.replaceAll("'", "''")}'`)})" ]; then`,
-        `  psql_here <<< "ALTER DATABASE $DATABASE RENAME TO \"\${DATABASE//\"/}$ASIDE\""`,
+        `if [ -n "$(sql ${quote(isThere)})" ]; then`,
+        `  sql ${quote(`ALTER DATABASE ${name} RENAME TO ${name.slice(0, -1)}`)}"$ASIDE"'"'`,
         'fi',
         '# It lay aside under another name when it was dumped, and comes back under that first.',
         `DUMPED="$({ zstd -dcq ${one.file} 2>/dev/null || true; } | { ${inServer}pg_restore -l; cat >/dev/null; } | sed -n 's/^; *dbname: //p')"`,
         `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --create -d template1`,
-        `psql_here <<< "ALTER DATABASE \"$DUMPED\" RENAME TO $DATABASE"`,
+        `sql 'ALTER DATABASE "'"$DUMPED"${quote(`" RENAME TO ${name}`)}`,
       ];
     }),
   ];

@@ -26,6 +26,10 @@ const allKinds: Part[] = [
     method: 'dump',
     files: [file('dumped.globals.sql'), file('dumped.postgres.dump'), file('dumped.uso.dump')],
   }),
+  samplePart({
+    ...{ name: 'single', method: 'dump', files: [file('single.uso.dump')] },
+    postgres: { version: '17.6', major: 17, databases: ['uso'], user: 'uso' },
+  }),
   samplePart({ name: 'cold', method: 'files', consistency: 'stopped', files: [file('cold.tar')] }),
   samplePart({
     name: 'site',
