@@ -1,53 +1,163 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync, closeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { formatManifest, openManifest, sealManifest, type Manifest } from '../../../src/archive/manifest.ts';
 import { Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
 
 jest.setTimeout(300_000);
+
+const levels = ['read', 'databases', 'application'] as const;
 
 describe.each([
   ['Docker as root', () => docker('root')],
   ['rootless Podman', () => rootless('1.6.0')],
 ] as const)('A drill of USO on %s', (_, hostOf) => {
   let app: Deployment;
+  let physical: string;
+  let dump: string;
 
   beforeAll(async () => {
     app = await Deployment.create(hostOf(), 'uso');
     await app.write(20);
-    await app.succeeds('backup');
+    physical = (await app.succeeds('backup')).backup?.name ?? '';
+    const lines = 'type=postgres,service=database,method=dump';
+    dump = (await app.succeeds('backup', '--data', lines)).backup?.name ?? '';
   });
   afterAll(() => app.destroy());
 
-  /** All that an engine has: what a drill adds, it takes away. */
+  /** What an engine has of this project: what a drill adds, it takes away. */
   async function everything(): Promise<Record<string, string[]>> {
     const of = async (...words: string[]): Promise<string[]> =>
       succeeded(await app.engine(...words))
         .split('\n')
-        .filter(Boolean)
+        .filter((line) => line.includes(app.facts.project))
         .sort();
     return {
-      containers: await of('ps', '-aq', '--no-trunc'),
+      containers: await of('ps', '-a', '--format', '{{.Names}} {{.ID}}'),
       volumes: await of('volume', 'ls', '-q'),
       networks: await of('network', 'ls', '--format', '{{.Name}}'),
-      images: await of('images', '-q', '--no-trunc'),
+      images: await of('images', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}'),
     };
   }
 
-  test.each(['read', 'databases', 'application'] as const)(
-    'that proves %s touches nothing that serves',
-    async (level) => {
-      const [before, containers, dump] = [await everything(), await app.containers(), await app.dump()];
-      const writer = app.writer(20);
-      const report = await app.succeeds('verify', '--proof', level);
-      const written = await writer.stop();
+  test.each(levels)('that proves %s touches nothing that serves', async (level) => {
+    const [before, containers] = [await everything(), await app.containers()];
+    const writer = app.writer(20);
+    const report = await app.succeeds('verify', '--backup', physical, '--proof', level);
+    const written = await writer.stop();
 
-      expect(report).toMatchObject({ outcome: 'done', verify: { level } });
-      expect(report.downtimeSeconds).toBeUndefined();
-      console.log(report.verify?.proven.join('\n'), written);
-      expect(await app.containers()).toEqual(containers);
-      expect(await everything()).toEqual(before);
-      expect(await app.leftovers()).toEqual([]);
-      void dump;
-      const [listed] = (await app.succeeds('list')).backups ?? [];
-      expect(listed).toMatchObject({ proven: { level, ok: true } });
-    },
-  );
+    expect(report).toMatchObject({ outcome: 'done', verify: { backup: physical, level } });
+    expect([report.downtimeSeconds, written.failed]).toEqual([undefined, 0]);
+    const proven = report.verify?.proven.join('\n') ?? '';
+    if (level !== 'read') expect(proven).toMatch(/pg_verifybackup[^]*every row/);
+    if (level === 'application') expect(proven).toMatch(/came up on it, healthy after .*\/health: 200/);
+    expect(await app.containers()).toEqual(containers);
+    expect(await everything()).toEqual(before);
+    expect(await app.leftovers()).toEqual([]);
+    const listed = (await app.succeeds('list')).backups?.find(({ name }) => name === physical);
+    expect(listed).toMatchObject({ proven: { level, ok: true } });
+  });
+
+  test('asks what its user asks of the data', async () => {
+    const asks = (query: string, expected: string): string =>
+      `type=sql,part=database,"query=${query}"${expected === '' ? '' : `,expect=${expected}`}`;
+    const command = `type=command,run=test "$COMPOSE_PROJECT_NAME" = "$CARETAKER_THROWAWAY" && grep -q 'internal: true' "$COMPOSE_FILE"`;
+    const good = await app.succeeds(
+      'verify',
+      '--backup',
+      dump,
+      '--check',
+      asks('select 1, 2', '1|2'),
+      '--check',
+      command,
+    );
+    expect(good.verify?.proven.join('\n')).toMatch(/rows in \d+ tables[^]*select 1, 2: 1\|2[^]*ended with code 0/);
+
+    const { code, report } = await app.caretaker(
+      'verify',
+      '--backup',
+      dump,
+      '--check',
+      asks('select 1 where false', ''),
+    );
+    expect([code, report.outcome, report.error?.code]).toEqual([1, 'failed', 'check-failed']);
+    expect(await app.leftovers()).toEqual([]);
+  });
+
+  test('finds a heap page that is empty, behind digests that fit', async () => {
+    const relation = await sql(`select pg_relation_filepath('documents')`);
+    rewrite(physical, 'tar.zst', (raw, work) => {
+      execFileSync('tar', ['-x', '-C', work], { input: raw });
+      const file = openSync(path.join(work, relation), 'r+');
+      writeSync(file, Buffer.alloc(8192), 0, 8192, 0);
+      closeSync(file);
+      const names = execFileSync('tar', ['-t'], { input: raw, encoding: 'utf8' });
+      writeFileSync(path.join(work, '..', 'names'), names);
+      const list = path.join(work, '..', 'names');
+      return execFileSync('tar', ['-c', '-C', work, '--no-recursion', '-T', list], { maxBuffer: 2 ** 30 });
+    });
+    await fails(physical, new RegExp(`${path.basename(relation)}.*checksum mismatch`));
+  });
+
+  test('finds a table that is missing in a dump, behind digests that fit', async () => {
+    const { stdout } = await app.engine(
+      'exec',
+      await database(),
+      'sh',
+      '-c',
+      'pg_dump -U usonline -Fc -Z0 -T documents -d usonline | base64',
+    );
+    rewrite(dump, 'usonline.dump.zst', () => Buffer.from(stdout, 'base64'));
+    await fails(dump, /public\.documents is missing/);
+  });
+
+  /** Fails with what is wrong, leaves nothing behind, and the list tells. */
+  async function fails(backup: string, reason: RegExp): Promise<void> {
+    const before = await everything();
+    const { code, report } = await app.caretaker('verify', '--backup', backup);
+    expect([code, report.outcome, report.error?.code]).toEqual([1, 'failed', 'drill-failed']);
+    expect(report.error?.message).toMatch(reason);
+    expect(await everything()).toEqual(before);
+    expect(await app.leftovers()).toEqual([]);
+    const listed = (await app.succeeds('list')).backups?.find(({ name }) => name === backup);
+    expect(listed).toMatchObject({ proven: { level: 'databases', ok: false } });
+  }
+
+  async function database(): Promise<string> {
+    return Object.entries(await app.containers()).find(([service]) => service === 'database')?.[1].id ?? '';
+  }
+
+  async function sql(query: string): Promise<string> {
+    return succeeded(
+      await app.engine('exec', await database(), 'psql', '-U', 'usonline', '-d', 'usonline', '-Atc', query),
+    ).trim();
+  }
+
+  /** Changes a file of a stored backup as somebody would who can also write its digests. */
+  function rewrite(backup: string, suffix: string, change: (raw: Buffer, work: string) => Buffer): void {
+    const file = path.join(app.backups, `${backup}.database.${suffix}`);
+    const parent = mkdtempSync(path.join(tmpdir(), 'caretaker-drill-'));
+    const work = path.join(parent, 'work');
+    execFileSync('mkdir', [work]);
+    try {
+      const raw = change(zstdDecompressSync(readFileSync(file)), work);
+      const bytes = zstdCompressSync(raw);
+      writeFileSync(file, bytes);
+      const at = path.join(app.backups, `${backup}.manifest.json`);
+      const { digest: _old, ...manifest } = openManifest(readFileSync(at, 'utf8'));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const rewritten = { bytes: bytes.length, rawBytes: raw.length, sha256 };
+      const parts = manifest.parts.map((part) => ({
+        ...part,
+        files: part.files.map((one) => (one.file === path.basename(file) ? { ...one, ...rewritten } : one)),
+      }));
+      writeFileSync(at, formatManifest(sealManifest({ ...manifest, parts })));
+    } finally {
+      rmSync(parent, { recursive: true });
+    }
+  }
 });
