@@ -62,7 +62,7 @@ export class Shop {
     }
   }
 
-  control(word: 'start' | 'stop'): void {
+  control(word: 'start' | 'stop' | 'status'): void {
     execFileSync('sh', ['control', word], { cwd: this.directory, stdio: 'ignore' });
   }
 

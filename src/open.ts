@@ -42,6 +42,8 @@ export interface Opened {
   readonly network: ContainerNetwork;
   /** A store in any folder, for `backup: /path`. */
   readonly openFolder: (directory: string) => Store;
+  /** Why there is no project yet, but a directory and a name: a restore may bring it. */
+  readonly missing?: CaretakerError;
 }
 
 export interface World {
@@ -52,9 +54,7 @@ export interface World {
 
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 export async function open(settings: Settings, world: World): Promise<Opened> {
-  const project = await openProject(settings, world, filesOf).catch((error: unknown) =>
-    bareInstead(settings, world, error),
-  );
+  const { project, missing } = await openOrMiss(settings, world);
   await maskSecrets(project, world.log);
   const around = openRest(settings, world, project);
   if (settings.mode === 'list' || settings.mode === 'status') {
@@ -66,7 +66,26 @@ export async function open(settings: Settings, world: World): Promise<Opened> {
     { named: settings.sourceDirectory !== undefined },
   );
   const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-  return { project, checkout, plan, probes, ...around };
+  return { project, checkout, plan, probes, ...around, ...(missing === undefined ? {} : { missing }) };
+}
+
+/** A drill that only reads a backup needs nothing of the application; a restore may bring its compose files (`missing`: why there is no project yet). */
+async function openOrMiss(
+  settings: Settings,
+  world: World,
+): Promise<{ readonly project: Project; readonly missing?: CaretakerError }> {
+  const bare = async (): Promise<Project> => bareProject(settings, world, await filesOf(null));
+  try {
+    return { project: await openProject(settings, world, filesOf) };
+  } catch (error) {
+    if (!(error instanceof CaretakerError)) throw error;
+    if (settings.mode === 'restore' && ['compose-file-missing', 'env-file-missing'].includes(error.code))
+      return { project: await bare(), missing: error };
+    const needless = settings.mode === 'verify' && settings.proof === undefined;
+    if (!needless || !['no-engine', 'engine-missing', 'compose-file-missing'].includes(error.code)) throw error;
+    world.log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
+    return { project: await bare() };
+  }
 }
 
 /**
@@ -132,15 +151,6 @@ async function resolvable(project: Project, data: DataSettings): Promise<DataPla
   }
 }
 
-/** A drill that only reads a backup needs nothing of the application. */
-async function bareInstead(settings: Settings, world: World, error: unknown): Promise<Project> {
-  const absent = ['no-engine', 'engine-missing', 'compose-file-missing'];
-  if (settings.mode !== 'verify' || !(error instanceof CaretakerError) || !absent.includes(error.code)) throw error;
-  if (settings.proof !== undefined) throw error;
-  world.log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
-  return bareProject(settings, world, await filesOf(null));
-}
-
 async function bareProject(settings: Settings, { env }: World, files: HostFiles): Promise<Project> {
   const directory = await realpath(settings.projectDirectory);
   const name = settings.projectName ?? env['COMPOSE_PROJECT_NAME'] ?? normalName(path.basename(directory));
@@ -175,7 +185,7 @@ async function openProject(
       clock: systemClock,
       environment: env,
       runtimes: () => detectRuntimes(nodeProcesses),
-      hostFiles,
+      hostFiles: hostFiles,
     },
   );
 }

@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CaretakerError, CaretakerErrors } from './errors.ts';
 import { backup } from './modes/backup.ts';
+import type { Reopen } from './modes/empty-host.ts';
 import { list } from './modes/list.ts';
 import { planUpdate } from './modes/plan.ts';
 import { Recorder } from './modes/recorder.ts';
@@ -21,6 +22,7 @@ import { errorTexts } from './report/errors-text.ts';
 import type { Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
 import type { Outcome, RunReport } from './report/run-report.ts';
+import type { Actions } from './safety/actions.ts';
 import { openJournal } from './safety/journal.ts';
 import { acquireLock } from './safety/lock.ts';
 import { recover } from './safety/recovery.ts';
@@ -68,7 +70,9 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
       return { status: await status({ ...opened, recorder: run.recorder, clock: systemClock }, settings) };
     }
     if (settings.mode === 'update' && settings.dryRun) return run.plan(opened, settings);
-    const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
+    const outcome = await run.underLock(opened, settings, (tools, reopen) =>
+      act(tools, settings, { ...opened, reopen }),
+    );
     return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
   });
 }
@@ -93,7 +97,11 @@ export async function afterRun(request: RunRequest): Promise<RunResult | null> {
   });
 }
 
-async function act(tools: Tools, settings: Acting, { openFolder }: Opened): Promise<ModeOutcome> {
+async function act(
+  tools: Tools,
+  settings: Acting,
+  { openFolder, missing, reopen }: Opened & { readonly reopen: Reopen },
+): Promise<ModeOutcome> {
   switch (settings.mode) {
     case 'backup':
       return { mode: 'backup', ...(await backup(tools, settings)) };
@@ -105,7 +113,7 @@ async function act(tools: Tools, settings: Acting, { openFolder }: Opened): Prom
     case 'verify':
       return { mode: 'verify', ...(await verify(tools, settings, openFolder)) };
     case 'restore':
-      return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
+      return { mode: 'restore', ...(await restore(tools, settings, openFolder, { reopen, missing })) };
   }
 }
 
@@ -167,7 +175,7 @@ class Run {
   async underLock<T extends ModeOutcome | null>(
     opened: Opened,
     settings: Acting,
-    work: (tools: Tools) => Promise<T>,
+    work: (tools: Tools, reopen: Reopen) => Promise<T>,
   ): Promise<T> {
     const { env, log, signal } = this.world;
     const { project } = opened;
@@ -186,7 +194,11 @@ class Run {
       const undoTools = (): Tools => ({ ...toolsNow(), signal: new AbortController().signal });
       const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
       const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
-      const recovered = await recover(stateDirectory, actions, log);
+      const recovered = await recover(
+        stateDirectory,
+        opened.missing ? withoutProject(actions, opened.missing) : actions,
+        log,
+      );
       if (recovered !== null) {
         this.recorder.warn(
           recovered.outcome === 'rolled-back'
@@ -211,7 +223,13 @@ class Run {
         },
         (saga) => {
           tools = this.#tools(opened, saga);
-          return work(tools);
+          return work(tools, async (composeFiles) => {
+            const files = settings.composeFiles.length > 0 ? settings.composeFiles : composeFiles;
+            const now = await open({ ...settings, composeFiles: files }, this.world);
+            if (now.missing !== undefined) throw now.missing;
+            this.project = now.project.name;
+            return (tools = this.#tools(now, saga));
+          });
         },
       );
       this.#noOp = outcome !== null && 'updated' in outcome && !outcome.updated && !outcome.rehearsed;
@@ -311,6 +329,21 @@ class Run {
 const OLD_VERSION_MS = 120_000;
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Without a compose file only the project's own files can be taken away: what else a run has left needs the project. */
+function withoutProject(
+  { undo, forward }: { readonly undo: Actions; readonly forward: Actions },
+  missing: CaretakerError,
+): { readonly undo: Actions; readonly forward: Actions } {
+  const refuse = (actions: Actions): Actions =>
+    Object.fromEntries(
+      Object.entries(actions).map(([name, action]) => [
+        name,
+        name === 'files-away' ? action : () => Promise.reject(missing),
+      ]),
+    );
+  return { undo: refuse(undo), forward: refuse(forward) };
+}
 
 /** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
 const noSaga: Saga = {

@@ -180,6 +180,41 @@ export class Site {
     return (await this.as([engine, 'inspect', '--format', format, ...ids])).stdout.trim().split('\n').sort();
   }
 
+  /** The machine is lost; on a new one are the engine, the runner, an empty project directory and a clone of the repository. */
+  async lose(): Promise<void> {
+    const { engine, fixture } = this.kind;
+    const list = async (...words: readonly string[]): Promise<string[]> =>
+      (await this.as([engine, ...words])).stdout.split('\n').filter((line) => line !== '');
+    const ids = await list('ps', '-aq', '--filter', `label=com.docker.compose.project=${this.project}`);
+    await this.as([engine, 'rm', '-f', ...ids]);
+    if (engine === 'podman') await this.as([engine, 'pod', 'rm', '-f', `pod_${this.project}`]).catch(() => undefined);
+    for (const what of ['volume', 'network']) {
+      const names = (await list(what, 'ls', '--format', '{{.Name}}')).filter((name) =>
+        name.startsWith(`${this.project}_`),
+      );
+      if (names.length > 0) await this.as([engine, what, 'rm', ...names]);
+    }
+    const images = await list('images', '--format', '{{.Repository}}:{{.Tag}}');
+    for (const name of images.filter((one) => one.includes(`:${this.project}.`) || one.includes('usonline-')))
+      await this.as([engine, 'rmi', '-f', name]);
+    const origin = path.join(this.directory, 'site/app/origin.git');
+    for (const place of [this.instance, this.source]) await rm(place, { recursive: true, force: true });
+    await this.as(['git', 'clone', '-q', origin, this.source]);
+    if (fixture === 'uso') {
+      for (const [key, value] of [
+        ['engine', engine],
+        ['image', `usonline-${this.project}`],
+      ])
+        // prettier-ignore
+        await this.as(['git', '-C', this.source, 'config', `usonline.${key}`, value ?? '']);
+      await this.as(['mkdir', this.instance]);
+    }
+    await this.put(
+      path.join(this.instance, 'caretaker.yml'),
+      `health-timeout: ${this.kind.healthTimeout}\nsettle: 3s\n`,
+    );
+  }
+
   /** A file of the state directory that is there or not. */
   async state(name: string): Promise<string | undefined> {
     try {

@@ -198,6 +198,18 @@ export function workflowsOn(kind: Kind, story: Story): void {
       await site.write(1);
     });
 
+    test('restore brings all of it up on a new machine, from the artifacts and the repository alone', async () => {
+      await scheduledBackup();
+      const { name, dump } = backups.at(-1) as (typeof backups)[0];
+      await site.lose();
+      const job = await restore(site, { backup: 'latest', confirm: '' });
+      succeeded(job);
+      expect(job.outputs['backup']).toBe(name);
+      expect(await site.dump()).toBe(dump);
+      await serves();
+      await site.write(1);
+    });
+
     test('list finds the backups of all runs', async () => {
       const text = LIST.replace('DIRECTORY', site.instance);
       const job = await (await site.start('list', { name: 'workflow_dispatch' }, site.nextRun(), text)).done;

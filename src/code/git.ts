@@ -86,6 +86,8 @@ export interface Checkout {
   show(commit: string, file: string): Promise<string | null>;
   /** Tracked files with local changes, relative to the clone's top directory. */
   dirtyFiles(): Promise<string[]>;
+  /** True where all that lies at or below an absolute path is in the clone as git has it: nothing of it is anybody's. */
+  isGits(place: string): Promise<boolean>;
   /** Files here that checking out the commit would overwrite: changed ones, and such as git does not track, ignored ones too. */
   collisions(commit: string): Promise<{ readonly changed: readonly string[]; readonly untracked: readonly string[] }>;
   /** Touches nothing. `target`: where the next checkout leads. */
@@ -257,6 +259,13 @@ class GitCheckout implements Checkout {
       env: { GIT_OPTIONAL_LOCKS: '0' },
     });
     return fields.map((field) => field.slice(3));
+  }
+
+  async isGits(place: string): Promise<boolean> {
+    const inside = path.relative(this.directory, place);
+    if (inside === '' || inside.startsWith('..')) return false;
+    const args = ['status', '--porcelain', '-z', '--untracked-files=all', '--ignored', '--', `:(literal)${inside}`];
+    return (await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length === 0;
   }
 
   async collisions(

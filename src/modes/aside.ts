@@ -42,9 +42,9 @@ export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
   const sources: Source[] = [...databases.sources];
   for (const { part, swaps } of parts) {
     for (const swap of swaps) {
-      // Where nothing was before, a mark lies aside and no data.
-      const { kind } = await project.files.scan(swap.aside);
-      if (kind !== 'directory' && kind !== 'file') continue;
+      // Where nothing was before, a mark lies aside and no data; or a directory that was made for them.
+      const { kind, files } = await project.files.scan(swap.aside);
+      if (kind !== 'file' && (kind !== 'directory' || files === 0)) continue;
       const source = await asideSource(tools, part, swap, kind);
       sources.push({ ...source, name: nameBeside(source.name, sources) });
     }

@@ -20,12 +20,13 @@ interface Candidate {
 /**
  * Finds the backup that is meant. A name, an id or a path is looked for in the user's stores and then among the local safety backups; what is only described (`latest`, before a time, of a version) in the
  * user's stores alone, where there are any: a safety backup holds what somebody wanted to get away from. Of several copies of one backup that in the store named first is
- * taken. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
+ * taken. `anywhere`: nothing tells yet how the project is called, so that a name or an id may be another's, too. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
  */
 export async function chooseBackup(
   tools: Tools,
   wanted: BackupChoice,
   openFolder: (directory: string) => Store,
+  { anywhere = false }: { readonly anywhere?: boolean } = {},
 ): Promise<ChosenBackup> {
   const { project } = tools;
   const manifestAt = wanted.by === 'path' && wanted.path.endsWith('.manifest.json') ? wanted.path : undefined;
@@ -34,18 +35,18 @@ export async function chooseBackup(
       ? [openFolder(manifestAt === undefined ? wanted.path : path.dirname(manifestAt))]
       : [...tools.stores, tools.local];
 
+  // A folder that is given outright may hold another project's backup: the confirmation and the parts' origins decide then.
+  const ofAll = wanted.by === 'path' || (anywhere && (wanted.by === 'name' || wanted.by === 'id'));
   const candidates: Candidate[] = [];
   for (const store of stores) {
     await store.check('read');
-    // A folder that is given outright may hold another project's backup: the confirmation and the parts' origins decide then.
-    for (const backup of await store.list(wanted.by === 'path' ? undefined : project.name))
-      candidates.push({ store, backup });
+    for (const backup of await store.list(ofAll ? undefined : project.name)) candidates.push({ store, backup });
   }
   candidates.sort((one, other) => other.backup.createdAt.getTime() - one.backup.createdAt.getTime());
   const described = candidates.filter(({ store }) => store !== tools.local || tools.stores.length === 0);
 
   const chosen = await choose();
-  if (chosen === undefined) throw missing(wanted.text, project.name, candidates);
+  if (chosen === undefined) throw missing(wanted.text, project.name, candidates, anywhere);
   return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
 
   async function choose(): Promise<Candidate | undefined> {
@@ -104,7 +105,7 @@ function withId(candidates: readonly Candidate[], id: string): Candidate | undef
   return ofRun[0] ?? candidates.find(({ backup }) => backup.ids.includes(id));
 }
 
-function missing(wanted: string, project: string, candidates: readonly Candidate[]): CaretakerError {
+function missing(wanted: string, project: string, candidates: readonly Candidate[], anywhere: boolean): CaretakerError {
   const lines = candidates.slice(0, 20).map(({ store, backup }) => {
     const run = backup.runId === undefined ? '' : `, run ${backup.runId}`;
     return `  ${backup.name} (${store.name}${run})`;
@@ -118,7 +119,9 @@ function missing(wanted: string, project: string, candidates: readonly Candidate
       input: 'backup',
       hint:
         lines.length === 0
-          ? 'Check store, project-name and github-token: nothing was found at all.'
+          ? anywhere
+            ? 'There is no compose file here, so the directory’s name was taken for the project’s. Set project-name, or give the backup by its full name; check store and github-token.'
+            : 'Check store, project-name and github-token: nothing was found at all.'
           : `These are there:\n${lines.join('\n')}`,
     },
   );

@@ -60,7 +60,7 @@ export async function exchangeData(
     : await withDependents(project, [...new Set(writers)]);
   await recorder.step('Stop the services that use the data', () =>
     saga.step('stop', { undo: null }, async () => {
-      recorder.away();
+      if (await project.running()) recorder.away();
       await project.stop(resting);
     }),
   );

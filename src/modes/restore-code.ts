@@ -3,6 +3,7 @@ import type { Checkout, Head, Target } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
 import type { Avoided } from './avoided.ts';
+import { absentImages } from './empty-host.ts';
 import { dataParts } from './exchange.ts';
 import { protectImages } from './images.ts';
 import { bringImages } from './restore-images.ts';
@@ -16,7 +17,7 @@ export interface VersionToBring {
 }
 
 /**
- * Whether code and images come with the data, and to where; null where they stay. Refuses before anything is touched: `restore-version`, `not-a-clone`,
+ * Whether code and images come with the data, and to where; null where they stay. On an empty host they always come, as nothing is replaced. Refuses before anything is touched: `restore-version`, `not-a-clone`,
  * `restore-commit-missing`, `dirty-tree`.
  */
 export async function versionToBring(
@@ -24,12 +25,14 @@ export async function versionToBring(
   settings: RestoreSettings,
   manifest: Manifest,
   parts: readonly Part[],
+  { empty }: { readonly empty: boolean },
 ): Promise<VersionToBring | null> {
-  const { checkout, recorder } = tools;
+  const { checkout, recorder, log } = tools;
   const head = (await checkout?.head()) ?? null;
-  if (!settings.withCode) {
+  const asIs = !empty || settings.allow.includes('version-mismatch') || head === null;
+  if (!settings.withCode && asIs) {
     gateVersion(tools, manifest, parts, head, settings.allow);
-    return null;
+    return empty ? { target: null } : null;
   }
   const { commit } = manifest.version;
   if (commit === null) {
@@ -50,6 +53,8 @@ export async function versionToBring(
   }
   if (head?.commit === commit) return { target: null };
   const target = await targetOf(checkout, manifest);
+  if (!settings.withCode)
+    log.info(`Nothing runs here yet: ${named(manifest.version)} is checked out, as the data are of it`);
   // Going back is what a restore is for.
   await checkout.gate(target, [...settings.allow, 'downgrade', 'major']);
   return { target };
@@ -104,6 +109,11 @@ export async function bringVersion(
     );
   }
   const names = await protectImages(project, run);
+  const absent = await absentImages(project);
+  if (absent.length > 0)
+    await saga.step('note which images are not here', { undo: { action: 'names-away', data: absent } }, () =>
+      Promise.resolve(),
+    );
   await recorder.step('Bring the images of the backup', () =>
     saga.step('images', { undo: { action: 'images-back', data: names } }, () => bringImages(tools, settings, manifest)),
   );

@@ -16,7 +16,8 @@ import { checkRooms } from './capture.ts';
 import { chooseBackup } from './choose.ts';
 import { partReader } from './exchange.ts';
 import { choosePieces, namesOf, type Piece } from './pieces.ts';
-import { fetchParts, sizeOf, type RestoreOutcome } from './restore.ts';
+import { fetchParts } from './fetch.ts';
+import { sizeOf, type RestoreOutcome } from './restore.ts';
 import type { Tools } from './tools.ts';
 
 /**

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { mkdir, rm } from 'node:fs/promises';
-import { verifyPart } from '../archive/parts.ts';
+import { rm } from 'node:fs/promises';
 import type { Manifest, Part } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
@@ -10,9 +9,11 @@ import { sourceForPart } from '../sources/sources.ts';
 import { freeBytes } from '../system/disk.ts';
 import type { Store } from '../stores/store.ts';
 import { checkRooms, imagesNow, type Room } from './capture.ts';
-import { chooseBackup, type ChosenBackup } from './choose.ts';
+import type { ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
+import { chooseAndOpen, lookAtGround, makeGround, type Reopen } from './empty-host.ts';
 import { exchangeData, partReader, startProject } from './exchange.ts';
+import { fetchParts } from './fetch.ts';
 import { PROTECTED_VERSIONS } from './images.ts';
 import { choosePieces, namesOf, type Piece } from './pieces.ts';
 import { bringVersion, leftBehind, upWithVersion, versionToBring } from './restore-code.ts';
@@ -27,67 +28,81 @@ export interface RestoreOutcome {
 }
 
 /**
- * restore: choose → confirm → fetch all and verify → code and images of the backup, where they are wanted → unpack beside the live data → stop → swap by renames → start → health → commit →
+ * restore: choose → on an empty host, its compose files → confirm → fetch all and verify → code and images of the backup, where they are wanted → unpack beside the live data → stop → swap by renames → start → health → commit →
  * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
  * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
  */
 export async function restore(
-  tools: Tools,
+  opened: Tools,
   settings: RestoreSettings,
   openFolder: (directory: string) => Store,
+  host: { readonly reopen: Reopen; readonly missing: CaretakerError | undefined },
 ): Promise<RestoreOutcome> {
-  const { project, recorder, saga } = tools;
-  const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
+  const { tools, chosen } = await chooseAndOpen(opened, settings, openFolder, host);
+  const { project, recorder, saga, run } = tools;
+  const { manifest } = chosen;
+  const directory = path.join(project.stateDirectory, 'staging', `${run}-fetched`);
 
-  const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
-  const pieces = choosePieces(chosen.manifest, settings.only);
+  const pieces = choosePieces(manifest, settings.only);
   const parts = pieces.map(({ part }) => part);
   const names = pieces.flatMap(namesOf);
-  recorder.sections = { restore: { backup: chosen.manifest.name, parts: names } };
-  confirm(tools, settings, chosen.manifest);
-  const version = await versionToBring(tools, settings, chosen.manifest, parts);
+  recorder.sections = { restore: { backup: manifest.name, parts: names } };
   const head = (await tools.checkout?.head()) ?? null;
+  const moves = manifest.version.commit !== (head?.commit ?? null);
+  const { empty, places } = await lookAtGround(tools, manifest.parts, { needed: moves ? [] : parts });
+  confirm(tools, settings, manifest, empty);
+  const version = await versionToBring(tools, settings, manifest, parts, { empty });
   const images = await imagesNow(tools);
-  let sources = await sourcesFor(tools, pieces);
 
-  refusePlatform(
-    chosen.manifest,
-    parts,
-    (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
-  );
-  await checkRooms(await roomsFor(tools, pieces, sources));
+  refusePlatform(manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
+  await checkRooms(await roomsFor(tools, pieces, places));
 
+  // What of it can't be restored is told before anything is stopped.
+  const bind = async (how: { readonly anew?: true }): Promise<Bound> => {
+    await makeGround(tools, parts, empty);
+    const sources = await sourcesFor(tools, pieces, how);
+    const live = await bindPaths(tools, pieces, sources, directory);
+    return { live, planned: await planDatabases(tools, pieces, sources, directory) };
+  };
   try {
-    await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
-    let live = await bindPaths(tools, pieces, sources, directory);
-    let planned = await planDatabases(tools, pieces, sources, directory);
-
-    const serving = version === null ? await noteWhatIsStopped(tools) : await noteWhatServes(tools, settings);
-    if (version !== null) {
-      await bringVersion(tools, settings, chosen.manifest, version);
-      sources = await sourcesFor(tools, pieces, { anew: true });
-      live = await bindPaths(tools, pieces, sources, directory);
-      planned = await planDatabases(tools, pieces, sources, directory);
+    await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
+    let bound: Bound;
+    let serving: readonly string[];
+    if (version === null) {
+      bound = await bind({});
+      serving = await noteWhatIsStopped(tools);
+    } else {
+      serving = await noteWhatServes(tools, settings);
+      await bringVersion(tools, settings, manifest, version);
+      bound = await bind({ anew: true });
     }
+    const { live, planned } = bound;
     const databases = await stageDatabases(tools, planned, directory);
     const aside = await exchangeData(tools, settings, {
-      ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run: tools.run },
+      ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run },
       ...(version === null
         ? { start: (services) => startProject(tools, serving.length > 0 ? services : undefined) }
         : { anew: true, start: () => upWithVersion(tools) }),
     });
     const { keepLocal, keepLocalDays } = settings;
-    const keep = { parts: aside, databases: asideOf(planned), run: tools.run, reason: 'before-restore', head, images };
+    const keep = { parts: aside, databases: asideOf(planned), run, reason: 'before-restore', head, images };
     const versions = version === null ? {} : { keepVersions: PROTECTED_VERSIONS };
+    const left = version?.target && !empty ? await leftBehind(tools, head, version.target) : null;
     await saga.commit([
       { action: 'keep-aside', data: keep },
-      ...(version?.target ? [{ action: 'forget-update', data: await leftBehind(tools, head, version.target) }] : []),
+      ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
       { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
     ]);
     return { chosen, parts: names };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What goes where. */
+interface Bound {
+  readonly live: ReadonlyMap<string, Source>;
+  readonly planned: Awaited<ReturnType<typeof planDatabases>>;
 }
 
 /** Where each part goes. */
@@ -109,11 +124,17 @@ async function noteWhatIsStopped({ project, saga }: Tools): Promise<readonly str
   return services;
 }
 
-function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): void {
-  const { project, recorder } = tools;
-  if (settings.confirm !== project.name) {
+/** Nothing is asked where nothing is lost. */
+function confirm(
+  { project, recorder, log }: Tools,
+  settings: RestoreSettings,
+  manifest: Manifest,
+  empty: boolean,
+): void {
+  const typed = settings.confirm;
+  if (typed !== project.name && !(empty && typed === '')) {
     throw new CaretakerError(
-      'not-confirmed',
+      typed === '' ? 'confirm-missing' : 'not-confirmed',
       `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`,
       {
         input: 'confirm',
@@ -121,6 +142,7 @@ function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): v
       },
     );
   }
+  if (empty) log.info(`There is nothing of ${project.name} on this host yet: the backup brings all of it up`);
   if (manifest.project !== project.name) {
     recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
   }
@@ -130,22 +152,22 @@ function confirm(tools: Tools, settings: RestoreSettings, manifest: Manifest): v
 async function roomsFor(
   { project }: Tools,
   pieces: readonly Piece[],
-  sources: ReadonlyMap<string, Source>,
+  places: ReadonlyMap<string, string>,
 ): Promise<Room[]> {
   const parts = pieces.map(({ part }) => part);
   const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
   // How much lies at a path is known when its part is here.
   const whole = pieces.filter(({ paths }) => paths.length === 0);
   const unpacked = whole.map(async ({ part }): Promise<Room> => {
-    const directory = await roomBeside(sources.get(part.name), project.directory);
+    const directory = await roomBeside(places.get(part.name), project.directory);
     return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
   });
   return [fetched, ...(await Promise.all(unpacked))];
 }
 
 /** Where this user may not look (another's volume), it is reckoned to be on the project's filesystem. */
-async function roomBeside(source: Source | undefined, otherwise: string): Promise<string> {
-  const beside = path.dirname(source?.origin.path ?? otherwise);
+async function roomBeside(place: string | undefined, otherwise: string): Promise<string> {
+  const beside = path.dirname(place ?? otherwise);
   return freeBytes(beside).then(
     () => beside,
     () => otherwise,
@@ -166,7 +188,7 @@ async function bindPaths(
     bound.set(part.name, source);
     if (paths.length === 0) continue;
     const found = await findPaths(part, partReader(directory), paths);
-    const room = await roomBeside(source, project.directory);
+    const room = await roomBeside(source.origin.path, project.directory);
     await checkRooms([{ directory: room, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}, unpacked` }]);
     bound.set(part.name, {
       ...source,
@@ -193,25 +215,4 @@ export function refusePlatform(manifest: Manifest, parts: readonly Part[], platf
       hint: 'A server here can not read them. Choose a backup with method=dump, or restore on a machine of that kind and take a dump there.',
     },
   );
-}
-
-/** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
-export async function fetchParts(
-  tools: Tools,
-  chosen: ChosenBackup,
-  parts: readonly Part[],
-  directory: string,
-): Promise<void> {
-  const { instructions } = chosen.manifest;
-  const files = parts.flatMap((part) => part.files);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  // Nothing here reads it. But who has to restore by hand one day should not be the one to find out that it is damaged.
-  await chosen.store.fetch(chosen.backup, instructions, path.join(directory, instructions.file));
-  for (const file of files) {
-    tools.signal.throwIfAborted();
-    const target = path.join(directory, file.file);
-    await chosen.store.fetch(chosen.backup, file, target);
-    await verifyPart(target, file);
-    tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
-  }
 }

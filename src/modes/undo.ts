@@ -14,6 +14,8 @@ import { keepAside, type KeepAside } from './aside.ts';
 import { avoid, avoidNothing, type Avoided } from './avoided.ts';
 import { capturedIn, localDirectory, storeBackup } from './capture.ts';
 import { sourceDeps } from './data.ts';
+import { groundAway, type MadeGround } from './empty-host.ts';
+import { filesAway, type WrittenFiles } from './project-files-back.ts';
 import { dropProtections, dropRun, imagesBack, type ImageName } from './images.ts';
 import { dropSafetyBackups, type KeepLocal } from './keep-local.ts';
 import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
@@ -31,6 +33,12 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
       await tools().checkout?.restoreSnapshot(data as Snapshot);
     },
     'images-back': (data) => imagesBack(tools().project, data as readonly ImageName[], { failed: true }),
+    'names-away': async (data) => {
+      const { engine } = tools().project;
+      for (const name of data as readonly string[]) await engine?.runtime.untag(name);
+    },
+    'files-away': (data) => filesAway(tools(), data as WrittenFiles),
+    'ground-away': (data) => groundAway(tools(), data as MadeGround),
     'data-back': (data) => dataBack(tools(), data as DataBack),
     'clean-up': (data) => cleanUp(tools(), data as CleanUp),
     'drop-throwaway': (data) => dropThrowaway(tools(), data as ThrowawayRecord),

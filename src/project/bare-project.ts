@@ -13,6 +13,7 @@ export function createBareProject(name: string, directory: string, files: HostFi
     running: () => Promise.resolve(false),
     configurationFiles: () => Promise.resolve([]),
     lastWords: () => Promise.resolve([]),
-    ...{ stop: none, start: none, up: none, look: none },
+    stop: () => Promise.resolve([]),
+    ...{ start: none, up: none, look: none },
   };
 }

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Compose, ComposeService } from '../compose/compose.ts';
 import { exists } from '../compose/compose-files.ts';
@@ -10,6 +11,9 @@ import type { ProbeResult } from '../health/health.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
 import type { Project } from './project.ts';
+
+/** Larger ones are data. */
+const MAX_MOUNTED_BYTES = 1024 * 1024;
 
 export interface ComposeProjectParts {
   readonly name: string;
@@ -72,6 +76,24 @@ export function createComposeProject(parts: ComposeProjectParts): Project {
       throw error;
     }
     return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
+  }
+
+  /** Small files of the project directory that services only read: what an administrator writes beside the compose file. */
+  async function mountedFiles(): Promise<string[]> {
+    const existing = await containers();
+    const sources =
+      existing.length > 0
+        ? existing.flatMap(({ mounts }) => mounts.filter(({ type, writable }) => type === 'bind' && !writable))
+        : (await compose.model()).services.flatMap(({ volumes }) =>
+            volumes.filter(({ type, readOnly }) => type === 'bind' && readOnly),
+          );
+    const found: string[] = [];
+    for (const { source } of sources) {
+      if (!source.startsWith(`${parts.directory}/`)) continue;
+      const seen = await stat(source).catch(() => null);
+      if (seen?.isFile() === true && seen.size <= MAX_MOUNTED_BYTES) found.push(source);
+    }
+    return found;
   }
 
   return {
@@ -140,7 +162,7 @@ export function createComposeProject(parts: ComposeProjectParts): Project {
       ]);
       const present: string[] = [];
       for (const file of all) if (await exists(file)) present.push(file);
-      return present;
+      return [...new Set([...present, ...(await mountedFiles())])];
     },
   };
 }

@@ -46,7 +46,10 @@ export async function planData(
       },
     );
   }
-  return { take, leave: [...leave, ...split.leave], notes: split.notes };
+  // A small file that is mounted read-only is configuration, and goes with it.
+  const members = take.flatMap((spec) => (spec.type === 'project-files' ? (spec.members ?? []) : []));
+  const left = [...leave, ...split.leave].filter(({ what }) => !members.some((file) => what.startsWith(`${file} (`)));
+  return { take, leave: left, notes: split.notes };
 }
 
 /** Every writable mounted tree once, outer ones before inner ones, and why the others are left. */

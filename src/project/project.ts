@@ -34,7 +34,7 @@ export interface Project {
   lastWords(
     lines: number,
   ): Promise<readonly { readonly service: string; readonly state: string; readonly text: string }[]>;
-  /** What a backup keeps of the configuration: compose files, env files, .env; absolute paths that exist. */
+  /** What a backup keeps of the configuration: compose files, env files, .env, small files that are mounted read-only; absolute paths that exist. */
   configurationFiles(): Promise<string[]>;
 }
 

@@ -335,22 +335,13 @@ export function commonRuntime(
     },
 
     async removeVolume(wanted, labels) {
-      const existing = await volume(wanted);
-      if (existing === null) return;
-      const missing = lacks(existing, labels);
-      if (missing !== undefined) {
-        throw new CaretakerError('not-ours', `refused to remove the volume ${wanted}: it has no label ${missing}`);
-      }
+      const found = await volume(wanted);
+      if (found === null) return true;
+      if (Object.entries(labels).some(([key, value]) => found.labels[key] !== value)) return false;
       await engine.find(['volume', 'rm', wanted], `remove the volume ${wanted}`);
+      return true;
     },
   };
-}
-
-/** The first of the labels that a volume has not; undefined where it has all. */
-function lacks(volume: VolumeInfo | null, labels: Readonly<Record<string, string>>): string | undefined {
-  return Object.entries(labels)
-    .find(([key, value]) => volume?.labels[key] !== value)
-    ?.join('=');
 }
 
 /** Podman shows `app:1` as `localhost/app:1`, and takes either. */

@@ -277,7 +277,8 @@ export const inputs = [
   {
     name: 'confirm',
     description: 'The project’s name, typed by whoever starts what replaces live data.',
-    default: 'required by `restore` without `to`, and by `rollback` with `with-data: true`',
+    default:
+      'required by `restore` where there are data or containers and no `to`, and by `rollback` with `with-data: true`',
     modes: ['rollback', 'restore'],
     example: 'uso',
     perRun: true,

@@ -146,7 +146,7 @@ class Parser {
           to: this.#to(),
           withCode: this.#flag('with-code'),
           ...this.#images(),
-          confirm: this.#text('to') === undefined ? this.#confirm(acting.projectName) : '',
+          confirm: this.#text('to') === undefined ? this.#typed(acting.projectName) : '',
           ...this.#keeping(),
         };
       case 'verify':
@@ -168,10 +168,10 @@ class Parser {
     const engine = engines[this.#oneOf('engine', Object.keys(engines) as (keyof typeof engines)[], 'auto')];
     const common = {
       projectDirectory: this.#directory,
-      composeFiles: this.#files('compose-files', 'compose-file-missing'),
+      composeFiles: this.#files('compose-files', 'compose-file-missing', mode),
       projectName: this.#projectName(),
       profiles: this.#words('profiles'),
-      envFiles: this.#files('env-files', 'env-file-missing'),
+      envFiles: this.#files('env-files', 'env-file-missing', mode),
       engine,
       commands,
       stores: this.#stores(mode),
@@ -602,13 +602,20 @@ class Parser {
   }
 
   #confirm(projectName: string | undefined): string {
-    const typed = this.#text('confirm') ?? '';
+    const typed = this.#typed(projectName);
     const name = projectName ?? normalName(path.basename(this.#directory));
     if (typed === '') {
       this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
         hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
       });
-    } else if (projectName !== undefined && typed !== projectName) {
+    }
+    return typed;
+  }
+
+  /** Empty for a restore on a host where there is nothing to lose; the mode finds out. */
+  #typed(projectName: string | undefined): string {
+    const typed = this.#text('confirm') ?? '';
+    if (typed !== '' && projectName !== undefined && typed !== projectName) {
       this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
         hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
       });
@@ -750,10 +757,11 @@ class Parser {
     }
   }
 
-  #files(name: InputName, missing: string): readonly string[] {
+  /** A restore may bring them. */
+  #files(name: InputName, missing: string, mode: Mode): readonly string[] {
     return this.#lines(name).flatMap((line) => {
       const file = this.#inside(name, line);
-      if (file !== undefined && this.#environment.kindOf(file) !== 'file') {
+      if (file !== undefined && mode !== 'restore' && this.#environment.kindOf(file) !== 'file') {
         this.#problem(missing, name, `there is no file ${file}`, {
           hint: 'Give its path relative to the project directory, one file a line.',
         });

@@ -122,7 +122,7 @@ export interface RestoreSettings extends ActingSettings, ImageSettings {
   readonly to: string | undefined;
   /** Whether the backup's code and images come back too. */
   readonly withCode: boolean;
-  /** What was typed; the mode compares it with the project's name. Empty where `to` is given: nothing live is replaced. */
+  /** What was typed; the mode compares it with the project's name. Empty where `to` is given, and perhaps on an empty host: nothing live is replaced. */
   readonly confirm: string;
   readonly keepLocal: number;
   readonly keepLocalDays: number | undefined;

@@ -32,6 +32,26 @@ export interface Mounted {
  * (`back`) it is this run's own, and the project's present state is what can't be believed.
  */
 export async function locate(part: Part, deps: SourceDeps, paths: readonly string[] = []): Promise<Place> {
+  const { absent, ...place } = await find(part, deps, paths);
+  if (absent === undefined) return place;
+  return { ...place, path: join(await createVolume(deps.project, absent, deps.run), place.path) };
+}
+
+/** Where a part's data would go, without making anything: a path, or the name of a volume that is not there yet. `part-homeless`. */
+export async function lookFor(
+  part: Part,
+  deps: SourceDeps,
+): Promise<{ readonly path: string } | { readonly volume: string }> {
+  const { absent, path } = await find(part, deps, []);
+  return absent === undefined ? { path } : { volume: absent };
+}
+
+/** `absent`: the volume that is to be made, in which `path` is then. */
+async function find(
+  part: Part,
+  deps: SourceDeps,
+  paths: readonly string[],
+): Promise<Place & { readonly absent?: string }> {
   const { project } = deps;
   const { origin } = part;
   const mounts = await mountsOf(project, deps.anew === true);
@@ -41,7 +61,12 @@ export async function locate(part: Part, deps: SourceDeps, paths: readonly strin
     writers: writersOf(path, mounts, paths),
   });
 
-  // A volume that somebody removed meanwhile is made anew below.
+  const inAbsent = (volume: string, rest: string, known: Omit<Place, 'path' | 'writers'>): ReturnType<typeof find> => {
+    const writers = mounts.filter((mount) => mount.writable && mount.volume === volume).map(({ service }) => service);
+    return Promise.resolve({ path: rest, absent: volume, ...known, writers: [...new Set(writers)] });
+  };
+
+  // A volume that somebody removed meanwhile is made anew.
   if (deps.back === true && (origin.volume === undefined || (await project.files.exists(origin.path)))) {
     const { service, containerPath, volume } = origin;
     return place(origin.path, {
@@ -56,12 +81,11 @@ export async function locate(part: Part, deps: SourceDeps, paths: readonly strin
       .filter((mount) => mount.service === service && within(mount.target, containerPath) !== undefined)
       .sort((one, other) => other.target.length - one.target.length)[0];
     if (found !== undefined) {
-      const root = found.source ?? (await createVolume(project, found.volume ?? ''));
-      return place(join(root, within(found.target, containerPath) ?? ''), {
-        service,
-        containerPath,
-        ...(found.volume === undefined ? {} : { volume: found.volume }),
-      });
+      const rest = within(found.target, containerPath) ?? '';
+      const where = { service, containerPath, ...(found.volume === undefined ? {} : { volume: found.volume }) };
+      return found.source === undefined
+        ? inAbsent(found.volume ?? '', rest, where)
+        : place(join(found.source, rest), where);
     }
   }
   const known = {
@@ -72,9 +96,10 @@ export async function locate(part: Part, deps: SourceDeps, paths: readonly strin
   // Only a volume that the project has: the name comes from outside.
   if (volume !== undefined && mounts.some((mount) => mount.volume === volume)) {
     const info = await project.engine?.runtime.volume(volume);
-    if (info !== undefined && info !== null) {
-      return place(join(info.mountpoint, restInVolume(origin.path, volume)), { ...known, volume });
-    }
+    const rest = restInVolume(origin.path, volume);
+    return info === undefined || info === null
+      ? inAbsent(volume, rest, { ...known, volume })
+      : place(join(info.mountpoint, rest), { ...known, volume });
   }
   if (volume === undefined && origin.relativePath !== undefined)
     return place(join(project.directory, origin.relativePath), known);
@@ -141,14 +166,18 @@ async function mountsOfModel({ engine }: Project): Promise<Mounted[]> {
   return mounts;
 }
 
-async function createVolume(project: Project, name: string): Promise<string> {
+/** Says which run made it: what that run makes in vain it takes away again. */
+export const RUN_LABEL = 'compose-caretaker.run';
+
+/** Makes a volume of the project as Compose would; answers with its mount point. One that is there stays as it is. */
+export async function createVolume(project: Project, name: string, run: string): Promise<string> {
   const engine = project.engine!;
   const { volumes } = await engine.compose.model();
-  const key = Object.entries(volumes).find(([, volume]) => volume.name === name)?.[0] ?? name;
+  const [key, own] = Object.entries(volumes).find(([, volume]) => volume.name === name) ?? [name];
   const created = await engine.runtime.createVolume(name, {
-    // Compose takes a volume for its own by these, and warns without them.
-    'com.docker.compose.project': project.name,
-    'com.docker.compose.volume': key,
+    // Compose takes a volume for its own by these, and warns without them. An external one is nobody's.
+    ...(own?.external === true ? {} : { 'com.docker.compose.project': project.name, 'com.docker.compose.volume': key }),
+    [RUN_LABEL]: run,
   });
   return created.mountpoint;
 }

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { checkTar, TAR_END, tarHeader, tarPadding, type TarMember } from '../archive/tar.ts';
+import type { Part, PartFile } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { HostFiles, Swap } from '../runtimes/host-files.ts';
@@ -90,6 +91,35 @@ export function projectFilesSource(
   };
 }
 
+/** One of the project's own files out of a backup. */
+export interface ProjectFile {
+  /** Relative to the project directory. */
+  readonly path: string;
+  readonly mode: number;
+  readonly content: Buffer;
+}
+
+/** The regular files of the part, held in memory: for a host that has no project yet. Links and files from outside the project directory are left out. */
+export async function readProjectFiles(
+  part: Part,
+  read: (file: PartFile) => AsyncIterable<Uint8Array>,
+): Promise<ProjectFile[]> {
+  const found: { path: string; mode: number; pieces: Buffer[] }[] = [];
+  for (const file of part.files) {
+    const walk = checkTar(read(file), {
+      onMember: (member) => {
+        if (member.size > MAX_FILE_BYTES) throw tooLarge(member.path, member.size);
+        if (member.type === 'file') found.push({ path: member.path, mode: member.mode & 0o777, pieces: [] });
+      },
+      onContent: (bytes) => found.at(-1)?.pieces.push(Buffer.from(bytes)),
+    });
+    for await (const chunk of walk) void chunk;
+  }
+  return found
+    .filter(({ path }) => !path.startsWith(`${OUTSIDE}/`))
+    .map(({ pieces, ...file }) => ({ ...file, content: Buffer.concat(pieces) }));
+}
+
 /**
  * What a restore writes of the project's own files when it is asked to: those that are not there, and nothing else. The files that are there are the
  * administrator's newest will, and git's; on an empty host all are missing.
@@ -125,6 +155,14 @@ async function* tarOf(files: HostFiles, root: string, members: readonly string[]
   yield TAR_END;
 }
 
+function tooLarge(path: string, size: number): CaretakerError {
+  return new CaretakerError(
+    'project-file-large',
+    `failed to keep ${path}: it holds ${size} bytes, too much for a configuration file`,
+    { hint: 'Back it up as type=file.' },
+  );
+}
+
 async function readFile(files: HostFiles, path: string): Promise<{ member: TarMember; content: Buffer }> {
   const stream = files.tar(path, {});
   stream.stdin.end();
@@ -132,15 +170,7 @@ async function readFile(files: HostFiles, path: string): Promise<{ member: TarMe
   let member: TarMember | undefined;
   const walk = checkTar(stream.stdout as AsyncIterable<Uint8Array>, {
     onMember: (found) => {
-      if (found.size > MAX_FILE_BYTES) {
-        throw new CaretakerError(
-          'project-file-large',
-          `failed to keep ${path}: it holds ${found.size} bytes, too much for a configuration file`,
-          {
-            hint: 'Back it up as type=file.',
-          },
-        );
-      }
+      if (found.size > MAX_FILE_BYTES) throw tooLarge(path, found.size);
       member = found;
     },
     onContent: (bytes) => pieces.push(Buffer.from(bytes)),

@@ -218,6 +218,13 @@ export const badLookings: readonly BadInput[] = [
     hint: 'orders, receipts',
   },
   {
+    title: 'a restore without its confirmation',
+    ...restore((backup) => ({ backup, confirm: '' })),
+    code: 'confirm-missing',
+    names: ['data of shop', 'confirm'],
+    hint: 'shop',
+  },
+  {
     title: 'a confirmation that says something else',
     ...restore((backup) => ({ backup, confirm: 'yes' })),
     code: 'not-confirmed',

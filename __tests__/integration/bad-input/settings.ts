@@ -422,13 +422,6 @@ export const badSettings: readonly BadInput[] = [
     hint: 'git clone',
   },
   {
-    title: 'a restore without its confirmation',
-    mode: 'restore',
-    code: 'confirm-missing',
-    names: ['confirm'],
-    hint: 'shop',
-  },
-  {
     title: 'a confirmation of another project',
     mode: 'restore',
     inputs: () => ({ 'project-name': 'shop', confirm: 'shop2' }),

@@ -17,7 +17,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { CaretakerError } from '../../../src/errors.ts';
 import { chooseBackup } from '../../../src/modes/choose.ts';
-import { fetchParts } from '../../../src/modes/restore.ts';
+import { fetchParts } from '../../../src/modes/fetch.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import { silentLog } from '../../../src/report/silent.ts';
 import { createFolderStore } from '../../../src/stores/folder.ts';

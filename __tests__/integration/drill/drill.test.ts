@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { formatManifest, openManifest, sealManifest, type Manifest } from '../../../src/archive/manifest.ts';
+import { formatManifest, openManifest, sealManifest } from '../../../src/archive/manifest.ts';
 import { Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
 
 jest.setTimeout(300_000);

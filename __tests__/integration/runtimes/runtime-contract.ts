@@ -366,6 +366,16 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.volumes({ purpose: `${name}-none` })).toEqual([]);
     });
 
+    test('removes a volume only by its labels', async () => {
+      const name = `${prefix}-gone`;
+      await runtime.createVolume(name, { run: 'one', purpose: 'a test' });
+      expect(await runtime.removeVolume(name, { run: 'two' })).toBe(false);
+      expect(await runtime.volume(name)).not.toBeNull();
+      expect(await runtime.removeVolume(name, { run: 'one' })).toBe(true);
+      expect(await runtime.volume(name)).toBeNull();
+      expect(await runtime.removeVolume(name, { run: 'one' })).toBe(true);
+    });
+
     test('a name server that has died serves again, and nothing is restarted', async () => {
       const network = `${prefix}-net`;
       await engine('network', 'create', network);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
 import { formatManifest, sealManifest, type Manifest } from '../../../src/archive/manifest.ts';
@@ -174,6 +174,32 @@ describe('a backup of another version', () => {
     writeFileSync(file, formatManifest(sealManifest({ ...stored, version })));
     const { report } = await run('restore', '--confirm', 'shop', '--with-code', 'true');
     expect(report).toMatchObject({ outcome: 'refused', error: { code: 'restore-commit-missing' } });
+  });
+});
+
+describe('a restore where nothing is', () => {
+  test('asks for no confirmation, brings the version of the data, and leaves nothing when it fails', async () => {
+    expect((await run('backup')).code).toBe(0);
+    shop.publish('v1.1.0');
+    execFileSync('git', ['-C', shop.directory, 'pull', '--quiet']);
+    expect((await run('restore')).report).toMatchObject({ outcome: 'refused', error: { code: 'confirm-missing' } });
+    shop.control('stop');
+    expect((await run('restore')).report).toMatchObject({ outcome: 'refused', error: { code: 'confirm-missing' } });
+    rmSync(path.join(shop.directory, 'data'), { recursive: true });
+    const code = (): string => execFileSync('git', ['-C', shop.directory, 'describe', '--tags'], { encoding: 'utf8' });
+
+    const failed = await run('restore', '--health', 'type=command,run=exit 1', '--health-timeout', '2s');
+    expect(failed.report).toMatchObject({ outcome: 'rolled-back', error: { code: 'unhealthy' } });
+    expect([existsSync(path.join(shop.directory, 'data')), code()]).toEqual([false, 'v1.1.0\n']);
+    expect(() => shop.control('status')).toThrow();
+
+    const { report } = await run('restore');
+    expect(report).toMatchObject({ outcome: 'done', restore: {} });
+    expect(report.restore?.safetyBackup).toBeUndefined();
+    expect([await shop.look(), code()]).toEqual([{ version: 'v1.0.0', orders: 3, receipts: 3 }, 'v1.0.0\n']);
+    expect(readdirSync(state('staging'))).toEqual([]);
+    // The version that the clone had gone on to is none that was left.
+    expect((await follow()).report).toMatchObject({ outcome: 'done', update: { to: 'v1.1.0' } });
   });
 });
 

@@ -181,6 +181,27 @@ describe('what is there', () => {
   });
 });
 
+test('a directory is git’s as long as nobody has put anything into it', async () => {
+  commit('configs', { 'configs/a*': 'x', '.gitignore': 'configs/ignored\n' });
+  git(clone, 'pull', '--quiet');
+  const configs = path.join(clone, 'configs');
+  const checkout = await open();
+  expect(await checkout.isGits(configs)).toBe(true);
+  for (const [name, text] of [
+    ['a*', 'y'],
+    ['new', 'x'],
+    ['ignored', 'x'],
+  ] as const) {
+    writeFileSync(path.join(configs, name), text);
+    expect(await checkout.isGits(configs)).toBe(false);
+    git(clone, 'checkout', '--quiet', '--', 'configs');
+    rmSync(path.join(configs, name === 'a*' ? 'nothing' : name), { force: true });
+    expect(await checkout.isGits(configs)).toBe(true);
+  }
+  expect(await checkout.isGits(clone)).toBe(false);
+  expect(await checkout.isGits('/elsewhere')).toBe(false);
+});
+
 test('a file of a commit, or none', async () => {
   const id = release();
   const checkout = await open();

@@ -145,6 +145,19 @@ describe('chooseBackup', () => {
     expect(chosen.backup.name).toBe(monday.name);
   });
 
+  test('where nothing tells the project’s name yet, only a backup that is named may be another’s', async () => {
+    const other = { ...monday, name: 'depot-20261116T220000Z', project: 'depot' };
+    const store = storeOf('artifacts', [other]);
+    const choose = (text: string): Promise<unknown> =>
+      chooseBackup(tools([store]), wanted(text), noFolder, { anywhere: true });
+    expect(await choose(other.name)).toMatchObject({ backup: other });
+    expect(await choose('1')).toMatchObject({ backup: other });
+    await expect(choose('latest')).rejects.toMatchObject({ code: 'backup-not-found' });
+    await expect(chooseBackup(tools([store]), wanted('1'), noFolder)).rejects.toMatchObject({
+      code: 'backup-not-found',
+    });
+  });
+
   test('one that is missing lists what there is', async () => {
     await expect(
       chooseBackup(tools([storeOf('artifacts', [monday])]), wanted('shop-20200101T000000Z'), noFolder),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Compose, ComposeService } from '../../../src/compose/compose.ts';
 import { createComposeProject } from '../../../src/project/compose-project.ts';
-import type { Container } from '../../../src/runtimes/runtime.ts';
+import type { Container, Mount } from '../../../src/runtimes/runtime.ts';
 import { dockerDialect, FakeRuntime } from '../compose/fakes.ts';
 import { container, FakeFiles, service } from './fakes.ts';
 
@@ -147,6 +147,10 @@ describe('lastWords', () => {
   });
 });
 
+const mountOf = (source: string): Mount => ({
+  ...{ type: 'bind', volume: undefined, source, target: '/etc/it', writable: false },
+});
+
 test('configurationFiles are those that exist: compose file, .env, env files', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'project-'));
   try {
@@ -154,9 +158,12 @@ test('configurationFiles are those that exist: compose file, .env, env files', a
     await writeFile(file, 'services: {web: {env_file: ["${WHICH}.env", missing.env]}}');
     await writeFile(join(directory, '.env'), 'WHICH=prod\n');
     await writeFile(join(directory, 'prod.env'), 'A=1\n');
-    const { project } = projectOf([], [], { files: [file], directory });
+    await writeFile(join(directory, 'site.conf'), 'a');
+    const mounts = ['site.conf', 'gone.conf', '../site.conf', '.'].map((name) => mountOf(join(directory, name)));
+    const { project } = projectOf([container('web', { mounts })], [], { files: [file], directory });
+    // And a small file that is mounted read-only.
     expect((await project.configurationFiles()).sort()).toEqual(
-      ['.env', 'compose.yaml', 'prod.env'].map((name) => join(directory, name)),
+      ['.env', 'compose.yaml', 'prod.env', 'site.conf'].map((name) => join(directory, name)),
     );
   } finally {
     await rm(directory, { recursive: true });

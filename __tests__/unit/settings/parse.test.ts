@@ -193,6 +193,21 @@ describe('values', () => {
     );
   });
 
+  test('a restore may bring compose and env files that are not there, and code and images', () => {
+    const values: Values = { 'compose-files': 'gone.yml', 'env-files': 'gone.env' };
+    expect(parse({ mode: 'restore', ...values })).toMatchObject({
+      ...{ composeFiles: ['/srv/uso/gone.yml'], envFiles: ['/srv/uso/gone.env'], confirm: '' },
+      ...{ withCode: false, build: { kind: 'auto' }, cacheImages: false },
+    });
+    expect(problemsOf(() => parse({ mode: 'backup', ...values })).map(({ code }) => code)).toEqual([
+      'compose-file-missing',
+      'env-file-missing',
+    ]);
+    expect(parse({ mode: 'restore', 'with-code': 'true', build: './build.sh' })).toMatchObject({
+      ...{ withCode: true, build: { kind: 'command', command: './build.sh' } },
+    });
+  });
+
   test('a restore from a folder needs no token, whatever the store', () => {
     const values: Values = { mode: 'restore', confirm: 'uso', backup: '/backups/one', 'github-token': '' };
     expect(parse(values)).toMatchObject({ githubToken: undefined });
@@ -381,7 +396,7 @@ const bad: readonly (readonly [string, Values, string, InputName, Environment?])
   ['a time in words', { mode: 'restore', confirm: 'uso', backup: 'before=monday' }, 'backup-invalid', 'backup'],
   ['an age of nothing', { mode: 'restore', confirm: 'uso', backup: '0' }, 'backup-invalid', 'backup'],
   ['a backup in no folder', { mode: 'restore', confirm: 'uso', backup: './gone' }, 'backup-path-missing', 'backup'],
-  ['a restore that nobody confirmed', { mode: 'restore' }, 'confirm-missing', 'confirm'],
+  ['a rollback that nobody confirmed', { mode: 'rollback', 'with-data': 'true' }, 'confirm-missing', 'confirm'],
   [
     'a restore confirmed for another',
     { mode: 'restore', 'project-name': 'uso', confirm: 'yes' },
@@ -427,7 +442,7 @@ describe('bad input', () => {
   test('a near miss is guessed, and a restore is told what to type', () => {
     expect(problemsOf(() => parse({ mode: 'bakcup' }))[0]?.hint).toContain('"backup"');
     expect(problemsOf(() => parse({ mode: 'update', allow: 'mayor' }))[0]?.hint).toContain('"major"');
-    expect(problemsOf(() => parse({ mode: 'restore' }))[0]?.hint).toContain('confirm: uso');
+    expect(problemsOf(() => parse({ mode: 'rollback', 'with-data': 'true' }))[0]?.hint).toContain('confirm: uso');
     expect(problemsOf(() => parse({ mode: 'update', settle: '30' }))[0]?.hint).toContain('30s');
   });
 
