@@ -85,8 +85,9 @@ async function seemsEmpty(tools: Tools, manifest: Manifest): Promise<boolean> {
   try {
     return (await lookAtGround(tools, manifest.parts, { needed: [] })).empty;
   } catch (error) {
-    if (error instanceof CaretakerError && ['compose-file-invalid', 'env-file-missing'].includes(error.code))
-      return true;
+    // Missing: what a killed run had written was taken away again just now.
+    const unread = ['compose-file-invalid', 'compose-file-missing', 'env-file-missing'];
+    if (error instanceof CaretakerError && unread.includes(error.code)) return true;
     throw error;
   }
 }

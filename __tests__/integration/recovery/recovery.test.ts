@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
 
@@ -114,6 +115,26 @@ describe('a restore that is killed', () => {
     },
   );
 });
+
+test.each(['check out', 'stage orders', 'start'])(
+  'a restore onto nothing that is killed when it has begun to "%s" leaves nothing, and can be done again',
+  async (step) => {
+    expect((await run('backup')).code).toBe(0);
+    shop.publish('v1.1.0');
+    execFileSync('git', ['-C', shop.directory, 'pull', '--quiet']);
+    shop.control('stop');
+    rmSync(path.join(shop.directory, 'data'), { recursive: true });
+    await killAt(new RegExp(`"name":"${step}"`), 'restore');
+
+    // Its data are not there: this one recovers, and fails.
+    const next = await run('backup');
+    expect([next.code, next.report.warnings.join()]).toEqual([1, expect.stringContaining('had been cut off')]);
+    expect(existsSync(path.join(shop.directory, 'data'))).toBe(false);
+    expect((await run('restore')).code).toBe(0);
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+    expect(leftovers()).toEqual([]);
+  },
+);
 
 test('a cancelled update goes back by itself, before it ends', async () => {
   shop.publish('v1.2.0');
