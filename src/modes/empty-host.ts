@@ -114,10 +114,14 @@ export interface MadeGround {
   readonly containers: boolean;
 }
 
-/** Makes the volumes and the directories that the parts are put into, as the compose file that is there by now has them. */
-export async function makeGround(tools: Tools, parts: readonly Part[], empty: boolean): Promise<void> {
+/** Makes the volumes and the directories that the parts are put into. `how`: as for their sources. */
+export async function makeGround(
+  tools: Tools,
+  parts: readonly Part[],
+  { empty, how }: { readonly empty: boolean; readonly how: { readonly anew?: true } },
+): Promise<void> {
   const { project, saga, run, log } = tools;
-  const deps = { ...sourceDeps(tools), anew: true } as const;
+  const deps = { ...sourceDeps(tools), ...how };
   const volumes = new Set<string>();
   const parents: string[] = [];
   const places: string[] = [];

@@ -59,7 +59,7 @@ export async function restore(
 
   // What of it can't be restored is told before anything is stopped.
   const bind = async (how: { readonly anew?: true }): Promise<Bound> => {
-    await makeGround(tools, parts, empty);
+    await makeGround(tools, parts, { empty, how });
     const sources = await sourcesFor(tools, pieces, how);
     const live = await bindPaths(tools, pieces, sources, directory);
     return { live, planned: await planDatabases(tools, pieces, sources, directory) };
@@ -109,7 +109,7 @@ interface Bound {
 async function sourcesFor(
   tools: Tools,
   pieces: readonly Piece[],
-  how: { readonly anew?: true } = {},
+  how: { readonly anew?: true },
 ): Promise<ReadonlyMap<string, Source>> {
   const sources = new Map<string, Source>();
   for (const { part, paths } of pieces)

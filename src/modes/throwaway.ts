@@ -224,7 +224,7 @@ async function probesOf(tools: Tools, plan: ThrowawayPlan, { health, parts }: Th
 }
 
 /** What brings the data of a backup up may write as much again, and so much besides. */
-const WORKING_BYTES = 4 * 1024 ** 3;
+const WORKING_BYTES = 2 * 1024 ** 3;
 const LEAST_FREE_BYTES = 1024 ** 3;
 
 /** A version that writes without end must not fill the disk of what serves. */

@@ -110,7 +110,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
       },
       async (captured) => {
         const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
-        recorder.sections = sectionsOf({ mode: 'update', ...outcome }, tools);
+        recorder.sections = { ...recorder.sections, ...sectionsOf({ mode: 'update', ...outcome }, tools) };
         const done: LastUpdate = {
           ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
           at: tools.clock.now().toISOString(),

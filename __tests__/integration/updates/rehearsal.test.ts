@@ -7,8 +7,8 @@ import { nextMajor, releases, thingsOf, type Things, type Trouble } from './bad-
 
 jest.setTimeout(300_000);
 
-/** What only a real update can show: on a copy there is no small disk. */
-const found = { 'writes until the disk of its data is full': /disk: .* were written since it began/ } as const;
+/** On a copy there is no small disk: it is ended before it has filled the large one, or never serves. */
+const found = { 'writes until the disk of its data is full': /disk: .* were written since it began|\/health: / } as const;
 
 describe.each([
   ['Docker as root', () => docker('root')],

@@ -110,7 +110,7 @@ describe('the ground of a restore', () => {
   });
 
   test('is made as Compose would make it, says what the backup lacks, and goes again', async () => {
-    await makeGround(tools(), [database, media], true);
+    await makeGround(tools(), [database, media], { empty: true, how: { anew: true } });
     expect(volumes.get('shop_media')).toEqual({
       'com.docker.compose.project': 'shop',
       'com.docker.compose.volume': 'media',
@@ -133,7 +133,7 @@ describe('the ground of a restore', () => {
 
   test('of an application that is there stays up when it goes', async () => {
     containers = ['web', 'db'];
-    await makeGround(tools(), [database, media], false);
+    await makeGround(tools(), [database, media], { empty: false, how: {} });
     await groundAway(tools(), undo?.data as MadeGround);
     expect([done, volumes.size]).toEqual([[`mkdir ${DIRECTORY}/data`], 0]);
   });
