@@ -8,7 +8,9 @@ import { nextMajor, releases, thingsOf, type Things, type Trouble } from './bad-
 jest.setTimeout(300_000);
 
 /** On a copy there is no small disk: it is ended before it has filled the large one, or never serves. */
-const found = { 'writes until the disk of its data is full': /disk: .* were written since it began|\/health: / } as const;
+const found = {
+  'writes until the disk of its data is full': /disk: .* were written since it began|\/health: /,
+} as const;
 
 describe.each([
   ['Docker as root', () => docker('root')],
