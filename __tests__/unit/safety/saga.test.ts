@@ -59,6 +59,33 @@ describe('a saga', () => {
     expect(await setup.journal.unfinished()).toBeNull();
   });
 
+  test('that only tried goes back and ends well; what fails in going back is told, and done by the next run', async () => {
+    const { look, world, outcomes, run, setup } = await stage();
+    const { undo } = actions(world);
+    const tried = run(async (saga) => {
+      await saga.step('code', { undo: { action: 'code', data: 'old' } }, async () => undo['code']?.('new'));
+      await saga.goBack();
+      expect(look()).toEqual(OLD);
+      return 'tried';
+    });
+    await expect(tried).resolves.toBe('tried');
+    expect(outcomes).toEqual([{ outcome: 'done' }]);
+    expect(await setup.journal.unfinished()).toBeNull();
+
+    const stuck = await stage({ undoActions: { code: () => Promise.reject(new Error('read-only')) } });
+    const failing = stuck.run(async (saga) => {
+      await saga.step('code', { undo: { action: 'code', data: 'old' } }, async () =>
+        actions(stuck.world).undo['code']?.('new'),
+      );
+      await saga.goBack();
+    });
+    await expect(failing).rejects.toMatchObject({ code: 'rollback-failed' });
+    expect([stuck.outcomes, stuck.look().code]).toEqual([[{ outcome: 'unfinished' }], 'new']);
+    const { undo: undoActions, forward: forwardActions } = actions(stuck.world);
+    await recover(stuck.directory, { undo: undoActions, forward: forwardActions }, silent);
+    expect(stuck.look()).toEqual(OLD);
+  });
+
   test('undoes the step that fails half way, too', async () => {
     const { look, world, run } = await stage();
     const failing = run(async (saga) => {

@@ -80,6 +80,44 @@ describe('defaults', () => {
   });
 });
 
+describe('drills and rehearsals', () => {
+  test('a drill goes as far as the project allows, and reaches nothing', () => {
+    expect(parse({ mode: 'verify' })).toMatchObject({
+      ...{ mode: 'verify', proof: undefined, checks: [], throwawayNetwork: 'internal', warnings: [] },
+      backup: { by: 'latest' },
+    });
+  });
+
+  test('checks of the user', () => {
+    const check = `type=sql,part=database,database=shop,"query=select a, b from t",expect=1|2
+      type=command,run=./check.sh`;
+    expect(parse({ mode: 'verify', check, proof: 'application', 'throwaway-network': 'open' })).toMatchObject({
+      ...{ proof: 'application', throwawayNetwork: 'open' },
+      checks: [
+        { type: 'sql', part: 'database', database: 'shop', query: 'select a, b from t', expect: '1|2' },
+        { type: 'command', run: './check.sh' },
+      ],
+    });
+  });
+
+  test('a rehearsal is an update that is put back', () => {
+    expect(parse({ mode: 'rehearse', ref: 'v1' })).toMatchObject({ mode: 'rehearse', rehearse: 'only', dryRun: false });
+    expect(parse({ mode: 'update', rehearse: 'true' })).toMatchObject({ mode: 'update', rehearse: 'first' });
+    expect(parse({ mode: 'update' })).toMatchObject({ rehearse: 'no', throwawayNetwork: 'internal' });
+  });
+
+  test.each<[Values, string]>([
+    [{ proof: 'all' }, 'proof-unknown'],
+    [{ 'throwaway-network': 'host' }, 'throwaway-network-unknown'],
+    [{ check: 'type=sql,part=database' }, 'check-invalid'],
+    [{ check: 'type=command' }, 'check-invalid'],
+    [{ check: 'type=http,url=x' }, 'check-type-unknown'],
+    [{ check: 'type=command,run=x,part=y' }, 'check-key-unknown'],
+  ])('%j is refused', (values, code) => {
+    expect(problemsOf(() => parse({ mode: 'verify', ...values })).map((problem) => problem.code)).toEqual([code]);
+  });
+});
+
 describe('values', () => {
   test('every structured input arrives as data', () => {
     const settings = parse({
