@@ -1,6 +1,6 @@
 /**
  * The main job on a bare machine, told as a story: a small SQLite web shop, run by start, stop and status commands, is backed up,
- * updated, saved from a broken release, and restored. Everything happens in one temporary folder, which is removed at the end.
+ * proven, updated, saved from a broken release, and restored. Everything happens in one temporary folder, which is removed at the end.
  */
 import { Shop, type Answer } from './shop.ts';
 
@@ -20,6 +20,10 @@ try {
   await shop.order('cheese');
   await tell('A fourth customer orders', { version: 'v1.1.0', orders: 4, receipts: 4 });
 
+  title('Night: a backup, and a drill that proves it');
+  await caretaker(0, 'backup');
+  await caretaker(0, 'verify', '--backup', 'latest');
+
   title('Update to v1.2.0, a broken release: its migration drops the table of orders, and it never starts');
   shop.publish('v1.2.0');
   await caretaker(1, 'update', '--track', 'releases');
@@ -29,7 +33,7 @@ try {
   await shop.loseOrders();
   await tell('The orders are gone', { version: 'v1.1.0', orders: 0, receipts: 4 });
   await caretaker(0, 'restore', '--backup', 'latest', '--confirm', 'shop');
-  await tell('Restored', { version: 'v1.1.0', orders: 3, receipts: 3 });
+  await tell('Restored', { version: 'v1.1.0', orders: 4, receipts: 4 });
 
   title('What there is to go back to');
   await caretaker(0, 'list');
