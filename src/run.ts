@@ -363,9 +363,13 @@ async function clearStaging({ files }: Project, stateDirectory: string): Promise
   if (left.length > 0) await files.remove(left.map((name) => path.join(staging, name)));
 }
 
-/** A refused first run must not leave a folder behind. */
+/** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */
 async function removeEmptyState(stateDirectory: string): Promise<void> {
-  const contents = await readdir(stateDirectory, { recursive: true });
   const ours = ['.gitignore', 'staging', 'backups'];
-  if (contents.every((name) => ours.includes(name))) await rm(stateDirectory, { recursive: true, force: true });
+  const contents = await readdir(stateDirectory);
+  if (!contents.every((name) => ours.includes(name))) return;
+  for (const name of contents.filter((one) => one !== '.gitignore')) {
+    if ((await readdir(path.join(stateDirectory, name))).length > 0) return;
+  }
+  await rm(stateDirectory, { recursive: true, force: true });
 }

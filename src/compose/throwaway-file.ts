@@ -116,14 +116,12 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
     };
   };
 
+  const copies = Object.fromEntries(services.map(([name, fields]) => [name, service(name, fields)]));
+  // podman-compose 1.0.3 refuses a network that no service is in.
+  const networks = new Set(Object.values(copies).flatMap((copy) => Object.keys(asMapping(copy['networks']))));
   const content = {
-    services: Object.fromEntries(services.map(([name, fields]) => [name, service(name, fields)])),
-    networks: Object.fromEntries(
-      ['default', ...Object.keys(asMapping(document['networks']))].map((key) => [
-        key,
-        options.outside ? {} : { internal: true },
-      ]),
-    ),
+    services: copies,
+    networks: Object.fromEntries([...networks].map((key) => [key, options.outside ? {} : { internal: true }])),
     volumes: Object.fromEntries(
       Object.entries(options.volumes).map(([key, live]) => [key, { external: true, name: volumes.get(live) }]),
     ),
@@ -161,9 +159,10 @@ function networksOf(networks: unknown): Mapping {
     : asList(networks).map((key) => [String(key), null] as const);
   const all = keys.map(([key, value]) => {
     const aliases = asList(asMapping(value)['aliases']);
-    return [key, aliases.length === 0 ? {} : { aliases }] as const;
+    // podman-compose 1.0.3 takes an empty mapping for a part of the name.
+    return [key, aliases.length === 0 ? null : { aliases }] as const;
   });
-  return Object.fromEntries(all.length === 0 ? [['default', {}]] : all);
+  return Object.fromEntries(all.length === 0 ? [['default', null]] : all);
 }
 
 function withFiles(kind: 'secrets' | 'configs', document: Mapping, base: string): Mapping {

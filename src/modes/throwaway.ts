@@ -166,7 +166,7 @@ function ownOrigin({ origin }: Part, { content }: ThrowawayPlan): Part['origin']
 export async function dropThrowaway({ project }: Tools, { name, directory }: ThrowawayRecord): Promise<void> {
   const { engine, files } = project;
   if (engine !== null) {
-    const { runtime, compose } = engine;
+    const { runtime } = engine;
     const containers = await runtime.containers({ 'com.docker.compose.project': name });
     const foreign = containers.find(({ labels }) => labels[THROWAWAY_LABEL] !== name);
     if (foreign !== undefined) {
@@ -176,8 +176,7 @@ export async function dropThrowaway({ project }: Tools, { name, directory }: Thr
       containers.map(({ id }) => id),
       { anonymousVolumes: true },
     );
-    const file = path.join(directory, 'compose.yaml');
-    if (await files.exists(file)) await compose.of(file, name).down();
+    await runtime.removeNetworks({ 'com.docker.compose.project': name });
     const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
     for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume.name, labels);
   }

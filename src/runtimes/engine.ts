@@ -7,7 +7,8 @@ import { confined } from './helper-container.ts';
 import type { Container, ExecOptions, Runtime, RuntimeName, VolumeInfo } from './runtime.ts';
 
 /** How both engines say that something is not there. */
-const ABSENT = /no such (?:container|image|volume|object)|no container with name or id|image not known/i;
+const ABSENT =
+  /no such (?:container|image|volume|network|object)|network (?:not found|\S+ not found)|no container with name or id|image not known/i;
 
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
@@ -334,6 +335,21 @@ export function commonRuntime(
       return created;
     },
 
+    async removeNetworks(labels) {
+      const wanted = Object.entries(labels);
+      const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+      const { stdout } = await engine.run(['network', 'ls', '--quiet', ...filters], 'list networks');
+      for (const network of stdout.split('\n').filter((line) => line !== '')) {
+        const answer = await engine.find(['network', 'inspect', network], `look at the network ${network}`);
+        if (answer === null) continue;
+        // Docker writes Labels, Podman labels. Engines differ in whether several label filters mean all of them or any.
+        const [found] = JSON.parse(answer) as readonly { Labels?: Labels | null; labels?: Labels | null }[];
+        const own = found?.Labels ?? found?.labels ?? {};
+        if (wanted.every(([key, value]) => own[key] === value))
+          await engine.find(['network', 'rm', network], `remove the network ${network}`);
+      }
+    },
+
     async removeVolume(wanted, labels) {
       const found = await volume(wanted);
       if (found === null) return true;
@@ -343,6 +359,8 @@ export function commonRuntime(
     },
   };
 }
+
+type Labels = Readonly<Record<string, string>>;
 
 /** Podman shows `app:1` as `localhost/app:1`, and takes either. */
 function nameAs(line: string, prefix: string): string {

@@ -142,6 +142,8 @@ export interface Runtime {
   /** Volumes with all these labels. */
   volumes(labels: Readonly<Record<string, string>>): Promise<VolumeInfo[]>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
+  /** Removes the networks with all these labels. None is no error; one that is in use is. */
+  removeNetworks(labels: Readonly<Record<string, string>>): Promise<void>;
   /** Removes a volume that has all these labels, and no other: false where one of that name lacks them. Nothing there is no error. */
   removeVolume(name: string, labels: Readonly<Record<string, string>>): Promise<boolean>;
   /** `linux/amd64`, … */

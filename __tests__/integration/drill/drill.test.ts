@@ -161,3 +161,25 @@ describe.each([
     }
   }
 });
+
+describe.each([
+  ['USO on rootless Podman with podman-compose 1.0.3', () => rootless('1.0.3'), 'uso'],
+  ['MedCATtrainer on Docker as a member of group docker', () => docker('member-of-group-docker'), 'medcattrainer'],
+] as const)('A drill of %s', (_, hostOf, fixture) => {
+  test('brings the application up beside itself', async () => {
+    const app = await Deployment.create(hostOf(), fixture);
+    try {
+      await app.write(5);
+      await app.succeeds('backup');
+      const containers = await app.containers();
+      const { verify } = await app.succeeds('verify', '--proof', 'application', '--health-timeout', '90s');
+      expect(verify?.proven.join('\n')).toMatch(
+        fixture === 'uso' ? /amcheck[^]*\/health: 200/ : /rows in \d+ tables[^]*\/health: 200/,
+      );
+      expect(await app.containers()).toEqual(containers);
+      expect(await app.leftovers()).toEqual([]);
+    } finally {
+      await app.destroy();
+    }
+  });
+});

@@ -376,6 +376,18 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.removeVolume(name, { run: 'one' })).toBe(true);
     });
 
+    test('removes the networks of a project, and no other', async () => {
+      const mine = { ...labels, purpose: 'a test' };
+      const options = Object.entries(mine).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
+      await engine('network', 'create', ...options, `${prefix}-mine`);
+      await engine('network', 'create', '--label', 'purpose=a test', `${prefix}-other`);
+      await runtime.removeNetworks(mine);
+      const left = (await engine('network', 'ls', '--format', '{{.Name}}')).split('\n');
+      expect(left.filter((name) => name.startsWith(prefix))).toEqual([`${prefix}-other`]);
+      await runtime.removeNetworks(mine);
+      await engine('network', 'rm', `${prefix}-other`);
+    });
+
     test('a name server that has died serves again, and nothing is restarted', async () => {
       const network = `${prefix}-net`;
       await engine('network', 'create', network);

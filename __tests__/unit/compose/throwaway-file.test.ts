@@ -47,7 +47,7 @@ describe('the compose file of a throwaway', () => {
       },
     });
     expect(web).toEqual({
-      ...{ image: 'shop:1', environment: { A: '1' }, restart: 'on-failure', networks: { default: {} } },
+      ...{ image: 'shop:1', environment: { A: '1' }, restart: 'on-failure', networks: { default: null } },
       deploy: { resources: { limits: { cpus: '1' } } },
       labels: { 'compose-caretaker.throwaway': 'shop-throwaway-1' },
     });
@@ -69,8 +69,11 @@ describe('the compose file of a throwaway', () => {
       networks: { proxy: { external: true, name: 'traefik' }, default: { name: 'shop_net', ipam: { config: [] } } },
     };
     const { content } = of(document);
-    expect(content.networks).toEqual({ default: { internal: true }, proxy: { internal: true } });
-    expect(content.services['web']?.['networks']).toEqual({ proxy: { aliases: ['shop'] }, default: {} });
+    expect(content.networks).toEqual({ proxy: { internal: true }, default: { internal: true } });
+    // podman-compose 1.0.3 refuses one that no service is in.
+    const unused = { services: { web: { image: 'a' } }, networks: { other: {} } };
+    expect(of(unused).content.networks).toEqual({ default: { internal: true } });
+    expect(content.services['web']?.['networks']).toEqual({ proxy: { aliases: ['shop'] }, default: null });
     expect(of(document, { outside: true }).content.networks).toEqual({ default: {}, proxy: {} });
   });
 
