@@ -23,7 +23,7 @@ import type { Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
 import type { Outcome, RunReport } from './report/run-report.ts';
 import type { Actions } from './safety/actions.ts';
-import { openJournal } from './safety/journal.ts';
+import { openJournal, unfinishedRun } from './safety/journal.ts';
 import { acquireLock } from './safety/lock.ts';
 import { recover } from './safety/recovery.ts';
 import { runSaga, type Saga, type SagaOutcome } from './safety/saga.ts';
@@ -194,6 +194,15 @@ class Run {
       const undoTools = (): Tools => ({ ...toolsNow(), signal: new AbortController().signal });
       const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
       const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
+      if (project.bare && settings.mode === 'verify' && (await unfinishedRun(stateDirectory)) !== null) {
+        throw new CaretakerError(
+          'recovery-first',
+          'an earlier run was cut off, and this drill does not look at the application to finish or undo it',
+          {
+            hint: 'Run any other mode first (status tells what waits), or this one with an engine and proof: databases.',
+          },
+        );
+      }
       const recovered = await recover(
         stateDirectory,
         opened.missing ? withoutProject(actions, opened.missing) : actions,

@@ -19,6 +19,8 @@ export interface ThrowawayOptions {
   readonly imageOf: (service: string) => string;
   /** Whether its networks lead outside. */
   readonly outside: boolean;
+  /** Whether the Compose program lets a service have further names in a network. */
+  readonly aliases: boolean;
   /** Of its containers. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -30,6 +32,8 @@ export interface ThrowawayFile {
   readonly places: readonly { readonly live: string; readonly copy: string }[];
   /** Those of them that are directories of the project in the place of which it has its own; they must be there before it starts. */
   readonly directories: readonly { readonly live: string; readonly copy: string }[];
+  /** Directories inside of those that are mounted by themselves. */
+  readonly nested: readonly string[];
   /** The names in the engine of its volumes, by those of the project's. They must be there before it starts. */
   readonly volumes: ReadonlyMap<string, string>;
   /** What it does without, for the log. */
@@ -37,7 +41,12 @@ export interface ThrowawayFile {
 }
 
 /** Words of a service that a copy has as they are written would reach, or be reached by, what is not its own. */
-const DROPPED = ['ports', 'container_name', 'labels', 'logging', 'external_links', 'mac_address', 'profiles', 'build'];
+const DROPPED = [
+  ...['ports', 'container_name', 'labels', 'logging', 'external_links', 'mac_address', 'profiles', 'build', 'develop'],
+  ...['devices', 'device_cgroup_rules', 'privileged', 'use_api_socket', 'cgroup', 'cgroup_parent', 'provider'],
+];
+/** Of those, what an application may miss. */
+const MISSED = ['devices', 'privileged', 'use_api_socket', 'provider'];
 
 /** Namespaces of the host, or of somebody else's container. */
 const NAMESPACES = ['network_mode', 'pid', 'ipc', 'uts'] as const;
@@ -77,14 +86,19 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
       {
         ...{ type: 'bind', source: copy === undefined ? source : join(copy.copy, relative(copy.live, source)), target },
         ...(readOnly || copy === undefined ? { read_only: true } : {}),
-        ...(selinux === undefined ? {} : { bind: { selinux } }),
+        // Z would take a file that is shared away from the application.
+        ...(selinux === undefined ? {} : { bind: { selinux: copy === undefined ? 'z' : selinux } }),
       },
     ];
   };
 
   const service = (name: string, fields: Mapping): Mapping => {
     const kept: Record<string, unknown> = { ...fields };
+    for (const key of MISSED)
+      if (fields[key] !== undefined && fields[key] !== false) without.push(`${name} gets no ${key}`);
     for (const key of DROPPED) delete kept[key];
+    const others = asList(fields['volumes_from']).filter((one) => !(textOf(one) ?? '').startsWith('container:'));
+    if (fields['volumes_from'] !== undefined) kept['volumes_from'] = others;
     for (const key of NAMESPACES) {
       const value = textOf(fields[key]);
       if (value === undefined || value.startsWith('service:') || ['none', 'private', 'shareable'].includes(value))
@@ -93,8 +107,9 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
       delete kept[key];
     }
     const deploy = { ...asMapping(fields['deploy']) };
-    for (const key of ['labels', 'restart_policy', 'replicas']) delete deploy[key];
-    delete kept['scale'];
+    const none = [fields['scale'], deploy['replicas']].some((count) => Number(count ?? 1) === 0);
+    for (const key of ['labels', 'restart_policy', ...(none ? [] : ['replicas'])]) delete deploy[key];
+    if (!none) delete kept['scale'];
     const restart = fields['restart'] === false ? 'no' : textOf(fields['restart']);
     const envFiles = asList(fields['env_file']).map((file) =>
       isMapping(file)
@@ -105,6 +120,8 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
       ...kept,
       image: textOf(fields['image']) ?? options.imageOf(name),
       labels: options.labels,
+      // What the host has is what is tried; a newer image must not come by it.
+      pull_policy: 'never',
       // Not after a reboot: then nobody waits for it any more.
       ...(restart === undefined || restart === 'no' ? {} : { restart: 'on-failure' }),
       ...(isMapping(fields['deploy']) ? { deploy } : {}),
@@ -112,7 +129,9 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
       ...(fields['volumes'] === undefined
         ? {}
         : { volumes: asList(fields['volumes']).flatMap((one) => mount(one, name)) }),
-      ...(kept['network_mode'] === undefined ? { networks: networksOf(fields['networks']) } : {}),
+      ...(kept['network_mode'] === undefined
+        ? { networks: networksOf(fields['networks'], options.aliases ? textOf(fields['container_name']) : undefined) }
+        : {}),
     };
   };
 
@@ -130,19 +149,30 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
   };
   const directories = own.filter(({ live }) => ['directory', 'missing'].includes(options.kindOf(live)));
   const text = stringify(escapeDollars(content), { version: '1.1', lineWidth: 0 });
-  return { text, places: own, directories, volumes, without };
+  const nested = [
+    ...new Set(
+      binds.flatMap(({ source }) => {
+        const home = own.find(({ live }) => live !== source && isWithin(live, source));
+        const isDirectory = ['directory', 'missing'].includes(options.kindOf(source));
+        return home === undefined || !isDirectory ? [] : [join(home.copy, relative(home.live, source))];
+      }),
+    ),
+  ];
+  return { text, places: own, directories, nested, volumes, without };
 }
 
 /** The outermost of what is written to or holds data: each has a place of its own. */
 function ownPlaces(
   binds: readonly { readonly source: string; readonly readOnly: boolean }[],
-  { data, directory, kindOf }: ThrowawayOptions,
+  { data, directory, base, kindOf }: ThrowawayOptions,
 ): { live: string; copy: string }[] {
   const wanted = binds
     .filter(({ source, readOnly }) => {
       const kind = kindOf(source);
       if (kind === 'other') return false;
       if (kind === 'file') return data.includes(source);
+      // What the whole host or project is shown by, read-only, may go on showing it.
+      if (readOnly && isWithin(source, base)) return false;
       return !readOnly || data.some((path) => isWithin(source, path) || isWithin(path, source));
     })
     .map(({ source }) => source);
@@ -153,16 +183,18 @@ function ownPlaces(
 }
 
 /** Of each network only its key and the names by which a service is known in it: addresses and drivers are the project's. */
-function networksOf(networks: unknown): Mapping {
+function networksOf(networks: unknown, containerName: string | undefined): Mapping {
   const keys = isMapping(networks)
     ? Object.entries(networks)
     : asList(networks).map((key) => [String(key), null] as const);
+  if (keys.length === 0) return networksOf({ default: null }, containerName);
   const all = keys.map(([key, value]) => {
-    const aliases = asList(asMapping(value)['aliases']);
+    // By its container's name too: others may know it by that.
+    const aliases = [...asList(asMapping(value)['aliases']), ...(containerName === undefined ? [] : [containerName])];
     // podman-compose 1.0.3 takes an empty mapping for a part of the name.
     return [key, aliases.length === 0 ? null : { aliases }] as const;
   });
-  return Object.fromEntries(all.length === 0 ? [['default', null]] : all);
+  return Object.fromEntries(all);
 }
 
 function withFiles(kind: 'secrets' | 'configs', document: Mapping, base: string): Mapping {

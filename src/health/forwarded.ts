@@ -10,12 +10,10 @@ import { httpProbe, type HttpProbeOptions } from './http.ts';
 export async function forwardedHttp(port: number, options: HttpProbeOptions): Promise<ProbeResult> {
   const url = new URL(options.url);
   const wanted = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  // Loopback is all that is sure to be here.
-  if (!/^(localhost|127\..*|\[::1\])$/.test(url.hostname)) url.hostname = '127.0.0.1';
   const forwards =
     wanted === port ? [] : await Promise.all(['127.0.0.1', '::1'].map((host) => forward(host, wanted, port)));
   try {
-    return await httpProbe({ ...options, url: url.href }).check();
+    return await httpProbe(options).check();
   } finally {
     for (const end of forwards) end();
   }
@@ -39,7 +37,9 @@ async function forward(host: string, from: number, to: number): Promise<() => vo
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(from, host, resolve));
   } catch (error) {
-    if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    // Where the container itself listens at it, that is what answers.
+    if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EADDRINUSE'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw error;
   }
   return () => {
     server.close();

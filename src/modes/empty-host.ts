@@ -176,6 +176,15 @@ export async function groundAway({ project, log }: Tools, made: MadeGround): Pro
     if (engine === null) await project.stop();
     else if ((await project.containers()).length > 0) await engine.compose.down();
   }
+  // A container of the version that failed still has a volume that was not there before it.
+  const last = (await project.containers()).filter(({ mounts }) =>
+    mounts.some(({ volume }) => volume !== undefined && made.volumes.includes(volume)),
+  );
+  if (engine !== null && last.length > 0) {
+    const ids = last.map(({ id }) => id);
+    await engine.runtime.stop(ids);
+    await engine.runtime.remove(ids);
+  }
   for (const volume of made.volumes) {
     if ((await engine?.runtime.removeVolume(volume, { [RUN_LABEL]: made.run })) === false)
       log.warn(`The volume ${volume} is not of this run, and stays.`);

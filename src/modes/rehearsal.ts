@@ -14,8 +14,23 @@ import { bringUp } from './switch-over.ts';
 import { startDatabases, withThrowaway } from './throwaway.ts';
 import type { Tools } from './tools.ts';
 
-/** By this a migrate-command tells that it means whatever project it is called for. */
-const KNOWS_THROWAWAYS = /CARETAKER_THROWAWAY|COMPOSE_PROJECT_NAME|COMPOSE_FILE/;
+/** By this a migrate-command tells that it means whatever project it is called for; what names a project or a file itself means that one. */
+const KNOWS_THROWAWAYS = /\$\{?CARETAKER_THROWAWAY\b/;
+const NAMES_ANOTHER = /(?:^|\s)(?:-f|-p|--file|--project-name|--project-directory)\b|COMPOSE_(?:FILE|PROJECT_NAME)=/;
+
+/** Before anything is touched: throws `migrate-not-rehearsable` for a command that might migrate what serves. */
+export function refuseMigrateCommand({ migrateCommand, rehearse: wanted }: UpdateSettings): void {
+  if (wanted === 'no' || migrateCommand === undefined) return;
+  if (KNOWS_THROWAWAYS.test(migrateCommand) && !NAMES_ANOTHER.test(migrateCommand)) return;
+  throw new CaretakerError(
+    'migrate-not-rehearsable',
+    `the migrate-command may not be tried: it might mean what serves: ${migrateCommand}`,
+    {
+      input: 'migrate-command',
+      hint: 'In a rehearsal COMPOSE_PROJECT_NAME and COMPOSE_FILE lead "docker compose" and "podman-compose" to the throwaway, whose name is in CARETAKER_THROWAWAY. Write a command that names no project and no file itself, and says that it knows by using the variable: : "${CARETAKER_THROWAWAY:-}"; docker compose run --rm web migrate',
+    },
+  );
+}
 
 /**
  * Tries the new version, whose code and images are there by now, on a copy of the data of this moment, while the old version serves: migration, start, health, in a throwaway that is taken away. Answers with what
@@ -51,14 +66,10 @@ export async function rehearse(
       try {
         await startDatabases(throwaway, directory);
         const { migrateCommand } = settings;
-        if (migrateCommand !== undefined && KNOWS_THROWAWAYS.test(migrateCommand)) {
+        if (migrateCommand !== undefined) {
           const env = throwawayEnv(copy, plan.file);
           await timed('the migration', () =>
             recorder.step('Migrate the throwaway', () => migrate(tools, settings, migrateCommand, env)),
-          );
-        } else if (migrateCommand !== undefined) {
-          recorder.warn(
-            'The migrate-command was not rehearsed: it does not use COMPOSE_PROJECT_NAME or COMPOSE_FILE, and would migrate what serves.',
           );
         }
         await timed('the start', () => recorder.step('Bring the new version up in the throwaway', () => bringUp(copy)));

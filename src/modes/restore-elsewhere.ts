@@ -30,7 +30,9 @@ export async function restoreElsewhere(
   openFolder: (directory: string) => Store,
 ): Promise<RestoreOutcome> {
   const { recorder, log } = tools;
-  const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
+  const chosen = await recorder.step('Choose the backup', () =>
+    chooseBackup(tools, settings.backup, openFolder, { anywhere: tools.project.bare === true }),
+  );
   const { manifest } = chosen;
   const pieces = choosePieces(manifest, settings.only, 'elsewhere');
   const parts = pieces.map(({ part }) => part);

@@ -50,8 +50,26 @@ export async function restore(
   const head = (await tools.checkout?.head()) ?? null;
   const moves = manifest.version.commit !== (head?.commit ?? null);
   const { empty, places } = await lookAtGround(tools, manifest.parts, { needed: moves ? [] : parts });
+  const single = pieces.find(({ databases }) => databases.length > 0);
+  if (empty && single !== undefined) {
+    throw new CaretakerError(
+      'postgres-not-running',
+      `there is no server of ${single.part.name} on this host yet to restore single databases into`,
+      { input: 'only', hint: 'Restore all of a backup first, which brings the server up.' },
+    );
+  }
   confirm(tools, settings, manifest, empty);
   const version = await versionToBring(tools, settings, manifest, parts, { empty });
+  if (version !== null && !empty && settings.only.length > 0) {
+    throw new CaretakerError(
+      'settings-conflict',
+      `the code of ${manifest.name} belongs to all of its data, and only ${names.join(', ')} would go back`,
+      {
+        input: 'with-code',
+        hint: 'Restore all of it with its code; or a part without, by "version-mismatch" in allow, or into another place by to.',
+      },
+    );
+  }
   const images = await imagesNow(tools);
 
   refusePlatform(manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);

@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { Part } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Probe } from '../health/health.ts';
-import { OF_LABEL, planThrowaway, THROWAWAY_LABEL, type ThrowawayPlan } from '../project/throwaway.ts';
+import { planThrowaway, THROWAWAY_LABEL, type ThrowawayPlan } from '../project/throwaway.ts';
+import type { HostFiles } from '../runtimes/host-files.ts';
 import type { HealthSettings } from '../settings/settings.ts';
 import { within } from '../sources/places.ts';
 import { sourceForPart } from '../sources/sources.ts';
@@ -71,6 +72,8 @@ export async function withThrowaway<T>(
       if (filled !== null) staged.push(filled);
     }
     for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
+    // What is mounted from inside a directory must be there, whether the backup has it or not.
+    for (const copy of plan.content.nested) await makeParents(project.files, path.join(copy, '.'), [directory]);
     const result = await work({ tools: copy, plan, staged });
     await recorder.step('Remove the throwaway', () => dropThrowaway(tools, record));
     return result;
@@ -129,7 +132,7 @@ async function fill(
   const { log, clock, run, project } = tools;
   const origin = ownOrigin(part, plan);
   if (asItWas && origin === null) {
-    log.info(`${part.name}: no service of the new version has it mounted`);
+    tools.recorder.warn(`Rehearsed without ${part.name}: no service of the new version has it mounted.`);
     return null;
   }
   const deps = { project, log, clock, run, ...(asItWas ? { back: true as const } : {}) };
@@ -146,11 +149,21 @@ async function fill(
       { input: 'data', hint: 'Data that no service has mounted can be checked with proof: read.' },
     );
   }
+  await makeParents(project.files, source.origin.path, homes);
   return { part, source, swaps: await source.stage(part, partReader(files), run) };
 }
 
+/** A database may lie deeper than what is mounted. */
+async function makeParents(files: HostFiles, place: string, homes: readonly string[]): Promise<void> {
+  const missing: string[] = [];
+  for (let one = path.dirname(place); !homes.includes(one) && !(await files.exists(one)); one = path.dirname(one))
+    missing.unshift(one);
+  for (const one of missing) await files.makeDirectory(one, path.dirname(one));
+}
+
 /** The copy's place for what a part was taken from; null where the throwaway has none. */
-function ownOrigin({ origin }: Part, { content }: ThrowawayPlan): Part['origin'] | null {
+function ownOrigin({ origin }: Part, plan: ThrowawayPlan): Part['origin'] | null {
+  const { content } = plan;
   const { volume, relativePath: _there, ...rest } = origin;
   if (volume !== undefined) {
     const own = content.volumes.get(volume);
@@ -158,8 +171,14 @@ function ownOrigin({ origin }: Part, { content }: ThrowawayPlan): Part['origin']
       ? null
       : { ...rest, volume: own, path: origin.path.replace(`/${volume}/_data`, `/${own}/_data`) };
   }
-  const home = content.places.find(({ live }) => within(live, origin.path) !== undefined);
-  return home === undefined ? null : { ...rest, path: path.join(home.copy, within(home.live, origin.path) ?? '') };
+  // The data's own path has no links in it; that of the compose file may.
+  for (const { live, copy } of content.places) {
+    for (const one of [live, plan.real.get(live) ?? live]) {
+      const inside = within(one, origin.path);
+      if (inside !== undefined) return { ...rest, path: path.join(copy, inside) };
+    }
+  }
+  return null;
 }
 
 /** Takes a throwaway away, in whatever state it is. Nothing there is no error. */
@@ -176,8 +195,9 @@ export async function dropThrowaway({ project }: Tools, { name, directory }: Thr
       containers.map(({ id }) => id),
       { anonymousVolumes: true },
     );
-    await runtime.removeNetworks({ 'com.docker.compose.project': name });
-    const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
+    await runtime.removeRest(name);
+    // Not by whose it is: a new version may name the project otherwise.
+    const labels = { [THROWAWAY_LABEL]: name };
     for (const volume of await runtime.volumes(labels)) await runtime.removeVolume(volume.name, labels);
   }
   await files.remove([directory]);
@@ -201,11 +221,15 @@ async function probesOf(tools: Tools, plan: ThrowawayPlan, { health, parts }: Th
   }
   for (const question of urls) {
     const { url } = question;
-    const { port, protocol } = new URL(url);
+    const { port, protocol, hostname } = new URL(url);
     const hostPort = Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port);
     const published = plan.ports.find((one) => one.hostPort === hostPort);
-    if (published === undefined) {
-      log.info(`In the throwaway: not asked: ${url}: no service publishes the port ${hostPort}`);
+    const byName = !/^(localhost|127\..*|\[::1\])$/.test(hostname);
+    if (published === undefined || byName) {
+      const why = byName
+        ? 'the name leads elsewhere; give an address of localhost as well'
+        : `no service publishes the port ${hostPort}`;
+      log.info(`In the throwaway: not asked: ${url}: ${why}`);
       continue;
     }
     probes.push({
@@ -222,6 +246,9 @@ async function probesOf(tools: Tools, plan: ThrowawayPlan, { health, parts }: Th
   return probes;
 }
 
+/** By its name a failure is known that says nothing of the data. */
+export const DISK_PROBE = 'disk';
+
 /** What brings the data of a backup up may write as much again, and so much besides. */
 const WORKING_BYTES = 2 * 1024 ** 3;
 const LEAST_FREE_BYTES = 1024 ** 3;
@@ -233,7 +260,7 @@ async function roomProbe({ project }: Tools, parts: readonly Part[]): Promise<Pr
   const before = await freeBytes(stateDirectory);
   const least = Math.max(before - data - WORKING_BYTES, Math.min(LEAST_FREE_BYTES, before / 2));
   return {
-    name: 'disk',
+    name: DISK_PROBE,
     shallow: true,
     async check() {
       const free = await freeBytes(stateDirectory);

@@ -13,7 +13,7 @@ import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS, room
 import { refuseTakenPorts } from './free-ports.ts';
 import { imagesToCache } from './image-cache.ts';
 import type { LastUpdate } from './last-update.ts';
-import { rehearse, roomForRehearsal } from './rehearsal.ts';
+import { refuseMigrateCommand, rehearse, roomForRehearsal } from './rehearsal.ts';
 import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
@@ -40,6 +40,7 @@ export interface UpdateOutcome {
 export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
   const { project, checkout, recorder, saga } = tools;
 
+  refuseMigrateCommand(settings);
   const head = (await checkout?.head()) ?? null;
   const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
   const from = versionOf(head);

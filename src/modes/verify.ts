@@ -14,7 +14,7 @@ import { sizeOf } from './restore.ts';
 import { proveFiles } from './read-proof.ts';
 import { becomeHealthy } from './serving.ts';
 import { bringUp } from './switch-over.ts';
-import { proveDatabases, withThrowaway } from './throwaway.ts';
+import { DISK_PROBE, proveDatabases, withThrowaway } from './throwaway.ts';
 import type { Tools } from './tools.ts';
 
 export interface VerifyOutcome {
@@ -35,7 +35,9 @@ export async function verify(
 ): Promise<VerifyOutcome> {
   const { project, recorder } = tools;
   const directory = path.join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
-  const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
+  const chosen = await recorder.step('Choose the backup', () =>
+    chooseBackup(tools, settings.backup, openFolder, { anywhere: project.bare === true }),
+  );
   const { manifest } = chosen;
   const level = settings.proof ?? (project.engine === null ? 'read' : 'databases');
   recorder.sections = { verify: { backup: manifest.name, level, proven: [] } };
@@ -55,7 +57,9 @@ export async function verify(
       ? proveFiles(tools, manifest.parts, directory, note)
       : drill(tools, settings, { chosen, directory, level }, note));
   } catch (error) {
-    if (error instanceof CaretakerError && DISPROVES.includes(error.code))
+    // A throwaway that was ended because of the disk says nothing of the backup.
+    const ofDisk = recorder.health?.results.some(({ probe, ok }) => probe === DISK_PROBE && !ok) === true;
+    if (error instanceof CaretakerError && DISPROVES.includes(error.code) && !ofDisk)
       await keep(false, [...proven, error.message]);
     throw error;
   } finally {
@@ -86,6 +90,8 @@ const DISPROVES = [
   'part-hostile',
   'sqlite-damaged',
   'drill-failed',
+  'postgres-load-failed',
+  'postgres-not-ready',
   'check-failed',
   'unhealthy',
 ];

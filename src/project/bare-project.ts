@@ -6,7 +6,7 @@ import type { Project } from './project.ts';
 export function createBareProject(name: string, directory: string, files: HostFiles): Project {
   const none = (): Promise<never> => Promise.reject(new TypeError(`nothing of ${name} is on this machine`));
   return {
-    ...{ name, directory, files, engine: null },
+    ...{ name, directory, files, engine: null, bare: true as const },
     stateDirectory: join(directory, '.caretaker'),
     services: () => Promise.resolve([]),
     containers: () => Promise.resolve([]),

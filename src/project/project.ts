@@ -14,6 +14,8 @@ export interface Project {
   /** `.caretaker` in the project directory: lock, journal, local backups, protections. */
   readonly stateDirectory: string;
   readonly files: HostFiles;
+  /** True for one that is known by its name alone: what runs of it is not looked at. */
+  readonly bare?: true;
   /** Null for a project run by commands. */
   readonly engine: { readonly runtime: Runtime; readonly compose: Compose } | null;
   /** Services in the order in which they start. One named `application` for a project run by commands. */

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { projectDirectoryOf } from '../compose/read-model.ts';
 import { publishedPorts, type ServicePort } from '../compose/ports.ts';
@@ -21,6 +21,8 @@ export interface ThrowawayPlan {
   readonly file: string;
   readonly content: ThrowawayFile;
   readonly labels: Readonly<Record<string, string>>;
+  /** The paths of `content.places` without links in them, where they have some. */
+  readonly real: ReadonlyMap<string, string>;
   /** Ports that the project publishes, and its throwaway does not. */
   readonly ports: readonly ServicePort[];
 }
@@ -60,11 +62,17 @@ export async function planThrowaway(project: Project, request: ThrowawayRequest)
     directory: path.join(directory, 'data'),
     volumes: Object.fromEntries(Object.entries(model.volumes).map(([key, volume]) => [key, volume.name])),
     kindOf: (source) => kinds.get(source) ?? 'missing',
+    aliases: compose.dialect.capabilities.config !== 'none',
     imageOf: (service) => `${project.name}${separator}${service}`,
   });
+  const real = new Map<string, string>();
+  for (const { live } of content.places) {
+    // One that can't be looked at is taken as it is written.
+    real.set(live, await realpath(live).catch(() => live));
+  }
   const file = path.join(directory, 'compose.yaml');
   return {
-    ...{ base: project.directory, file, content, labels, ports: publishedPorts(document) },
+    ...{ base: project.directory, file, content, labels, real, ports: publishedPorts(document) },
     project: createComposeProject({
       ...{ name, directory, files: project.files, runtime: engine.runtime, compose: compose.of(file, name) },
       envFiles: [],

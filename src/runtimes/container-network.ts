@@ -9,7 +9,7 @@ export interface HttpQuestion {
 /** The network as a container sees it: the way to what publishes no port. */
 export interface ContainerNetwork {
   /**
-   * Asks an address whose host and port are taken to lead to this port of the container, as a published port does. A bad answer, or none, is a result. Throws `host-files-denied` where
+   * Asks an address of localhost whose port is taken to lead to this port of the container, as a published port does. A bad answer, or none, is a result. Throws `host-files-denied` where
    * this user can't get into the container's network.
    */
   http(

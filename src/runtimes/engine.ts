@@ -8,7 +8,7 @@ import type { Container, ExecOptions, Runtime, RuntimeName, VolumeInfo } from '.
 
 /** How both engines say that something is not there. */
 const ABSENT =
-  /no such (?:container|image|volume|network|object)|network (?:not found|\S+ not found)|no container with name or id|image not known/i;
+  /no such (?:container|image|volume|network|pod|object)|network (?:not found|\S+ not found)|no container with name or id|image not known/i;
 
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
@@ -335,17 +335,17 @@ export function commonRuntime(
       return created;
     },
 
-    async removeNetworks(labels) {
-      const wanted = Object.entries(labels);
-      const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
-      const { stdout } = await engine.run(['network', 'ls', '--quiet', ...filters], 'list networks');
+    async removeRest(project) {
+      const label = 'com.docker.compose.project';
+      const { stdout } = await engine.run(
+        ['network', 'ls', '--quiet', '--filter', `label=${label}=${project}`],
+        'list networks',
+      );
       for (const network of stdout.split('\n').filter((line) => line !== '')) {
         const answer = await engine.find(['network', 'inspect', network], `look at the network ${network}`);
-        if (answer === null) continue;
-        // Docker writes Labels, Podman labels. Engines differ in whether several label filters mean all of them or any.
-        const [found] = JSON.parse(answer) as readonly { Labels?: Labels | null; labels?: Labels | null }[];
-        const own = found?.Labels ?? found?.labels ?? {};
-        if (wanted.every(([key, value]) => own[key] === value))
+        // Docker writes Labels, Podman labels.
+        const [found] = JSON.parse(answer ?? '[]') as readonly { Labels?: Labels | null; labels?: Labels | null }[];
+        if ((found?.Labels ?? found?.labels)?.[label] === project)
           await engine.find(['network', 'rm', network], `remove the network ${network}`);
       }
     },

@@ -57,6 +57,12 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
       await forgetNames(names, ids, processes);
     },
 
+    async removeRest(project) {
+      // podman-compose's default since 1.1; without --force, a pod that has containers stays.
+      await engine.find(['pod', 'rm', `pod_${project}`], `remove the pod of ${project}`);
+      await common.removeRest(project);
+    },
+
     async runHealthCheck(id) {
       const action = `run the health check of ${id}`;
       const result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });

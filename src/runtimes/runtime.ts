@@ -142,8 +142,8 @@ export interface Runtime {
   /** Volumes with all these labels. */
   volumes(labels: Readonly<Record<string, string>>): Promise<VolumeInfo[]>;
   createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<VolumeInfo>;
-  /** Removes the networks with all these labels. None is no error; one that is in use is. */
-  removeNetworks(labels: Readonly<Record<string, string>>): Promise<void>;
+  /** Removes what Compose makes of a project besides containers and volumes: its networks and, under podman-compose, its pod. Nothing there is no error; what is in use is. */
+  removeRest(project: string): Promise<void>;
   /** Removes a volume that has all these labels, and no other: false where one of that name lacks them. Nothing there is no error. */
   removeVolume(name: string, labels: Readonly<Record<string, string>>): Promise<boolean>;
   /** `linux/amd64`, … */

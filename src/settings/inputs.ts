@@ -195,7 +195,7 @@ export const inputs = [
   {
     name: 'migrate-command',
     description:
-      'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest. A rehearsal runs it where it uses `COMPOSE_PROJECT_NAME` or `COMPOSE_FILE`, which are the throwaway’s then, or asks for `CARETAKER_THROWAWAY`, its name.',
+      'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest. A rehearsal runs it with `COMPOSE_PROJECT_NAME` and `COMPOSE_FILE` of the throwaway, and only where it uses `$CARETAKER_THROWAWAY`, the throwaway’s name, and names no project or file itself.',
     default: 'none: the application migrates when it starts',
     modes: ['update', 'rehearse'],
     example: 'docker compose run --rm web ./manage.py migrate',

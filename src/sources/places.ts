@@ -68,7 +68,7 @@ export function placeNamed(
   const [, kind, run = '', rest = ''] = match;
   const own = shortName(live);
   const more = rest.slice(own.length);
-  if (!rest.startsWith(own) || !/^(-probe|\.caretaker-stray-\d+)?$/.test(more)) return null;
+  if (!rest.startsWith(own) || !/^(-probe|(-\d+)?(\.caretaker-stray-\d+)?)?$/.test(more)) return null;
   return { kind: more.startsWith('.') ? 'stray' : kind === 'fresh' ? 'fresh' : 'aside', run };
 }
 

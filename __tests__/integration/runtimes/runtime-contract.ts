@@ -376,15 +376,17 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect(await runtime.removeVolume(name, { run: 'one' })).toBe(true);
     });
 
-    test('removes the networks of a project, and no other', async () => {
-      const mine = { ...labels, purpose: 'a test' };
-      const options = Object.entries(mine).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
-      await engine('network', 'create', ...options, `${prefix}-mine`);
-      await engine('network', 'create', '--label', 'purpose=a test', `${prefix}-other`);
-      await runtime.removeNetworks(mine);
+    test('removes the networks and the pod of a project, and no other', async () => {
+      const create = (name: string, project: string): Promise<string> =>
+        engine('network', 'create', '--label', `com.docker.compose.project=${project}`, `${prefix}-${name}`);
+      await create('mine', `${prefix}-gone`);
+      await create('other', `${prefix}-stays`);
+      if (runtime.name === 'podman') await engine('pod', 'create', '--infra=false', '--name', `pod_${prefix}-gone`);
+      await runtime.removeRest(`${prefix}-gone`);
       const left = (await engine('network', 'ls', '--format', '{{.Name}}')).split('\n');
       expect(left.filter((name) => name.startsWith(prefix))).toEqual([`${prefix}-other`]);
-      await runtime.removeNetworks(mine);
+      if (runtime.name === 'podman') expect(await engine('pod', 'ls', '--format', '{{.Name}}')).not.toContain(prefix);
+      await runtime.removeRest(`${prefix}-gone`);
       await engine('network', 'rm', `${prefix}-other`);
     });
 

@@ -16,7 +16,15 @@ function of(
   more: Partial<ThrowawayOptions> & { readonly kinds?: Record<string, 'file' | 'missing' | 'other'> } = {},
 ): ThrowawayFile & { readonly content: Content } {
   const made = throwawayFile(document, {
-    ...{ name: 'shop-throwaway-1', directory: '/t/data', base: '/srv/shop', volumes: {}, data: [], outside: false },
+    ...{
+      name: 'shop-throwaway-1',
+      directory: '/t/data',
+      base: '/srv/shop',
+      volumes: {},
+      data: [],
+      outside: false,
+      aliases: true,
+    },
     labels: { 'compose-caretaker.throwaway': 'shop-throwaway-1' },
     kindOf: (path) => more.kinds?.[path] ?? 'directory',
     imageOf: (service) => `shop-${service}`,
@@ -47,10 +55,54 @@ describe('the compose file of a throwaway', () => {
       },
     });
     expect(web).toEqual({
-      ...{ image: 'shop:1', environment: { A: '1' }, restart: 'on-failure', networks: { default: null } },
+      ...{
+        image: 'shop:1',
+        environment: { A: '1' },
+        restart: 'on-failure',
+        networks: { default: { aliases: ['shop'] } },
+      },
+      pull_policy: 'never',
       deploy: { resources: { limits: { cpus: '1' } } },
       labels: { 'compose-caretaker.throwaway': 'shop-throwaway-1' },
     });
+  });
+
+  test('gets nothing of the host, and nothing of a container that is not its own', () => {
+    const fields = {
+      ...{ image: 'a', privileged: true, devices: ['/dev/ttyUSB0'], use_api_socket: true, cgroup: 'host' },
+      volumes_from: ['db', 'container:prod-db'],
+    };
+    const { content, without } = of({ services: { web: fields, db: { image: 'b' } } });
+    expect(content.services['web']).toEqual({
+      ...{ image: 'a', pull_policy: 'never', volumes_from: ['db'], networks: { default: null } },
+      labels: { 'compose-caretaker.throwaway': 'shop-throwaway-1' },
+    });
+    expect(without).toEqual(['web gets no devices', 'web gets no privileged', 'web gets no use_api_socket']);
+  });
+
+  test('does not start what is not started, and knows containers by name where Compose can', () => {
+    expect(service({ image: 'a', scale: 0 })).toMatchObject({ scale: 0 });
+    expect(service({ image: 'a', deploy: { replicas: 0 } })).toMatchObject({ deploy: { replicas: 0 } });
+    expect(service({ image: 'a', container_name: 'x' }, { aliases: false })).toMatchObject({
+      networks: { default: null },
+    });
+  });
+
+  test('does not take the host for the application’s because somebody looks at it', () => {
+    const { content, places } = of(
+      {
+        services: {
+          monitor: { image: 'a', volumes: ['/:/host:ro', '.:/project:ro'] },
+          db: { image: 'b', volumes: ['./data:/data'] },
+        },
+      },
+      { data: ['/srv/shop/data'] },
+    );
+    expect(places).toEqual([{ live: '/srv/shop/data', copy: '/t/data/0-data' }]);
+    expect(content.services['monitor']?.['volumes']).toEqual([
+      { type: 'bind', source: '/', target: '/host', read_only: true },
+      { type: 'bind', source: '/srv/shop', target: '/project', read_only: true },
+    ]);
   });
 
   test('keeps what a service shares with another of its own', () => {
@@ -91,7 +143,7 @@ describe('the compose file of a throwaway', () => {
   });
 
   test('has directories of its own for all that is written to, also where another service only reads', () => {
-    const { content, directories } = of({
+    const { content, directories, nested } = of({
       services: {
         web: { image: 'a', volumes: ['./media:/media', './media/thumbs:/thumbs:ro'] },
         proxy: { image: 'b', volumes: [{ type: 'bind', source: '/srv/shop/media', target: '/www', read_only: true }] },
@@ -99,6 +151,7 @@ describe('the compose file of a throwaway', () => {
     });
     const copy = '/t/data/0-media';
     expect(directories).toEqual([{ live: '/srv/shop/media', copy }]);
+    expect(nested).toEqual([`${copy}/thumbs`]);
     expect(content.services['web']?.['volumes']).toEqual([
       { type: 'bind', source: copy, target: '/media' },
       { type: 'bind', source: `${copy}/thumbs`, target: '/thumbs', read_only: true },
@@ -116,7 +169,7 @@ describe('the compose file of a throwaway', () => {
             image: 'a',
             volumes: [
               './site.conf:/site.conf',
-              './theme:/theme:ro,z',
+              './theme:/theme:ro,Z',
               '/var/run/docker.sock:/var/run/docker.sock',
               './later:/later:ro',
             ],

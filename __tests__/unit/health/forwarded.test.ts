@@ -35,12 +35,6 @@ describe('an address whose port leads to another here', () => {
     expect(hosts).toEqual([`127.0.0.1:${published}`, `127.0.0.1:${published}`]);
   });
 
-  test('of a host that is not here, too', async () => {
-    const [port, published] = await serve((_, response) => response.end());
-    const url = `http://app.example.org:${published}/`;
-    expect(await forwardedHttp(port, { url })).toMatchObject({ ok: true, detail: '200' });
-  });
-
   test('tells a bad answer, and none', async () => {
     const [port, published] = await serve((_, response) => response.writeHead(503).end());
     const url = `http://127.0.0.1:${published}/`;
