@@ -28520,8 +28520,8 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(33838);
 /* harmony import */ var _modes_report_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(72084);
 /* harmony import */ var _report_actions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(17898);
-/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(96994);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9881);
+/* harmony import */ var _report_summary_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(86456);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(66654);
 /* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(89651);
 
 
@@ -28560,6 +28560,7 @@ __webpack_async_result__();
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Ks: () => (/* binding */ sectionsOf),
+/* harmony export */   TL: () => (/* binding */ quoted),
 /* harmony export */   Yz: () => (/* binding */ outputsOf),
 /* harmony export */   iC: () => (/* binding */ listSection)
 /* harmony export */ });
@@ -28570,7 +28571,8 @@ function sectionsOf(outcome, { recorder, project }) {
     switch (outcome.mode) {
         case 'backup':
             return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
-        case 'update': {
+        case 'update':
+        case 'rehearse': {
             const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
             const changedServices = images.map(({ service }) => service);
             const update = { from: outcome.from, to: outcome.to, changedServices, images };
@@ -28588,6 +28590,8 @@ function sectionsOf(outcome, { recorder, project }) {
                 restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
             };
         }
+        case 'verify':
+            return { verify: { backup: outcome.chosen.manifest.name, level: outcome.level, proven: outcome.proven } };
         case 'restore': {
             const { chosen, parts } = outcome;
             return { restore: { backup: chosen.manifest.name, parts, safetyBackup: recorder.safetyBackup } };
@@ -28625,19 +28629,23 @@ function listSection(listed) {
 }
 /** The action's outputs, by name; all are texts. Made of the report and nothing else. */
 function outputsOf(report, artifactIds) {
-    const { backup, update, restore, backups, downtimeSeconds = 0, outcome } = report;
-    const name = backup?.name ?? restore?.backup;
+    const { backup, update, restore, verify, backups, downtimeSeconds = 0, outcome } = report;
+    const name = backup?.name ?? restore?.backup ?? verify?.backup;
     const serves = report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
     return {
         ...(name === undefined ? {} : { backup: name, manifest: (0,_archive_names_js__WEBPACK_IMPORTED_MODULE_0__/* .manifestFile */ .YE)(name) }),
         ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
-        ...(report.mode === 'update' ? { updated: String(outcome === 'done' || outcome === 'incomplete') } : {}),
+        ...(report.mode === 'update' || report.mode === 'rehearse'
+            ? { updated: String(report.mode === 'update' && (outcome === 'done' || outcome === 'incomplete')) }
+            : {}),
         ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
         ...(typeof serves === 'string' ? { version: serves } : {}),
         'rolled-back': String(outcome === 'rolled-back'),
         'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
         ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
+        ...(verify === undefined ? {} : { proof: outcome === 'done' ? verify.level : 'none' }),
         ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
+        ...(report.status === undefined ? {} : { status: JSON.stringify(report.status) }),
     };
 }
 
@@ -28701,8 +28709,8 @@ var units = __nccwpck_require__(17885);
 /** `database: 412 MB of 835 MB (49 %)`. The total is an estimate: more than that is shown without it. */
 function progressText(what, doneBytes, totalBytes) {
     if (totalBytes === undefined || totalBytes === 0 || doneBytes > totalBytes)
-        return `${what}: ${(0,units/* formatBytes */.z)(doneBytes)}`;
-    return `${what}: ${(0,units/* formatBytes */.z)(doneBytes)} of ${(0,units/* formatBytes */.z)(totalBytes)} (${Math.floor((doneBytes / totalBytes) * 100)} %)`;
+        return `${what}: ${(0,units/* formatBytes */.z3)(doneBytes)}`;
+    return `${what}: ${(0,units/* formatBytes */.z3)(doneBytes)} of ${(0,units/* formatBytes */.z3)(totalBytes)} (${Math.floor((doneBytes / totalBytes) * 100)} %)`;
 }
 /** True at most once in `intervalMs`, for each thing by itself, and not before the first interval is over: what is quick needs no progress. */
 function throttle(intervalMs, now) {
@@ -28767,7 +28775,7 @@ function actionsLog(core = lib_core, now = () => performance.now()) {
                 if (outer)
                     core.endGroup();
                 // A group's title can't change any more: the time stands below it, where it is seen while the group is folded.
-                info(`${mark} ${title}: ${(0,units/* formatSeconds */.X)((now() - start) / 1000)}`);
+                info(`${mark} ${title}: ${(0,units/* formatSeconds */.Xo)((now() - start) / 1000)}`);
             }
         },
         progress(what, done, total) {
@@ -28861,7 +28869,7 @@ function messages(error) {
 
 /***/ }),
 
-/***/ 96994:
+/***/ 86456:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -28886,13 +28894,21 @@ const marks = {
 const nouns = {
     backup: 'Backup',
     update: 'Update',
+    rehearse: 'Rehearsal',
     rollback: 'Rollback',
     restore: 'Restore',
+    verify: 'Drill',
     list: 'List of the backups',
+    status: 'Status',
+};
+const levels = {
+    read: 'every byte was read, and the files of its databases were checked',
+    databases: 'its databases were started and checked in a throwaway',
+    application: 'the whole application came up on it in a throwaway',
 };
 /** One sentence that says how it ended. Plain text. */
 function headline(report) {
-    const { mode, project, outcome, update, restore, backup, backups, plan } = report;
+    const { mode, project, outcome, update, restore, verify, backup, backups, plan, warnings } = report;
     const what = `${nouns[mode]} of ${project}`;
     switch (outcome) {
         case 'no-op':
@@ -28900,7 +28916,9 @@ function headline(report) {
                 return update?.to === update?.from
                     ? `${project} is up to date${of(update?.from)}`
                     : `${project} would be updated${update?.from ? ` from ${update.from}` : ''} to ${update?.to ?? 'a newer version'}: a dry run, nothing was touched`;
-            return mode === 'update' ? `${project} is up to date${of(update?.from)}` : `${what}: nothing to do`;
+            return mode === 'update' || mode === 'rehearse'
+                ? `${project} is up to date${of(update?.from)}`
+                : `${what}: nothing to do`;
         case 'refused':
             return `${what} refused: nothing was touched`;
         case 'failed':
@@ -28916,15 +28934,23 @@ function headline(report) {
     }
     switch (mode) {
         case 'backup':
-            return `${what}${backup === undefined ? ' done' : `: ${(0,units/* formatBytes */.z)(backup.bytes)} in ${(0,units/* formatSeconds */.X)(report.seconds)}`}`;
+            return `${what}${backup === undefined ? ' done' : `: ${(0,units/* formatBytes */.z3)(backup.bytes)} in ${(0,units/* formatSeconds */.Xo)(report.seconds)}`}`;
         case 'update':
             return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
+        case 'rehearse':
+            return `${project} can be updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}: it was tried on a copy of the data`;
         case 'rollback':
             return `${project} is back at ${update?.to ?? 'the version before'}${update?.from ? ` from ${update.from}` : ''}${restore === undefined ? ', with the data of now' : ', with the data from before'}`;
         case 'restore':
+            if (restore?.to !== undefined)
+                return `${restore.backup} of ${project} restored into ${restore.to}`;
             return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
+        case 'verify':
+            return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
         case 'list':
             return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
+        case 'status':
+            return `${what}: ${warnings.length === 0 ? 'nothing needs a hand' : warnings.length === 1 ? 'one warning' : `${warnings.length} warnings`}`;
     }
 }
 function of(version) {
@@ -28932,15 +28958,22 @@ function of(version) {
 }
 /** What a reader asks next: how long users were without it. Undefined where the mode does not touch it. */
 function downtimeText({ downtimeSeconds, mode, outcome }) {
-    if (mode === 'list' || outcome === 'refused' || outcome === 'no-op')
+    const untouched = ['list', 'status', 'verify', 'rehearse'].includes(mode);
+    if (untouched || outcome === 'refused' || outcome === 'no-op')
         return undefined;
     if (downtimeSeconds === undefined || downtimeSeconds === 0)
         return 'none: nothing was stopped';
-    return outcome === 'rollback-failed' ? `${(0,units/* formatSeconds */.X)(downtimeSeconds)} so far` : (0,units/* formatSeconds */.X)(downtimeSeconds);
+    return outcome === 'rollback-failed' ? `${(0,units/* formatSeconds */.Xo)(downtimeSeconds)} so far` : (0,units/* formatSeconds */.Xo)(downtimeSeconds);
 }
 /** Where nothing of the data was compressed, as stored equals raw. */
 function sizeText(bytes, rawBytes) {
-    return rawBytes === bytes ? (0,units/* formatBytes */.z)(bytes) : `${(0,units/* formatBytes */.z)(bytes)} of ${(0,units/* formatBytes */.z)(rawBytes)}`;
+    return rawBytes === bytes ? (0,units/* formatBytes */.z3)(bytes) : `${(0,units/* formatBytes */.z3)(bytes)} of ${(0,units/* formatBytes */.z3)(rawBytes)}`;
+}
+/** When a drill last proved a backup, and what. */
+function provenText(proven) {
+    if (proven === null)
+        return 'never';
+    return `${proven.ok ? '' : 'FAILED '}${proven.at.slice(0, 10)}, ${proven.level}`;
 }
 
 ;// CONCATENATED MODULE: ./src/report/plain-text.ts
@@ -28955,7 +28988,83 @@ function plainText(text) {
         .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '');
 }
 
+;// CONCATENATED MODULE: ./src/report/status.ts
+
+
+/** What a reader sees, in rows of a name and its lines. Plain text, partly untrusted. `now`: ISO 8601. */
+function statusRows(status, now) {
+    const { lock, unfinished, lastUpdate, avoided, safety, aside, staging, images, throwaways, stores } = status;
+    const age = (at) => (0,units/* formatAge */.nV)(Date.parse(now) - Date.parse(at));
+    const size = (bytes) => (bytes === undefined ? 'unknown size' : (0,units/* formatBytes */.z3)(bytes));
+    const day = (at) => at.slice(0, 16).replace('T', ' ');
+    const orNone = (lines) => (lines.length === 0 ? ['none'] : lines);
+    return [
+        ['lock', [lock === null || lock.state === 'dead' ? 'free' : lockText(lock, day)]],
+        [
+            'journal',
+            unfinished === null
+                ? ['no run waits for recovery']
+                : [
+                    `${unfinished.mode} ${unfinished.run} of ${day(unfinished.at)}, ${unfinished.committed ? 'in place' : 'not in place'}`,
+                    ...(unfinished.left.length === 0
+                        ? []
+                        : [`${unfinished.committed ? 'left to do' : 'to be undone'}: ${unfinished.left.join(', ')}`]),
+                ],
+        ],
+        [
+            'last update',
+            lastUpdate === null
+                ? ['none to roll back']
+                : [
+                    `${lastUpdate.from ?? 'unknown'} → ${lastUpdate.to ?? 'unknown'}, ${day(lastUpdate.at)}`,
+                    `rollback brings back ${lastUpdate.backup}`,
+                ],
+        ],
+        ...(avoided === null
+            ? []
+            : [
+                [
+                    'avoided',
+                    [`${avoided.label} (${avoided.commit.slice(0, 12)}) since ${day(avoided.at)}: ${avoided.why}`],
+                ],
+            ]),
+        [
+            'safety',
+            orNone(safety.map(({ name, createdAt, bytes, reason, kept }) => `${name}, ${size(bytes)}, ${reason}, ${age(createdAt)} old; kept ${kept}`)),
+        ],
+        ['aside', orNone(aside.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
+        ['staging', orNone(staging.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
+        ['images', orNone(images)],
+        [
+            'throwaways',
+            orNone(throwaways.map(({ name, containers, volumes, directory, bytes }) => [
+                name,
+                ...(containers.length === 0 ? [] : [`containers ${containers.join(' ')}`]),
+                ...(volumes.length === 0 ? [] : [`volumes ${volumes.join(' ')}`]),
+                ...(directory === null ? [] : [`${directory}, ${size(bytes)}`]),
+            ].join('; '))),
+        ],
+        [
+            'backups',
+            stores.map(({ store, backups, newest, problem }) => {
+                if (problem !== undefined)
+                    return `${store}: ${problem}`;
+                if (newest === null)
+                    return `${store}: none`;
+                const { name, createdAt, bytes, proven } = newest;
+                return `${store}: ${backups}, newest ${name}, ${size(bytes)}, ${age(createdAt)} old; proven: ${provenText(proven)}`;
+            }),
+        ],
+    ];
+}
+function lockText({ mode, since, pid, host, runUrl, state }, day) {
+    const run = runUrl === undefined ? '' : `, ${runUrl}`;
+    const guess = state === 'elsewhere' ? ', in another container, or over' : '';
+    return `held by ${mode}, process ${pid} on ${host}, since ${day(since)}${run}${guess}`;
+}
+
 ;// CONCATENATED MODULE: ./src/report/summary.ts
+
 
 
 
@@ -28975,7 +29084,10 @@ function markdownSummary(report, limit = LIMIT) {
         parts(report),
         summary_images(report),
         backups(report),
+        statusTable(report),
         planned(report),
+        rehearsed(report),
+        proven(report),
         howToRestore(report),
         left(report),
         timeline(report),
@@ -29020,6 +29132,7 @@ function facts(report) {
                 : update.changedServices.map(inline).join(', '),
         ],
         ['Restored parts', restore === undefined ? undefined : restore.parts.map(inline).join(', ')],
+        ['Restored into', restore?.to === undefined ? undefined : code(restore.to)],
         [
             'Data from before',
             restore?.safetyBackup === undefined ? undefined : `${code(restore.safetyBackup)}, kept on the host`,
@@ -29031,7 +29144,7 @@ function facts(report) {
         ],
         ['Downtime', downtime],
         ['Health', healthText],
-        ['Took', (0,units/* formatSeconds */.X)(report.seconds)],
+        ['Took', (0,units/* formatSeconds */.Xo)(report.seconds)],
     ];
     const shown = rows.filter(([, value]) => value !== undefined);
     return ['| | |', '| --- | --- |', ...shown.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
@@ -29082,7 +29195,7 @@ function warnings({ warnings: lines }) {
 function parts({ backup }) {
     if (backup === undefined || backup.parts.length === 0)
         return '';
-    const rows = backup.parts.map(({ name, kind, method, bytes, rawBytes, seconds, consistency }) => `| ${inline(name)} | ${kind === method ? kind : `${kind}, ${method}`} | ${(0,units/* formatBytes */.z)(rawBytes)} | ${(0,units/* formatBytes */.z)(bytes)} | ${(0,units/* formatSeconds */.X)(seconds)} | ${consistency} |`);
+    const rows = backup.parts.map(({ name, kind, method, bytes, rawBytes, seconds, consistency }) => `| ${inline(name)} | ${kind === method ? kind : `${kind}, ${method}`} | ${(0,units/* formatBytes */.z3)(rawBytes)} | ${(0,units/* formatBytes */.z3)(bytes)} | ${(0,units/* formatSeconds */.Xo)(seconds)} | ${consistency} |`);
     return ['| part | what | raw | stored | time | taken |', '| --- | --- | ---: | ---: | ---: | --- |', ...rows].join('\n');
 }
 function summary_images({ update }) {
@@ -29097,21 +29210,28 @@ function backups({ backups: listed }) {
         return '';
     const rows = listed
         .slice(0, 500)
-        .map(({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem }) => `| ${[
+        .map(({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem, proven }) => `| ${[
         code(name),
         inline(createdAt.slice(0, 16).replace('T', ' ')),
-        bytes === undefined ? '' : (0,units/* formatBytes */.z)(bytes),
+        bytes === undefined ? '' : (0,units/* formatBytes */.z3)(bytes),
         inline(version ?? ''),
         inline(parts.join(', ')) + (encrypted === true ? ' 🔒' : ''),
         inline(problem ?? reason ?? ''),
+        inline(provenText(proven)),
         url !== undefined && /^https?:\/\/[^\s()<>|]+$/.test(url) ? `[${inline(store)}](${url})` : inline(store),
         expiresAt === undefined ? '' : inline(expiresAt.slice(0, 10)),
     ].join(' | ')} |`);
     return [
-        '| backup | made (UTC) | size | version | parts | why | store | until |',
-        '| --- | --- | ---: | --- | --- | --- | --- | --- |',
+        '| backup | made (UTC) | size | version | parts | why | proven | store | until |',
+        '| --- | --- | ---: | --- | --- | --- | --- | --- | --- |',
         ...rows,
     ].join('\n');
+}
+function statusTable({ status, startedAt }) {
+    if (status === undefined)
+        return '';
+    const rows = statusRows(status, startedAt).map(([name, lines]) => `| ${inline(name)} | ${lines.slice(0, 100).map(inline).join('<br>')} |`);
+    return ['| what | now |', '| --- | --- |', ...rows].join('\n');
 }
 function howToRestore({ restoreInstructions: how }) {
     if (how === undefined)
@@ -29133,6 +29253,22 @@ function planned({ plan = [] }) {
         return '';
     return `### What an update would do\n\n${plan.map((line, at) => `${at + 1}. ${inline(line)}`).join('\n')}`;
 }
+function rehearsed({ rehearsal }) {
+    if (rehearsal === undefined || rehearsal.seen.length === 0)
+        return '';
+    return `### What was seen on a copy of the data\n\n${bullets(rehearsal.seen)}`;
+}
+function bullets(lines) {
+    return lines
+        .slice(0, 200)
+        .map((line) => `- ${inline(cut(line, 1000))}`)
+        .join('\n');
+}
+function proven({ verify }) {
+    if (verify === undefined || verify.proven.length === 0)
+        return '';
+    return `### What was proven of ${code(verify.backup)}\n\n${bullets(verify.proven)}`;
+}
 function left({ left: rows = [] }) {
     if (rows.length === 0)
         return '';
@@ -29147,7 +29283,7 @@ function timeline({ steps: all, outages = [] }) {
     const bar = (name, start, seconds, tag) => `    ${name.replaceAll(/[^\p{L}\p{N} ./()-]/gu, ' ').slice(0, 60)} :${tag}${ms(start)}, ${Math.max(ms(start + seconds), ms(start) + 1)}`;
     const rows = [
         '    section Users',
-        ...outages.map(({ startSeconds, seconds }) => bar(`away ${(0,units/* formatSeconds */.X)(seconds)}`, startSeconds, seconds, 'crit, ')),
+        ...outages.map(({ startSeconds, seconds }) => bar(`away ${(0,units/* formatSeconds */.Xo)(seconds)}`, startSeconds, seconds, 'crit, ')),
         '    section Steps',
         ...all
             .slice(0, 100)
@@ -29160,7 +29296,7 @@ function steps({ steps: all }) {
         return '';
     const rows = all
         .slice(0, 200)
-        .map(({ name, seconds, outcome }) => `| ${outcome === 'done' ? '' : '❌ '}${inline(name)} | ${(0,units/* formatSeconds */.X)(seconds)} |`);
+        .map(({ name, seconds, outcome }) => `| ${outcome === 'done' ? '' : '❌ '}${inline(name)} | ${(0,units/* formatSeconds */.Xo)(seconds)} |`);
     return details('Steps', ['| step | time |', '| --- | ---: |', ...rows].join('\n'));
 }
 function details(title, body) {
@@ -29189,8 +29325,9 @@ function cut(text, length) {
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   X: () => (/* binding */ formatSeconds),
-/* harmony export */   z: () => (/* binding */ formatBytes)
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   nV: () => (/* binding */ formatAge),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
 /* harmony export */ });
 const sizes = ['B', 'kB', 'MB', 'GB', 'TB'];
 /** `812 B`, `4.2 MB`, `835 MB`, `1.3 GB`: powers of 1000, as GitHub counts storage. */
@@ -29204,6 +29341,15 @@ function formatBytes(bytes) {
     }
     const digits = unit > 0 && value < 99.95 ? 1 : 0;
     return `${value.toFixed(digits)} ${sizes[unit]}`;
+}
+/** `12 min`, `5 h`, `3 days`: how old something is. */
+function formatAge(ms) {
+    const minutes = Math.max(0, Math.floor(ms / 60_000));
+    if (minutes < 120)
+        return `${minutes} min`;
+    if (minutes < 48 * 60)
+        return `${Math.floor(minutes / 60)} h`;
+    return `${Math.floor(minutes / (24 * 60))} days`;
 }
 /** `0.4 s`, `42 s`, `3 min 5 s`, `1 h 2 min`. */
 function formatSeconds(seconds) {
@@ -29221,7 +29367,7 @@ function formatSeconds(seconds) {
 
 /***/ }),
 
-/***/ 9881:
+/***/ 66654:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -29387,6 +29533,16 @@ function partSection(part, manifest) {
                 '',
             ];
         case 'dump':
+            if (!part.files.some(({ file }) => file.endsWith('.globals.sql.zst'))) {
+                return [
+                    ...title,
+                    `Single databases of a PostgreSQL ${part.postgres?.version ?? ''} server, as they were before a restore exchanged them. They go back into the server as it is; the`,
+                    'databases that they replace stay in it as `NAME.before-restore-…`.',
+                    '',
+                    ...block([...dump(part, manifest)]),
+                    '',
+                ];
+            }
             return [
                 ...title,
                 `Dumps of PostgreSQL ${part.postgres?.version ?? ''}: the image must be of this major version or a newer one. The server makes an empty`,
@@ -29481,7 +29637,8 @@ function singleFile(part) {
         'as_root mkdir "$LIVE.fresh"',
         ...part.files.map((file) => `zstd -dcq ${file.file} | ${UNTAR} "$LIVE.fresh"`),
         'if as_root test -e "$LIVE"; then as_root mv "$LIVE" "$LIVE$ASIDE"; fi',
-        `as_root mv "$LIVE.fresh"/${quote(part.origin.path.slice(part.origin.path.lastIndexOf('/') + 1))} "$LIVE"`,
+        '# The one file in the archive, whatever it was called there.',
+        'as_root find "$LIVE.fresh" -mindepth 1 -maxdepth 1 -exec mv {} "$LIVE" \\;',
         'as_root rmdir "$LIVE.fresh"',
     ];
 }
@@ -29501,6 +29658,8 @@ function dump(part, { engine }) {
     const file = (suffix) => part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
     const service = part.origin.service ?? part.name;
     const globals = file('globals.sql');
+    if (globals === undefined)
+        return databases(part, engine);
     const inServer = engine === null ? '' : '"$ENGINE" exec -i "$SERVER" ';
     return [
         'if as_root test -e "$LIVE"; then',
@@ -29510,17 +29669,8 @@ function dump(part, { engine }) {
         '  as_root mv "$LIVE" "$LIVE$ASIDE"',
         '  as_root mv "$LIVE.fresh" "$LIVE"',
         'fi',
-        ...(engine === null
-            ? ['# Start the database server alone now, on an empty cluster.']
-            : [
-                `compose up -d ${quote(service)}`,
-                `SERVER="$("$ENGINE" ps -q --filter label=com.docker.compose.project="$PROJECT_NAME" --filter label=com.docker.compose.service=${quote(service)})"`,
-                '# The server of the first set-up listens on no port: wait for the one that does.',
-                `for _ in $(seq 180); do if "$ENGINE" exec "$SERVER" pg_isready -q -h 127.0.0.1; then break; fi; sleep 1; done`,
-            ]),
-        ...(globals === undefined
-            ? []
-            : [`zstd -dcq ${globals.file} | ${inServer}psql -X -q -U ${user} -d template1 -f -`]),
+        ...(engine === null ? ['# Start the database server alone now, on an empty cluster.'] : startServer(service)),
+        `zstd -dcq ${globals.file} | ${inServer}psql -X -q -U ${user} -d template1 -f -`,
         ...(part.postgres?.databases ?? []).flatMap((database) => {
             const one = file((0,archive_names/* dumpSuffix */.Ue)(database));
             return one === undefined
@@ -29529,6 +29679,41 @@ function dump(part, { engine }) {
                     `# Database ${comment(database)}`,
                     `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --clean --if-exists --create -d template1`,
                 ];
+        }),
+    ];
+}
+function startServer(service) {
+    return [
+        `compose up -d ${quote(service)}`,
+        `SERVER="$("$ENGINE" ps -q --filter label=com.docker.compose.project="$PROJECT_NAME" --filter label=com.docker.compose.service=${quote(service)})"`,
+        '# The server of the first set-up listens on no port: wait for the one that does.',
+        `for _ in $(seq 180); do if "$ENGINE" exec "$SERVER" pg_isready -q -h 127.0.0.1; then break; fi; sleep 1; done`,
+    ];
+}
+/** Single databases go back into the server that has the others: it is not made anew. */
+function databases(part, engine) {
+    const user = quote(part.postgres?.user ?? 'postgres');
+    const inServer = engine === null ? '' : '"$ENGINE" exec -i "$SERVER" ';
+    const identifier = (name) => `"${name.replaceAll('"', '""')}"`;
+    return [
+        ...(engine === null ? ['# Start the database server alone now.'] : startServer(part.origin.service ?? part.name)),
+        `sql() { ${inServer}psql -X -q -At -v ON_ERROR_STOP=1 -U ${user} -d template1 -c "$1" </dev/null; }`,
+        ...(part.postgres?.databases ?? []).flatMap((database) => {
+            const one = part.files.find(({ file }) => file.endsWith(`.${part.name}.${(0,archive_names/* dumpSuffix */.Ue)(database)}.zst`));
+            if (one === undefined)
+                return [];
+            const name = identifier(database);
+            const isThere = `select 1 from pg_database where datname = '${database.replaceAll("'", "''")}'`;
+            return [
+                `# Database ${comment(database)}: the one that is there now stays under another name.`,
+                `if [ -n "$(sql ${quote(isThere)})" ]; then`,
+                `  sql ${quote(`ALTER DATABASE ${name} RENAME TO ${name.slice(0, -1)}`)}"$ASIDE"'"'`,
+                'fi',
+                '# It lay aside under another name when it was dumped, and comes back under that first.',
+                `DUMPED="$({ zstd -dcq ${one.file} 2>/dev/null || true; } | { ${inServer}pg_restore -l; cat >/dev/null; } | sed -n 's/^; *dbname: //p')"`,
+                `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --create -d template1`,
+                `sql 'ALTER DATABASE "'"$DUMPED"${quote(`" RENAME TO ${name}`)}`,
+            ];
         }),
     ];
 }
@@ -29574,7 +29759,9 @@ function cell(text) {
 
 /** The backup format, version 1: see docs/backup-format.md and archive/manifest.schema.json. */
 const SCHEMA = 1;
-/** Far above any real manifest (a part costs some 600 bytes); what comes from outside is not read without an end. */
+/** Tables of one part whose rows are noted: more would make a manifest that is too large to be read. */
+const MAX_COUNTED_TABLES = 5000;
+/** Far above any real manifest (a part costs some 600 bytes, and 50 for each table of a database); what comes from outside is not read without an end. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const KINDS = ['postgres', 'sqlite', 'volume', 'directory', 'file', 'project-files'];
 const METHODS = {
@@ -29750,9 +29937,21 @@ function parsePart(part, backup) {
                     databases: postgres.texts('databases'),
                     user: postgres.text('user'),
                     ...postgres.optional('locale', () => postgres.text('locale')),
+                    ...postgres.optional('rows', () => {
+                        const rows = postgres.object('rows');
+                        return rows.map((database) => rows.counts(database));
+                    }),
                 },
             }),
-        ...(sqlite === null ? {} : { sqlite: { pageSize: sqlite.count('pageSize'), pages: sqlite.count('pages') } }),
+        ...(sqlite === null
+            ? {}
+            : {
+                sqlite: {
+                    pageSize: sqlite.count('pageSize'),
+                    pages: sqlite.count('pages'),
+                    ...sqlite.optional('rows', () => sqlite.counts('rows')),
+                },
+            }),
     };
 }
 function refuseTwice(names, field, why) {
@@ -29816,6 +30015,18 @@ class Fields {
         if (!Number.isSafeInteger(value) || value < 0)
             throw this.wrong(field, 'must be a whole number, 0 or more');
         return value;
+    }
+    /** An object whose fields' names are data: nothing is inherited, whatever they are called. */
+    map(read) {
+        return Object.fromEntries(Object.keys(this.fields).map((field) => {
+            if (field === '' || field.includes('\0'))
+                throw this.wrong(JSON.stringify(field), 'must be a name');
+            return [field, read(field)];
+        }));
+    }
+    counts(field) {
+        const counts = this.object(field);
+        return counts.map((name) => counts.count(name));
     }
     digest(field) {
         const value = this.text(field);
@@ -29890,7 +30101,10 @@ async function* checkTar(source, handlers = {}) {
     const walk = new TarWalk(handlers);
     for await (const chunk of source) {
         walk.feed(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-        yield chunk;
+        if (handlers.keep === undefined)
+            yield chunk;
+        else
+            yield* walk.takeKept();
     }
     walk.end();
 }
@@ -29910,6 +30124,10 @@ class TarWalk {
     longLink;
     zeros = 0;
     finished = false;
+    /** With `keep`: what is to be passed on, and the headers whose member is still to come. */
+    kept = [];
+    held = [];
+    keeping = true;
     constructor(handlers) {
         this.handlers = handlers;
         this.links = handlers.links ?? new Set();
@@ -29940,8 +30158,14 @@ class TarWalk {
         if (!this.finished)
             throw damaged('its end-of-archive mark is missing');
     }
+    takeKept() {
+        const kept = this.kept;
+        this.kept = [];
+        return kept;
+    }
     take(bytes) {
         this.skip -= bytes.length;
+        this.pass(bytes);
         const content = bytes.subarray(0, Math.min(this.content, bytes.length));
         this.content -= content.length;
         if (this.collecting !== undefined) {
@@ -29952,6 +30176,15 @@ class TarWalk {
         else if (content.length > 0) {
             this.handlers.onContent?.(content);
         }
+    }
+    pass(bytes) {
+        if (this.handlers.keep === undefined)
+            return;
+        // The source may use its buffer again before the member comes.
+        if (this.collecting !== undefined)
+            this.held.push(Buffer.from(bytes));
+        else if (this.keeping)
+            this.kept.push(bytes);
     }
     collected() {
         const { flag, pieces } = this.collecting;
@@ -29973,12 +30206,15 @@ class TarWalk {
     }
     block(block) {
         if (this.sparseMore) {
+            this.pass(block);
             this.sparseMore = block[504] !== 0;
             if (!this.sparseMore)
                 [this.skip, this.content] = [this.pendingSkip, this.pendingContent];
             return;
         }
         if (block.every((byte) => byte === 0)) {
+            this.keeping = true;
+            this.pass(block);
             this.zeros += 1;
             if (this.zeros >= 2)
                 this.finished = true;
@@ -29992,6 +30228,7 @@ class TarWalk {
             if (header.size > MAX_HEADER_BYTES)
                 throw hostile('a header', 'is larger than any needs to be');
             this.collecting = { flag: header.flag, pieces: [], left: header.size };
+            this.pass(block);
             [this.skip, this.content] = [padded, header.size];
             if (padded === 0)
                 this.collected();
@@ -30001,6 +30238,11 @@ class TarWalk {
         this.pax = new Map();
         this.longName = this.longLink = undefined;
         this.handlers.onMember?.(header);
+        this.keeping = this.handlers.keep?.(header) ?? true;
+        if (this.keeping)
+            this.kept.push(...this.held);
+        this.held = [];
+        this.pass(block);
         // A link has no content, whatever its size says.
         const none = header.type !== 'file';
         if (header.flag === 'S' && block[482] !== 0) {
@@ -30068,12 +30310,14 @@ function readHeader(block, pax, longName, longLink) {
     if (!Number.isSafeInteger(size) || size < 0)
         throw damaged("a member's size is not a number");
     const link = pax.get('linkpath') ?? longLink ?? cString(block.subarray(157, 257));
+    const type = typeOf(flag, name);
     return {
         flag,
         link,
         name,
         path: (safeParts(name) ?? []).join('/'),
-        type: typeOf(flag, name),
+        type,
+        ...(type === 'hardlink' ? { target: (safeParts(link) ?? []).join('/') } : {}),
         size,
         mode: number(block, 100, 8) & 0o7777,
         uid: Number(pax.get('uid') ?? number(block, 108, 8)),
@@ -30563,7 +30807,7 @@ async function writePart(part) {
         await stream.done;
         await file.sync();
         await file.close();
-        await syncDirectory(part.directory);
+        await parts_syncDirectory(part.directory);
         return { file: part.file, bytes, rawBytes, sha256: hash.digest('hex') };
     }
     catch (error) {
@@ -30591,7 +30835,7 @@ async function writeText(directory, name, text) {
         await file.writeFile(content);
         await file.sync();
         await file.close();
-        await syncDirectory(directory);
+        await parts_syncDirectory(directory);
     }
     catch (error) {
         if (file !== undefined) {
@@ -30694,7 +30938,7 @@ function parts_damaged(path, why, cause) {
         cause,
     });
 }
-async function syncDirectory(directory) {
+async function parts_syncDirectory(directory) {
     const handle = await (0,promises_.open)(directory, 'r');
     try {
         await handle.sync();
@@ -30715,7 +30959,7 @@ var units = __nccwpck_require__(17885);
  * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
  * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
  */
-function fileError(what, cause) {
+function files_fileError(what, cause) {
     if (cause instanceof errors/* CaretakerError */.xT)
         return cause;
     const { code } = cause;
@@ -30744,7 +30988,7 @@ async function writeAtomic(file, content, mode = 0o600) {
     catch (error) {
         // What went wrong first is what is told.
         await (0,promises_.rm)(beside, { force: true }).catch(() => undefined);
-        throw fileError(`write ${file}`, error);
+        throw files_fileError(`write ${file}`, error);
     }
 }
 /** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
@@ -30786,7 +31030,7 @@ async function appendDurable(file, line) {
             await files_syncDirectory(external_node_path_default().dirname(file));
     }
     catch (error) {
-        throw fileError(`append to ${file}`, error);
+        throw files_fileError(`append to ${file}`, error);
     }
 }
 /** Forces the entries of a directory to disk: new, renamed and removed names. */
@@ -30799,15 +31043,15 @@ async function files_syncDirectory(directory) {
         await handle.close();
     }
 }
-/** Null when there is no such file. */
+/** Null when there is no such file, or the process whose file below /proc it is has ended. */
 async function readText(file) {
     try {
         return await (0,promises_.readFile)(file, 'utf8');
     }
     catch (error) {
-        if (error.code === 'ENOENT')
+        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
             return null;
-        throw fileError(`read ${file}`, error);
+        throw files_fileError(`read ${file}`, error);
     }
 }
 /** Makes the directory and its missing parents. */
@@ -30816,7 +31060,7 @@ async function ensureDirectory(directory, mode = 0o700) {
         await (0,promises_.mkdir)(directory, { recursive: true, mode });
     }
     catch (error) {
-        throw fileError(`make the directory ${directory}`, error);
+        throw files_fileError(`make the directory ${directory}`, error);
     }
 }
 
@@ -30953,8 +31197,8 @@ async function checkRooms(rooms) {
         const free = await freeBytes(place);
         if (free >= needed)
             continue;
-        const parts = here.map(({ bytes, what, directory: one }) => `${(0,units/* formatBytes */.z)(bytes)} for ${what}, in ${one}`);
-        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: the filesystem of ${place} has ${(0,units/* formatBytes */.z)(free)} free of the ${(0,units/* formatBytes */.z)(needed)} that are needed: ${parts.join('; ')}`, {
+        const parts = here.map(({ bytes, what, directory: one }) => `${(0,units/* formatBytes */.z3)(bytes)} for ${what}, in ${one}`);
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: the filesystem of ${place} has ${(0,units/* formatBytes */.z3)(free)} free of the ${(0,units/* formatBytes */.z3)(needed)} that are needed: ${parts.join('; ')}`, {
             hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), and backups in a folder store, which keeps them until you remove them.',
         });
     }
@@ -31044,6 +31288,7 @@ async function captureBackup(tools, request, warm) {
         host: hostName(),
         caretaker: tools.caretaker,
         ...(warm?.deployment ?? (await deployment(tools, request.head))),
+        ...(request.images === undefined ? {} : { images: request.images }),
         ownership: project.files.way,
         encryption: null,
         parts,
@@ -31121,7 +31366,6 @@ function relativeTo(directory, file) {
 /** What is deployed now: code, engine, images. */
 async function deployment(tools, head) {
     const { engine } = tools.project;
-    const containers = await tools.project.containers();
     return {
         version: { commit: head?.commit ?? null, tag: head?.tag ?? null, describe: head?.describe ?? null },
         engine: engine && {
@@ -31132,15 +31376,16 @@ async function deployment(tools, head) {
             composeFiles: engine.compose.files.map((file) => relativeTo(tools.project.directory, file)),
         },
         platform: (await engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`,
-        images: await Promise.all(containers
-            .filter((container) => !container.oneOff)
-            .map(async (container) => ({
-            service: container.service,
-            name: container.imageName,
-            id: container.imageId,
-            digests: (await engine?.runtime.imageDigests(container.imageId)) ?? [],
-        }))),
+        images: await imagesNow(tools),
     };
+}
+/** The images of the containers that are there. */
+async function imagesNow({ project }) {
+    const containers = (await project.containers()).filter(({ oneOff }) => !oneOff);
+    return Promise.all(containers.map(async ({ service, imageName, imageId }) => ({
+        ...{ service, name: imageName, id: imageId },
+        digests: (await project.engine?.runtime.imageDigests(imageId)) ?? [],
+    })));
 }
 /** Puts a captured backup into one store, the manifest last. */
 async function storeBackup(tools, captured, store) {
@@ -31986,7 +32231,10 @@ never = []) {
             input: 'data',
         });
     }
-    return { take, leave: [...leave, ...split.leave], notes: split.notes };
+    // A small file that is mounted read-only is configuration, and goes with it.
+    const members = take.flatMap((spec) => (spec.type === 'project-files' ? (spec.members ?? []) : []));
+    const left = [...leave, ...split.leave].filter(({ what }) => !members.some((file) => what.startsWith(`${file} (`)));
+    return { take, leave: left, notes: split.notes };
 }
 /** Every writable mounted tree once, outer ones before inner ones, and why the others are left. */
 async function mountedRoots(context) {
@@ -32079,13 +32327,13 @@ function memberName(name) {
 function membersOf(names) {
     return Buffer.from(names.map((name) => `./${name}\0`).join(''), 'latin1');
 }
-/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored. */
-function extractArgv(root) {
+/** GNU tar's command that unpacks standard input into an existing directory, all as it was stored; without `owners`, as this user's own. */
+function extractArgv(root, owners = true) {
     return [
         'tar',
         '--extract',
         '--file=-',
-        '--same-owner',
+        owners ? '--same-owner' : '--no-same-owner',
         '--preserve-permissions',
         ...KEEP,
         // A directory may be stored as read-only, and files come into it later.
@@ -32128,82 +32376,6 @@ function onlyLivedOn(message) {
     const warnings = told.filter((line) => LIVED_ON.test(line));
     const foreign = told.slice(1).filter((line) => !LIVED_ON.test(line));
     return warnings.length > 0 && foreign.length === 0 ? warnings : undefined;
-}
-
-;// CONCATENATED MODULE: ./src/sources/places.ts
-
-
-
-/** Beside the live data: for files always, for directories where their parent lets us. */
-function beside(live, run) {
-    return placesIn((0,external_node_path_.dirname)(live), live, run);
-}
-/**
- * For a directory: beside it, or inside it where it can't be renamed, because something is mounted on it or its parent may not be
- * written; its contents are exchanged then.
- */
-async function placesFor(files, live, run) {
-    if (!(await files.exists(live)))
-        return beside(live, run);
-    if (await isMountPoint(live))
-        return placesIn(live, live, run);
-    const probe = `${beside(live, run).fresh}-probe`;
-    try {
-        await files.makeDirectory(probe, (0,external_node_path_.dirname)(live));
-    }
-    catch {
-        // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
-        return placesIn(live, live, run);
-    }
-    await files.remove([probe]);
-    return beside(live, run);
-}
-/** Removes what `placesFor` may have led to; what lies aside stays. */
-async function removeFresh(files, live, run) {
-    const outside = beside(live, run).fresh;
-    await files.remove([outside, `${outside}-probe`, placesIn(live, live, run).fresh]);
-}
-function placesIn(directory, live, run) {
-    const name = (0,external_node_path_.basename)(live);
-    // Names end at 255 bytes.
-    const short = Buffer.byteLength(name) <= 100 ? name : (0,external_node_crypto_.createHash)('sha256').update(name).digest('hex').slice(0, 16);
-    return {
-        fresh: (0,external_node_path_.join)(directory, `.caretaker-fresh-${run}-${short}`),
-        aside: (0,external_node_path_.join)(directory, `.caretaker-aside-${run}-${short}`),
-    };
-}
-async function isMountPoint(path) {
-    const table = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => ''); // Not Linux: the exchange itself will tell.
-    const octal = (text) => text.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
-    return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
-}
-/** A new empty directory for a source's own working files, out of the way of the data; one of that name that was left over goes. */
-async function stagingFor({ files, stateDirectory }, name) {
-    const staging = (0,external_node_path_.join)(stateDirectory, 'staging');
-    if (!(await files.exists(staging)))
-        await files.makeDirectory(staging, stateDirectory);
-    const directory = (0,external_node_path_.join)(staging, name);
-    await files.remove([directory]);
-    await files.makeDirectory(directory, stateDirectory);
-    return directory;
-}
-/** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
-function within(root, path) {
-    const rest = (0,external_node_path_.relative)(root, path);
-    return rest === '..' || rest.startsWith('../') || (0,external_node_path_.isAbsolute)(rest) ? undefined : rest;
-}
-/** A source's origin as the manifest keeps it. */
-function originOf(spec, project) {
-    const relativePath = within(project.directory, spec.path);
-    const exclude = 'exclude' in spec ? spec.exclude : [];
-    return {
-        ...(spec.service === undefined ? {} : { service: spec.service }),
-        ...(spec.volume === undefined ? {} : { volume: spec.volume }),
-        path: spec.path,
-        ...(relativePath === undefined ? {} : { relativePath: relativePath === '' ? '.' : relativePath }),
-        ...(spec.containerPath === undefined || spec.containerPath === '' ? {} : { containerPath: spec.containerPath }),
-        ...(exclude.length === 0 ? {} : { exclude }),
-    };
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -32321,6 +32493,277 @@ async function readHead(files, path, length) {
     return Buffer.concat(pieces).subarray(0, length);
 }
 
+;// CONCATENATED MODULE: ./src/sources/passes.ts
+
+
+/** Whether a file of a part of files lists what went between two passes. */
+function isRemovals({ file }) {
+    return /\.removed\d+\.zst$/.test(file);
+}
+/**
+ * Unpacks the files of a part into the new directory `root`, in their order: `tar`; then, where it was taken in several passes, for each of those `removed1`, whose members go, and
+ * `changed1.tar`, which is unpacked over what is there.
+ */
+async function unpackPasses(files, root, part, read, handlers = {}) {
+    const links = new Set();
+    for (const [index, file] of part.files.entries()) {
+        const over = index > 0;
+        if (over && isRemovals(file)) {
+            const removed = await removalsIn(read(file), part);
+            await files.removeMembers(root, removed);
+            for (const link of links)
+                if (removed.some((name) => link === name || link.startsWith(`${name}/`)))
+                    links.delete(link);
+        }
+        else {
+            await unpack(files, root, read(file), { ...handlers, links }, { over });
+        }
+    }
+}
+/** More than any list that was written here. */
+const MAX_LIST_BYTES = 4 * 1024 * 1024;
+/** The names of a list of members, as `membersOf` made it. */
+async function removalsIn(bytes, part) {
+    const pieces = [];
+    let size = 0;
+    for await (const piece of bytes) {
+        size += piece.length;
+        if (size > MAX_LIST_BYTES)
+            break;
+        pieces.push(piece);
+    }
+    const names = Buffer.concat(pieces).toString('latin1').split('\0');
+    if (size > MAX_LIST_BYTES || names.pop() !== '' || names.some((name) => !name.startsWith('./'))) {
+        throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: its list of what went is none`, {
+            hint: 'Choose another backup.',
+        });
+    }
+    return names.map((name) => name.slice(2));
+}
+
+;// CONCATENATED MODULE: ./src/sources/places.ts
+
+
+
+/** Beside the live data: for files always, for directories where their parent lets us. */
+function beside(live, run) {
+    return placesIn((0,external_node_path_.dirname)(live), live, run);
+}
+/**
+ * For a directory: beside it, or inside it where it can't be renamed, because something is mounted on it or its parent may not be
+ * written; its contents are exchanged then.
+ */
+async function placesFor(files, live, run) {
+    if (!(await files.exists(live)))
+        return beside(live, run);
+    if (await isMountPoint(live))
+        return placesIn(live, live, run);
+    const probe = `${beside(live, run).fresh}-probe`;
+    try {
+        await files.makeDirectory(probe, (0,external_node_path_.dirname)(live));
+    }
+    catch {
+        // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
+        return placesIn(live, live, run);
+    }
+    await files.remove([probe]);
+    return beside(live, run);
+}
+/** Removes what `placesFor` may have led to; what lies aside stays. */
+async function removeFresh(files, live, run) {
+    const outside = beside(live, run).fresh;
+    await files.remove([outside, `${outside}-probe`, placesIn(live, live, run).fresh]);
+}
+function placesIn(directory, live, run) {
+    const short = shortName(live);
+    return {
+        fresh: (0,external_node_path_.join)(directory, `.caretaker-fresh-${run}-${short}`),
+        aside: (0,external_node_path_.join)(directory, `.caretaker-aside-${run}-${short}`),
+    };
+}
+/** Names end at 255 bytes. */
+function shortName(live) {
+    const name = (0,external_node_path_.basename)(live);
+    return Buffer.byteLength(name) <= 100 ? name : (0,external_node_crypto_.createHash)('sha256').update(name).digest('hex').slice(0, 16);
+}
+/** What a name beside or in `live` stands for, of those that runs make for it; null for all others. */
+function placeNamed(name, live) {
+    const match = /^\.caretaker-(fresh|aside)-(\d{8}t\d{6}z-[0-9a-f]{4}(?:-back\d+)?)-(.+)$/.exec(name);
+    if (match === null)
+        return null;
+    const [, kind, run = '', rest = ''] = match;
+    const own = shortName(live);
+    const more = rest.slice(own.length);
+    if (!rest.startsWith(own) || !/^(-probe|(-\d+)?(\.caretaker-stray-\d+)?)?$/.test(more))
+        return null;
+    return { kind: more.startsWith('.') ? 'stray' : kind === 'fresh' ? 'fresh' : 'aside', run };
+}
+async function isMountPoint(path) {
+    const table = await (0,promises_.readFile)('/proc/self/mountinfo', 'utf8').catch(() => ''); // Not Linux: the exchange itself will tell.
+    const octal = (text) => text.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
+    return table.split('\n').some((line) => octal(line.split(' ')[4] ?? '') === path);
+}
+/** A new empty directory for a source's own working files, out of the way of the data; one of that name that was left over goes. */
+async function stagingFor({ files, stateDirectory }, name) {
+    const staging = (0,external_node_path_.join)(stateDirectory, 'staging');
+    if (!(await files.exists(staging)))
+        await files.makeDirectory(staging, stateDirectory);
+    const directory = (0,external_node_path_.join)(staging, name);
+    await files.remove([directory]);
+    await files.makeDirectory(directory, stateDirectory);
+    return directory;
+}
+/** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
+function within(root, path) {
+    const rest = (0,external_node_path_.relative)(root, path);
+    return rest === '..' || rest.startsWith('../') || (0,external_node_path_.isAbsolute)(rest) ? undefined : rest;
+}
+/** A source's origin as the manifest keeps it. */
+function originOf(spec, project) {
+    const relativePath = within(project.directory, spec.path);
+    const exclude = 'exclude' in spec ? spec.exclude : [];
+    return {
+        ...(spec.service === undefined ? {} : { service: spec.service }),
+        ...(spec.volume === undefined ? {} : { volume: spec.volume }),
+        path: spec.path,
+        ...(relativePath === undefined ? {} : { relativePath: relativePath === '' ? '.' : relativePath }),
+        ...(spec.containerPath === undefined || spec.containerPath === '' ? {} : { containerPath: spec.containerPath }),
+        ...(exclude.length === 0 ? {} : { exclude }),
+    };
+}
+
+;// CONCATENATED MODULE: ./src/sources/paths.ts
+
+
+
+
+
+/**
+ * Looks for paths in the archives of a part of files, in the state that the last pass leaves. Throws `path-unknown`, with what comes near,
+ * and `path-unfit` for a link or a pipe.
+ */
+async function findPaths(part, read, paths) {
+    const wanted = (path) => paths.some((one) => within(`/${one}`, `/${path}`) !== undefined);
+    const types = new Map();
+    /** Where each hard link's content is, of the whole archive: a link may lead to a link. */
+    const targets = new Map();
+    const near = new Candidates(paths);
+    let bytes = 0;
+    const onMember = (member) => {
+        near.see(member.path);
+        if (member.target !== undefined)
+            targets.set(member.path, member.target);
+        if (paths.includes(member.path))
+            types.set(member.path, member.type);
+        if (wanted(member.path))
+            bytes += member.size;
+    };
+    for (const file of part.files) {
+        if (isRemovals(file)) {
+            const removed = (await removalsIn(read(file), part)).map((name) => Buffer.from(name, 'latin1').toString());
+            for (const path of paths)
+                if (removed.some((name) => within(`/${name}`, `/${path}`) !== undefined))
+                    types.delete(path);
+        }
+        else {
+            for await (const chunk of checkTar(read(file), { onMember }))
+                void chunk;
+        }
+    }
+    const unknown = paths.filter((path) => !types.has(path));
+    if (unknown.length > 0)
+        throw pathUnknown(part, unknown, near);
+    const found = paths.map((path) => {
+        const type = types.get(path);
+        if (type === 'directory')
+            return { path, type };
+        if (type === 'file' || type === 'hardlink')
+            return { path, type: 'file' };
+        throw pathUnfit(part, path, type === 'symlink' ? 'is a symbolic link there' : 'is neither a file nor a directory there');
+    });
+    const links = new Set();
+    for (const start of [...targets.keys()].filter(wanted)) {
+        for (let at = targets.get(start); at !== undefined && !wanted(at) && !links.has(at); at = targets.get(at))
+            links.add(at);
+    }
+    const above = (path) => path === '' || paths.some((one) => one.startsWith(`${path}/`));
+    return {
+        paths: found,
+        keep: ({ path }) => wanted(path) || above(path) || links.has(path),
+        extras: [...new Set([...links].map((link) => topWithout(link, above)))],
+        bytes,
+    };
+}
+function pathUnfit(part, path, why) {
+    return new errors/* CaretakerError */.xT('path-unfit', `failed to restore ${part.name}/${path} alone: it ${why}`, {
+        input: 'only',
+        hint: 'Nothing was touched. Restore a directory above it, or the whole part, or put it elsewhere by "to" and copy it by hand.',
+    });
+}
+/** The uppermost directory of a path that is not one of those to be kept. */
+function topWithout(path, kept) {
+    const parent = external_node_path_.posix.dirname(path);
+    return parent === '.' || kept(parent) ? path : topWithout(parent, kept);
+}
+function pathUnknown(part, unknown, near) {
+    const left = (part.origin.exclude ?? []).filter((exclude) => unknown.some((path) => within(`/${exclude.replace(/(?:\/\*\*?)+$/, '')}`, `/${path}`) !== undefined));
+    const hints = unknown.map((path) => near.hint(path));
+    if (left.length > 0)
+        hints.push(`${left.join(', ')} is left out of this part: a database in it is a part of its own.`);
+    return new errors/* CaretakerError */.xT('path-unknown', `${part.name} does not hold ${unknown.join(', ')}`, {
+        input: 'only',
+        hint: `Paths are relative to ${part.origin.path} and taken literally. ${hints.join(' ')}`,
+    });
+}
+const MAX_NAMES = 200;
+const SHOWN = 8;
+/** What an archive holds near the paths that somebody asked for. */
+class Candidates {
+    #paths;
+    #children = new Map();
+    #same = new Map();
+    constructor(paths) {
+        this.#paths = paths;
+        for (const path of paths) {
+            this.#same.set(path, new Set());
+            for (let up = external_node_path_.posix.dirname(path);; up = external_node_path_.posix.dirname(up)) {
+                this.#children.set(up, new Set());
+                if (up === '.')
+                    break;
+            }
+        }
+    }
+    see(member) {
+        if (member === '')
+            return;
+        const children = this.#children.get(external_node_path_.posix.dirname(member));
+        if (children !== undefined && children.size < MAX_NAMES)
+            children.add(member);
+        const name = external_node_path_.posix.basename(member).toLowerCase();
+        for (const path of this.#paths) {
+            if (external_node_path_.posix.basename(path).toLowerCase() === name && this.#same.get(path).size < SHOWN)
+                this.#same.get(path).add(member);
+        }
+    }
+    /** The same name elsewhere, and what lies in the nearest directory above that is there. */
+    hint(path) {
+        let up = external_node_path_.posix.dirname(path);
+        while (up !== '.' && this.#children.get(up).size === 0)
+            up = external_node_path_.posix.dirname(up);
+        const rest = path.slice(up === '.' ? 0 : up.length + 1).toLowerCase();
+        const beginning = (member) => common(external_node_path_.posix.basename(member).toLowerCase(), rest);
+        const children = [...this.#children.get(up)].sort((one, other) => beginning(other) - beginning(one) || (one < other ? -1 : 1));
+        const shown = [...new Set([...this.#same.get(path), ...children])].slice(0, SHOWN);
+        return shown.length === 0 ? '' : `Near ${path} are: ${shown.join(', ')}.`;
+    }
+}
+function common(one, other) {
+    let length = 0;
+    while (length < one.length && one[length] === other[length])
+        length++;
+    return length;
+}
+
 ;// CONCATENATED MODULE: ./src/sources/two-passes.ts
 /**
  * Two passes over files: the whole of them while the application serves, and nothing more where nothing has moved when the writers stand still. Where
@@ -32342,6 +32785,8 @@ async function warmUnlessChanged(files, roots, options, take) {
 }
 
 ;// CONCATENATED MODULE: ./src/sources/files.ts
+
+
 
 
 
@@ -32416,6 +32861,35 @@ function filesSource(spec, kind, deps) {
             finish: () => files.remove([directory]),
         };
     };
+    const staying = (part, run, place) => {
+        const excludes = [...new Set([...spec.exclude, ...(part.origin.exclude ?? []), ...own])];
+        const { carry, patterns } = carried(excludes, run);
+        for (const pattern of patterns) {
+            log.warn(`${spec.name}: what matches ${pattern} is not in the backup; what of it lies in ${place} now goes aside with the rest`);
+        }
+        return carry;
+    };
+    /** What to exchange for a path: itself, or the uppermost directory above it that is not there now. '' for the part's root. */
+    const exchanged = async (part, path) => {
+        const names = path.split('/');
+        const tops = ['', ...names.map((_, index) => names.slice(0, index + 1).join('/'))];
+        const kinds = await files.kinds(live, tops);
+        for (const [index, top] of tops.entries()) {
+            const found = kinds[index];
+            if (found === null)
+                return top;
+            if (index === 0)
+                continue;
+            const where = top === path ? 'is' : `lies behind ${top},`;
+            if (found === 'link')
+                throw pathUnfit(part, path, `${where} a symbolic link now`);
+            if (top !== path && found !== 'directory')
+                throw pathUnfit(part, path, `${where} no directory now`);
+            if (await isMountPoint((0,external_node_path_.join)(live, top)))
+                throw pathUnfit(part, path, `${where} a mount point now`);
+        }
+        return path;
+    };
     return {
         name: spec.name,
         kind,
@@ -32432,8 +32906,8 @@ function filesSource(spec, kind, deps) {
             const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
             try {
                 const members = [];
-                const onMember = kind === 'file' ? (member) => members.push(member.path) : undefined;
-                await unpackPasses(files, fresh, part, read, onMember);
+                const onMember = (member) => members.push(member.path);
+                await unpackPasses(files, fresh, part, read, kind === 'file' ? { onMember } : {});
                 if (kind === 'file') {
                     const [member] = members;
                     if (members.length !== 1 || member === undefined || member.includes('/')) {
@@ -32443,11 +32917,7 @@ function filesSource(spec, kind, deps) {
                     }
                     return [{ kind, live, fresh: (0,external_node_path_.join)(fresh, member), aside, carry: [] }];
                 }
-                const excludes = [...new Set([...spec.exclude, ...(part.origin.exclude ?? []), ...own])];
-                const { carry, patterns } = carried(excludes, run);
-                for (const pattern of patterns) {
-                    log.warn(`${spec.name}: what matches ${pattern} is not in the backup; what of it lies in ${live} now goes aside with the rest`);
-                }
+                const carry = staying(part, run, live);
                 // Where the archive has an empty directory in the place of what is carried, there must be none.
                 await files.remove(carry.map((path) => (0,external_node_path_.join)(fresh, path)));
                 return [{ kind: 'directory', live, fresh, aside, carry }];
@@ -32457,51 +32927,42 @@ function filesSource(spec, kind, deps) {
                 throw error;
             }
         },
+        ...(kind === 'file'
+            ? {}
+            : {
+                async stagePaths(part, read, run, found) {
+                    const { fresh, aside } = await placesFor(files, live, run);
+                    const tops = new Map();
+                    for (const { path, type } of found.paths) {
+                        const top = await exchanged(part, path);
+                        tops.set(top, top === path ? type : 'directory');
+                    }
+                    const swaps = [];
+                    try {
+                        await unpackPasses(files, fresh, part, read, { keep: found.keep });
+                        await files.removeMembers(fresh, found.extras.map(memberName));
+                        const stays = staying(part, run, found.paths.map(({ path }) => (0,external_node_path_.join)(live, path)).join(', '));
+                        for (const [top, type] of tops) {
+                            const carry = stays.flatMap((path) => within(top, path) || []);
+                            await files.remove(carry.map((path) => (0,external_node_path_.join)(fresh, top, path)));
+                            swaps.push({
+                                ...{ kind: type === 'file' ? type : 'directory', live: (0,external_node_path_.join)(live, top), fresh: (0,external_node_path_.join)(fresh, top) },
+                                ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live },
+                            });
+                        }
+                        return swaps;
+                    }
+                    catch (error) {
+                        await files.remove([fresh]);
+                        throw error;
+                    }
+                },
+            }),
         discard: () => kind === 'file'
             ? files.removeMembers((0,external_node_path_.dirname)(live), [memberName((0,external_node_path_.basename)(live))])
             : files.empty(live, carried([...spec.exclude, ...own], '').carry),
         unstage: (run) => (kind === 'file' ? files.remove([beside(live, run).fresh]) : removeFresh(files, live, run)),
     };
-}
-/**
- * Unpacks the files of a part into the new directory `root`, in their order: `tar`; then, where it was taken in several passes, for each of those `removed1`, whose members go, and
- * `changed1.tar`, which is unpacked over what is there.
- */
-async function unpackPasses(files, root, part, read, onMember) {
-    const links = new Set();
-    for (const [index, file] of part.files.entries()) {
-        const over = index > 0;
-        if (over && /\.removed\d+\.zst$/.test(file.file)) {
-            const removed = await membersIn(read(file), part);
-            await files.removeMembers(root, removed);
-            for (const link of links)
-                if (removed.some((name) => link === name || link.startsWith(`${name}/`)))
-                    links.delete(link);
-        }
-        else {
-            await unpack(files, root, read(file), { links, ...(onMember && { onMember }) }, { over });
-        }
-    }
-}
-/** More than any list that was written here. */
-const MAX_LIST_BYTES = 4 * 1024 * 1024;
-/** The names of a list of members, as `membersOf` made it. */
-async function membersIn(bytes, part) {
-    const pieces = [];
-    let size = 0;
-    for await (const piece of bytes) {
-        size += piece.length;
-        if (size > MAX_LIST_BYTES)
-            break;
-        pieces.push(piece);
-    }
-    const names = Buffer.concat(pieces).toString('latin1').split('\0');
-    if (size > MAX_LIST_BYTES || names.pop() !== '' || names.some((name) => !name.startsWith('./'))) {
-        throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: its list of what went is none`, {
-            hint: 'Choose another backup.',
-        });
-    }
-    return names.map((name) => name.slice(2));
 }
 /**
  * What a part leaves out belongs to other parts (a database file in the tree) or was excluded, and must survive an exchange of the
@@ -32536,19 +32997,35 @@ function carried(excludes, run) {
  * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
  * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
  *
- * The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
+ * `paths`: what inside it is exchanged; none for the whole. The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
  * (`back`) it is this run's own, and the project's present state is what can't be believed.
  */
-async function locate(part, deps) {
+async function locate(part, deps, paths = []) {
+    const { absent, ...place } = await find(part, deps, paths);
+    if (absent === undefined)
+        return place;
+    return { ...place, path: (0,external_node_path_.join)(await createVolume(deps.project, absent, deps.run), place.path) };
+}
+/** Where a part's data would go, without making anything: a path, or the name of a volume that is not there yet. `part-homeless`. */
+async function lookFor(part, deps) {
+    const { absent, path } = await find(part, deps, []);
+    return absent === undefined ? { path } : { volume: absent };
+}
+/** `absent`: the volume that is to be made, in which `path` is then. */
+async function find(part, deps, paths) {
     const { project } = deps;
     const { origin } = part;
-    const mounts = await mountsOf(project);
+    const mounts = await mountsOf(project, deps.anew === true);
     const place = (path, known) => ({
         path,
         ...known,
-        writers: locate_writersOf(path, mounts),
+        writers: locate_writersOf(path, mounts, paths),
     });
-    // A volume that somebody removed meanwhile is made anew below.
+    const inAbsent = (volume, rest, known) => {
+        const writers = mounts.filter((mount) => mount.writable && mount.volume === volume).map(({ service }) => service);
+        return Promise.resolve({ path: rest, absent: volume, ...known, writers: [...new Set(writers)] });
+    };
+    // A volume that somebody removed meanwhile is made anew.
     if (deps.back === true && (origin.volume === undefined || (await project.files.exists(origin.path)))) {
         const { service, containerPath, volume } = origin;
         return place(origin.path, {
@@ -32563,12 +33040,11 @@ async function locate(part, deps) {
             .filter((mount) => mount.service === service && within(mount.target, containerPath) !== undefined)
             .sort((one, other) => other.target.length - one.target.length)[0];
         if (found !== undefined) {
-            const root = found.source ?? (await createVolume(project, found.volume ?? ''));
-            return place((0,external_node_path_.join)(root, within(found.target, containerPath) ?? ''), {
-                service,
-                containerPath,
-                ...(found.volume === undefined ? {} : { volume: found.volume }),
-            });
+            const rest = within(found.target, containerPath) ?? '';
+            const where = { service, containerPath, ...(found.volume === undefined ? {} : { volume: found.volume }) };
+            return found.source === undefined
+                ? inAbsent(found.volume ?? '', rest, where)
+                : place((0,external_node_path_.join)(found.source, rest), where);
         }
     }
     const known = {
@@ -32579,9 +33055,10 @@ async function locate(part, deps) {
     // Only a volume that the project has: the name comes from outside.
     if (volume !== undefined && mounts.some((mount) => mount.volume === volume)) {
         const info = await project.engine?.runtime.volume(volume);
-        if (info !== undefined && info !== null) {
-            return place((0,external_node_path_.join)(info.mountpoint, restInVolume(origin.path, volume)), { ...known, volume });
-        }
+        const rest = restInVolume(origin.path, volume);
+        return info === undefined || info === null
+            ? inAbsent(volume, rest, { ...known, volume })
+            : place((0,external_node_path_.join)(info.mountpoint, rest), { ...known, volume });
     }
     if (volume === undefined && origin.relativePath !== undefined)
         return place((0,external_node_path_.join)(project.directory, origin.relativePath), known);
@@ -32599,7 +33076,18 @@ async function locate(part, deps) {
         hint: 'Check that this is the right project and that its compose file mounts the data. For data outside the project, name their path in "data", or restore by hand with the RESTORE.md of the backup.',
     });
 }
-async function mountsOf(project) {
+/** As the containers have them, and the compose file for services without one, as on an empty host; `anew`: the other way round. */
+async function mountsOf(project, anew = false) {
+    if (!anew) {
+        const mounts = await mountsOfContainers(project);
+        const seen = new Set(mounts.map(({ service }) => service));
+        return [...mounts, ...(await mountsOfModel(project)).filter(({ service }) => !seen.has(service))];
+    }
+    const mounts = await mountsOfModel(project);
+    const covered = ({ service, target }) => mounts.some((mount) => mount.service === service && within(mount.target, target) !== undefined);
+    return [...mounts, ...(await mountsOfContainers(project)).filter((mount) => !covered(mount))];
+}
+async function mountsOfContainers(project) {
     const mounts = [];
     for (const container of await project.containers()) {
         if (container.oneOff)
@@ -32609,15 +33097,14 @@ async function mountsOf(project) {
                 mounts.push({ service: container.service, target, writable, volume, source });
         }
     }
-    const { engine } = project;
+    return mounts;
+}
+async function mountsOfModel({ engine }) {
     if (engine === null)
-        return mounts;
-    // Services without a container, as on an empty host, are known by the compose file alone.
-    const seen = new Set(mounts.map(({ service }) => service));
+        return [];
+    const mounts = [];
     const model = await engine.compose.model();
     for (const service of model.services) {
-        if (seen.has(service.name))
-            continue;
         for (const { type, source, target, readOnly } of service.volumes) {
             if (type === 'bind') {
                 mounts.push({ service: service.name, target, writable: !readOnly, volume: undefined, source });
@@ -32631,14 +33118,17 @@ async function mountsOf(project) {
     }
     return mounts;
 }
-async function createVolume(project, name) {
+/** Says which run made it: what that run makes in vain it takes away again. */
+const RUN_LABEL = 'compose-caretaker.run';
+/** Makes a volume of the project as Compose would; answers with its mount point. One that is there stays as it is. */
+async function createVolume(project, name, run) {
     const engine = project.engine;
     const { volumes } = await engine.compose.model();
-    const key = Object.entries(volumes).find(([, volume]) => volume.name === name)?.[0] ?? name;
+    const [key, own] = Object.entries(volumes).find(([, volume]) => volume.name === name) ?? [name];
     const created = await engine.runtime.createVolume(name, {
-        // Compose takes a volume for its own by these, and warns without them.
-        'com.docker.compose.project': project.name,
-        'com.docker.compose.volume': key,
+        // Compose takes a volume for its own by these, and warns without them. An external one is nobody's.
+        ...(own?.external === true ? {} : { 'com.docker.compose.project': project.name, 'com.docker.compose.volume': key }),
+        [RUN_LABEL]: run,
     });
     return created.mountpoint;
 }
@@ -32648,8 +33138,11 @@ function restInVolume(path, volume) {
     const at = path.indexOf(mark);
     return at === -1 ? '' : path.slice(at + mark.length);
 }
-function locate_writersOf(path, mounts) {
-    const touching = mounts.filter(({ source, writable }) => writable && source !== undefined && (within(source, path) !== undefined || within(path, source) !== undefined));
+function locate_writersOf(path, mounts, paths) {
+    const exchanged = paths.length === 0 ? [path] : paths.map((one) => (0,external_node_path_.join)(path, one));
+    const touching = mounts.filter(({ source, writable }) => source !== undefined &&
+        (exchanged.some((one) => within(one, source) !== undefined) ||
+            (writable && (within(source, path) !== undefined || within(path, source) !== undefined))));
     return [...new Set(touching.map(({ service }) => service))];
 }
 
@@ -32706,10 +33199,11 @@ async function openServer(project, log, server) {
                     facts: parseFacts(result.stdout, server.service),
                     psql,
                     stream: (argv) => runtime.execStream(container.id, argv, options),
-                    run: (argv, input) => runtime.exec(container.id, argv, {
+                    run: (argv, input, timeoutMs) => runtime.exec(container.id, argv, {
                         ...options,
                         accept: ANY_CODE,
                         ...(input === undefined ? {} : { input }),
+                        ...(timeoutMs === undefined ? {} : { timeoutMs }),
                     }),
                 };
             }
@@ -32751,12 +33245,15 @@ function parseFacts(stdout, service) {
 }
 /**
  * The major version of the server that a service's container runs or would run; undefined where nothing tells.
- * Works on a stopped container too as long as its image says it (`PG_MAJOR`, as the official one does).
+ * Works on a stopped container, or none, too as long as the image says it (`PG_MAJOR`, as the official one does).
  */
 async function serverMajor(project, service) {
     const container = await serverContainer(project, service);
-    if (container === null)
-        return undefined;
+    if (container === null) {
+        const model = await project.engine?.compose.model();
+        const image = model?.services.find(({ name }) => name === service)?.image ?? null;
+        return image === null ? undefined : imageMajor(project, image);
+    }
     if (container.state === 'running' && project.engine !== null) {
         const { exitCode, stdout } = await project.engine.runtime.exec(container.id, ['postgres', '--version'], {
             accept: ANY_CODE,
@@ -32766,8 +33263,21 @@ async function serverMajor(project, service) {
         if (exitCode === 0 && major !== undefined)
             return Number(major);
     }
-    const told = /^\d+/.exec(container.env['PG_MAJOR'] ?? '')?.[0];
-    return told === undefined ? undefined : Number(told);
+    return majorOf(container.env['PG_MAJOR']);
+}
+/** The major version of the server in an image that is here; by its name where the image does not tell. Undefined where nothing does. */
+async function imageMajor(project, image) {
+    const environment = await project.engine?.runtime.imageEnvironment(image);
+    return majorOf(environment?.['PG_MAJOR']) ?? majorInTag(image);
+}
+function majorOf(text) {
+    const found = /^\d+/.exec(text ?? '')?.[0];
+    return found === undefined ? undefined : Number(found);
+}
+/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
+function majorInTag(image) {
+    const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
+    return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
 }
 /** A database's name as libpq takes it whole: a bare name with `=` in it would be read as connection settings. */
 function conninfo(database) {
@@ -32893,6 +33403,407 @@ function failed(what, spec, why, cause) {
         hint: 'The data from before are put back. Load the dump by hand into a server of your own to see more: RESTORE.md has the commands.',
         cause,
     });
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-locale.ts
+
+
+/** PostgreSQL makes these itself. */
+const EVERYWHERE = ['C', 'POSIX'];
+/**
+ * A server whose operating system does not know the locale of its databases lets nobody in. The one that runs is of the image that is going to run on the
+ * restored data; where none runs, only the start tells. `postgres-locale`.
+ */
+async function refuseLocale(part, { project, log }, spec) {
+    const locale = part.postgres?.locale;
+    if (locale === undefined || EVERYWHERE.includes(locale))
+        return;
+    if ((await serverContainer(project, spec.service))?.state !== 'running')
+        return;
+    const server = await openServer(project, log, spec).catch((error) => {
+        log.info(`${part.name}: nobody can be asked whether ${spec.service} knows the locale ${locale}: ${(0,errors/* messageOf */.bD)(error)}`);
+        return null;
+    });
+    if (server === null)
+        return;
+    // A setting that takes what the operating system knows and nothing else.
+    const sql = "begin; set local lc_monetary = :'locale'; rollback;";
+    const { exitCode, stderr } = await server.run([...server.psql, '-q', '-v', `locale=${locale}`], sql);
+    if (exitCode === 0 || !stderr.includes('lc_monetary'))
+        return;
+    throw new errors/* CaretakerError */.xT('postgres-locale', `failed to restore ${part.name}: its databases have the locale ${locale}, which the image of ${spec.service} does not know`, {
+        hint: 'Its server would let nobody in. Use the image that the backup was taken with (with-code: true brings it), or one that has the locale.',
+    });
+}
+const MISMATCHES = `select coalesce(json_agg(json_build_object(
+  'database', datname, 'was', datcollversion, 'is', pg_database_collation_actual_version(oid)) order by datname), '[]')
+  from pg_database where datallowconn and datcollversion is distinct from pg_database_collation_actual_version(oid)`;
+/**
+ * Files of a server carry its order of texts in their indexes. Where the operating system orders otherwise (another version of glibc; musl in the place of glibc), a server
+ * starts on them and gives wrong answers. Before PostgreSQL 15 nothing tells.
+ */
+async function orderDoubts(server, service) {
+    if (server.facts.major < 15)
+        return [];
+    const { exitCode, stdout } = await server.run([...server.psql, '-c', MISMATCHES]);
+    if (exitCode !== 0)
+        return [];
+    const found = JSON.parse(stdout).filter(({ database }) => database !== 'template1');
+    return found.map(({ database, was, is }) => {
+        const name = `"${database.replaceAll('"', '""')}"`;
+        return `${service}: the indexes on texts of the database ${database} were made with ${versionOf(was)}, and the image has ${versionOf(is)}: they may miss rows or let duplicates in. In it: REINDEX DATABASE ${name}; ALTER DATABASE ${name} REFRESH COLLATION VERSION;`;
+    });
+}
+/** musl's order has no version. */
+function versionOf(version) {
+    return version === null ? 'an order without a version (of musl)' : `version ${version} of the system's order`;
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-rows.ts
+
+
+
+/** Not the role's or the server's own limits: a dump takes its time. A lock that is not to be had soon is not waited for. */
+const BEGIN = `
+set client_encoding = 'UTF8'; set search_path = pg_catalog; set row_security = off;
+set idle_in_transaction_session_timeout = 0; set lock_timeout = '1min'; set statement_timeout = '6h';
+select set_config('transaction_timeout', '0', false) where current_setting('server_version_num')::int >= 170000;
+begin transaction isolation level repeatable read read only;
+select 'session ' || pg_backend_pid();
+select 'snapshot ' || pg_export_snapshot();
+`;
+/** Not what comes with an extension, nor a materialized view: a restore makes their rows anew. */
+const TABLES = `
+with tables as (
+  select nspname, relname from pg_class c join pg_namespace n on n.oid = relnamespace
+  where relkind = 'r' and nspname !~ '^pg_' and nspname <> 'information_schema'
+    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))`;
+/**
+ * Locked at once, so that no table is emptied before it is counted (TRUNCATE empties it for old snapshots too), or not at all. What a count
+ * locks besides, the indexes of each table, is let go of after it: a server has room for so many locks only.
+ */
+const countSql = (limit) => `
+${TABLES} select format('lock table only %I.%I in access share mode nowait', nspname, relname) from tables
+  where (select count(*) from tables) <= ${limit} \\gexec
+${TABLES} select 'savepoint one', format('select json_build_array(%L, count(*)) from only %I.%I', nspname || '.' || relname, nspname, relname),
+    'rollback to one', 'release one' from tables
+  where (select count(*) from tables) <= ${limit} \\gexec
+${TABLES} select 'tables ' || count(*) from tables;
+`;
+/** Throws `postgres-rows` where the server lets none be taken. */
+async function openSnapshot(access, database) {
+    const session = access.stream([...access.psql, '-q', '-d', conninfo(database)]);
+    session.done.catch(() => undefined);
+    session.stdin.on('error', () => undefined); // It has ended: its output tells.
+    const lines = linesOf(session.stdout);
+    /** What comes before the line that begins with `mark`, and the rest of that. */
+    const until = async (mark) => {
+        const before = [];
+        for (;;) {
+            const next = await lines.next();
+            if (next.done === true)
+                break;
+            if (next.value.startsWith(mark))
+                return [before, next.value.slice(mark.length)];
+            before.push(next.value);
+        }
+        session.stdin.end();
+        const why = await session.done.then(() => 'the session ended', (error) => {
+            const words = (0,errors/* messageOf */.bD)(error);
+            return /(?:ERROR|FATAL): .*/.exec(words)?.[0] ?? lastLine(words);
+        });
+        throw notCounted(database, why);
+    };
+    let pid = '';
+    let isCounting = false;
+    const end = async () => {
+        session.stdin.end();
+        if (isCounting) {
+            // Neither the end of its input nor that of the engine's client ends a program that waits for the server.
+            await access.run([...access.psql, '-c', `select pg_terminate_backend(${pid})`]).catch(() => undefined);
+            session.kill();
+        }
+        await session.done.catch(() => undefined);
+    };
+    try {
+        session.stdin.write(BEGIN);
+        [, pid] = await until('session ');
+        const [, id] = await until('snapshot ');
+        return {
+            id,
+            async count(limit) {
+                session.stdin.write(countSql(limit));
+                isCounting = true;
+                const [counted, tables] = await until('tables ');
+                isCounting = false;
+                if (Number(tables) > limit)
+                    throw notCounted(database, `it has ${tables} tables, and there is room for ${limit}`);
+                return Object.fromEntries(counted.map((line) => JSON.parse(line)));
+            },
+            end,
+        };
+    }
+    catch (error) {
+        await end();
+        throw error;
+    }
+}
+function notCounted(database, why) {
+    return new errors/* CaretakerError */.xT('postgres-rows', `failed to count the rows of database ${database}: ${why}`, {
+        hint: 'A dump is complete without it; a drill can prove less of it.',
+    });
+}
+/**
+ * A dump of one database by `argv`, and beside it the rows of all that it dumps. Where they can't be counted (a standby may not, or a role), it is a
+ * dump without.
+ */
+function countedDump(access, database, argv, counting) {
+    let dump;
+    let isWanted = true;
+    const unlessUncounted = async (work) => {
+        try {
+            return await work;
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'postgres-rows'))
+                throw error;
+            if (isWanted)
+                counting.onUncounted(error);
+            return undefined;
+        }
+    };
+    const bytes = async function* () {
+        const snapshot = await unlessUncounted(openSnapshot(access, database));
+        let rows;
+        try {
+            if (!isWanted)
+                return;
+            const same = snapshot === undefined ? [] : [`--snapshot=${snapshot.id}`];
+            dump = access.stream([...argv, ...same, '-d', conninfo(database)]);
+            dump.stdin.end();
+            for await (const chunk of dump.stdout) {
+                rows ??= snapshot && unlessUncounted(snapshot.count(counting.limit()));
+                // Whatever it is, it is awaited below, or the dump's own failure counts.
+                rows?.catch(() => undefined);
+                yield chunk;
+            }
+            await dump.done;
+            const counted = await rows;
+            if (counted !== undefined)
+                counting.onRows(counted);
+        }
+        finally {
+            isWanted = false;
+            dump?.kill();
+            await snapshot?.end();
+        }
+    };
+    const stream = streamOf(bytes());
+    const kill = () => {
+        isWanted = false;
+        dump?.kill();
+        stream.kill();
+    };
+    return { ...stream, kill };
+}
+async function* linesOf(output) {
+    const decoder = new TextDecoder();
+    let rest = '';
+    try {
+        for await (const chunk of output) {
+            const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+            rest = lines.pop() ?? '';
+            yield* lines;
+        }
+    }
+    catch {
+        // How the program ended tells why.
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./src/sources/proofs.ts
+
+/** Of what is wrong, as many as a reader can use. */
+const TOLD = 10;
+/** `why` completes "failed to prove NAME: ". */
+function disproved(part, why, cause) {
+    return new errors/* CaretakerError */.xT('drill-failed', `failed to prove ${part.name}: ${why}`, {
+        hint: 'This backup does not hold what it should. Take a new one now, and look through the earlier ones with further drills.',
+        ...(cause === undefined ? {} : { cause }),
+    });
+}
+/** A line that says that `where` has as many rows in every table as were noted. Throws `drill-failed`, naming the tables. */
+function provenRows(part, where, noted, found) {
+    if (noted === undefined || found === undefined)
+        return `${where}: not proven: its rows were not counted when the backup was taken`;
+    const wrong = Object.entries(noted).flatMap(([table, rows]) => {
+        const now = Object.hasOwn(found, table) ? found[table] : undefined;
+        if (now === undefined)
+            return [`${table} is missing (${rows} rows)`];
+        return now === rows ? [] : [`${table} has ${now} rows instead of ${rows}`];
+    });
+    if (wrong.length > 0)
+        throw disproved(part, `${where}: ${listed(wrong)}`);
+    const total = Object.values(noted).reduce((sum, rows) => sum + rows, 0);
+    return `${where}: ${total} rows in ${Object.keys(noted).length} tables, as many in each as when the backup was taken`;
+}
+function listed(lines) {
+    const more = lines.length - TOLD;
+    return [...lines.slice(0, TOLD), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-proofs.ts
+
+
+
+
+
+/** For each look at a whole database: more than any takes that fits a drill. */
+const LOOK_MS = 6 * 60 * 60 * 1000;
+/** The shell's words for "no such program". */
+const ABSENT = [126, 127];
+/**
+ * A file for file comparison with what the server said when it sent them. A page of zeros, which is valid to a server, is found here and nowhere else. With `wal` all of the WAL is
+ * read as well: a server takes the first record that it can't read for the end.
+ */
+const VERIFY = `
+command -v pg_verifybackup >/dev/null || exit 127
+pg_verifybackup --quiet /restored || exit 1
+test "$1" = wal || exit 0
+set -- $(ls /restored/pg_wal | grep -E '^[0-9A-F]{24}$' | sort | sed -n '1p;$p')
+pg_waldump --quiet --path=/restored/pg_wal "$1" "\${2:-$1}"`;
+/** What sorts text by rules of another version than when it was written: indexes on it may be in the wrong order. */
+const COLLATIONS = (major) => `
+select (select count(*) from pg_collation where collversion <> pg_collation_actual_version(oid))${major < 15
+    ? ''
+    : ` + (select count(*) from pg_database where datname = current_database() and datcollversion <> pg_database_collation_actual_version(oid))`}`;
+function postgresProofs(spec, deps) {
+    const { project, log } = deps;
+    return {
+        async resting(part) {
+            if (part.method === 'dump')
+                return [];
+            const said = (line) => [`${part.name}: ${line}`];
+            if (part.method !== 'physical')
+                return said('not proven: files of a stopped server have no list of checksums beside them');
+            if ((part.postgres?.major ?? 0) < 13)
+                return said('not proven: a base backup has a list of checksums from PostgreSQL 13 on');
+            const image = await imageOf(project, spec.service);
+            if (image === null)
+                return said(`not proven: the image of ${spec.service} is not on this host`);
+            // Without a tail the last segment of a standby need not be whole, and pg_verifybackup reads what is needed of it.
+            const wal = part.files.length > 1;
+            const result = await project.engine.runtime.runOnce(image, ['sh', '-c', VERIFY, 'sh', wal ? 'wal' : ''], {
+                mounts: [{ source: spec.path, target: '/restored' }],
+                accept: [0, 1, ...ABSENT],
+                timeoutMs: LOOK_MS,
+            });
+            if (ABSENT.includes(result.exitCode))
+                return said(`not proven: the image of ${spec.service} has no pg_verifybackup`);
+            if (result.exitCode !== 0)
+                throw disproved(part, wrongIn(result));
+            return said(`every file is what the server sent (pg_verifybackup)${wal ? ', and all of its WAL can be read' : ''}`);
+        },
+        async serving(part) {
+            await waitReady(spec, deps);
+            const server = await openServer(project, log, spec);
+            const noted = part.postgres?.databases ?? [];
+            const databases = noted.length > 0 ? noted : server.facts.databases;
+            const missing = databases.filter((database) => !server.facts.databases.includes(database));
+            if (missing.length > 0)
+                throw disproved(part, `database ${listed(missing)} is missing`);
+            const lines = [];
+            for (const database of databases) {
+                log.info(`${part.name}: looking through database ${database}`);
+                lines.push(...(await look(part, server, database)));
+            }
+            return lines;
+        },
+    };
+    async function look(part, server, database) {
+        const where = `${part.name}, database ${database}`;
+        const ask = async (sql) => {
+            const psql = [...server.psql, '-d', conninfo(database), '-c', sql];
+            const result = await server.run(psql, undefined, LOOK_MS);
+            if (result.exitCode !== 0)
+                throw disproved(part, `${where}: ${wrongIn(result)}`);
+            return result.stdout.trim();
+        };
+        const others = Number(await ask(COLLATIONS(server.facts.major)));
+        const lines = others === 0
+            ? []
+            : [
+                `${where}: ${others} collations are of another version than when the data were written; indexes on text may need REINDEX`,
+            ];
+        const dump = ['pg_dump', '-w', '-U', spec.user, '-f', '/dev/null', '-d', conninfo(database)];
+        const read = await server.run(dump, undefined, LOOK_MS);
+        if (read.exitCode !== 0)
+            throw disproved(part, `${where} can't be read: ${wrongIn(read)}`);
+        const sums = (await ask('show data_checksums')) === 'on';
+        lines.push(`${where}: every row can be read${sums ? ', and every page read has the right checksum' : ''}`);
+        const rows = part.postgres?.rows;
+        const counts = rows !== undefined && Object.hasOwn(rows, database) ? rows[database] : undefined;
+        if (counts !== undefined)
+            lines.push(provenRows(part, where, counts, await count(part, server, database)));
+        else if (part.method === 'dump')
+            lines.push(provenRows(part, where, undefined, undefined));
+        lines.push(await amcheck(part, server, database, where));
+        return lines;
+    }
+    async function amcheck(part, server, database, where) {
+        const argv = [
+            'pg_amcheck',
+            '-w',
+            '-U',
+            spec.user,
+            '--install-missing',
+            '--heapallindexed',
+            conninfo(database),
+        ];
+        const result = await server.run(argv, undefined, LOOK_MS);
+        if (result.exitCode === 0)
+            return `${where}: tables and indexes fit each other (amcheck)`;
+        // Its own code for what it found.
+        if (result.exitCode === 2)
+            throw disproved(part, `${where}: ${wrongIn(result)}`);
+        const why = ABSENT.includes(result.exitCode) ? 'the image has no pg_amcheck' : lastLine(result.stderr);
+        return `${where}: not proven by amcheck: ${why}`;
+    }
+}
+async function count(part, server, database) {
+    try {
+        const snapshot = await openSnapshot(server, database);
+        try {
+            return await snapshot.count(Number.MAX_SAFE_INTEGER);
+        }
+        finally {
+            await snapshot.end();
+        }
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'postgres-rows')
+            throw disproved(part, error.message, error);
+        throw error;
+    }
+}
+/** What a program found, in its own words. */
+function wrongIn({ exitCode, stdout, stderr }) {
+    const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim()).filter((line) => line !== ''); // prettier-ignore
+    return lines.length === 0 ? `exit code ${exitCode}` : listed(lines);
+}
+/** The image that serves these data, or would; null where this host has none. */
+async function imageOf(project, service) {
+    const { engine } = project;
+    if (engine === null)
+        return null;
+    const container = await serverContainer(project, service);
+    if (container !== null)
+        return container.imageId;
+    const found = (await engine.compose.model()).services.find(({ name }) => name === service);
+    if (found === undefined)
+        return null;
+    return engine.runtime.imageId(found.image ?? `${project.name}${engine.compose.dialect.capabilities.imageSeparator}${service}`);
 }
 
 ;// CONCATENATED MODULE: ./src/sources/postgres-wal.ts
@@ -33052,6 +33963,10 @@ function walGone(why) {
 
 
 
+
+
+
+
 /**
  * A PostgreSQL server of the project. `physical`: a base backup streamed out of the running server, restored by any server of the same major
  * version. `dump`: globals and every database as archives of pg_dump, restored by any server that is not older. `files`: the data directory of a server that is down.
@@ -33060,8 +33975,11 @@ function postgresSource(spec, deps, writers) {
     const { project, log } = deps;
     const { files } = project;
     const live = spec.path;
-    const facts = ({ version, major, databases, locale }) => ({
-        postgres: { version, major, databases, user: spec.user, locale },
+    const facts = ({ version, major, databases, locale }, rows = new Map()) => ({
+        postgres: {
+            ...{ version, major, databases, user: spec.user, locale },
+            ...(rows.size === 0 ? {} : { rows: Object.fromEntries(rows) }),
+        },
     });
     const online = async (situation, begin) => {
         if (situation === 'stopped') {
@@ -33070,10 +33988,13 @@ function postgresSource(spec, deps, writers) {
             });
         }
         const access = await openServer(project, log, spec);
+        const rows = new Map();
         return {
-            streams: begin(access),
+            streams: begin(access, rows),
             consistency: situation === 'serving' ? 'online' : 'quiesced',
-            facts: facts(access.facts),
+            get facts() {
+                return facts(access.facts, rows);
+            },
             finish: () => Promise.resolve(),
         };
     };
@@ -33121,7 +34042,7 @@ function postgresSource(spec, deps, writers) {
             finish: letGo,
         };
     };
-    const dump = (access) => [
+    const dump = (access, rows) => [
         {
             suffix: 'globals.sql',
             open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only']),
@@ -33129,7 +34050,11 @@ function postgresSource(spec, deps, writers) {
         ...access.facts.databases.map((database) => ({
             suffix: (0,archive_names/* dumpSuffix */.Ue)(database),
             // -Z0: zstd does it better, outside the server's container.
-            open: () => access.stream(['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0', '-d', conninfo(database)]),
+            open: () => countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0'], {
+                limit: () => MAX_COUNTED_TABLES - [...rows.values()].reduce((sum, one) => sum + Object.keys(one).length, 0),
+                onRows: (counts) => void rows.set(database, counts),
+                onUncounted: (error) => log.info(`${spec.name}: ${error.message}; the dump is complete without it`),
+            }),
         })),
     ];
     const stopped = async (situation) => {
@@ -33187,6 +34112,8 @@ function postgresSource(spec, deps, writers) {
         async stage(part, read, run) {
             if (deps.back !== true)
                 await refuseMajor(part, deps, spec);
+            if (deps.back !== true && deps.anew !== true)
+                await refuseLocale(part, deps, spec);
             const { fresh, aside } = await placesFor(files, live, run);
             try {
                 if (part.method === 'dump') {
@@ -33213,6 +34140,8 @@ function postgresSource(spec, deps, writers) {
         unstage: (run) => removeFresh(files, live, run),
         discard: () => files.empty(live, []),
         load: (part, read) => loadDump(part, read, spec, deps),
+        proves: postgresProofs(spec, deps),
+        doubts: async () => (spec.method === 'dump' ? [] : orderDoubts(await openServer(project, log, spec), spec.service)),
     };
 }
 /** Before a byte is read: what would make pg_basebackup fail, or succeed with less than everything. */
@@ -33256,11 +34185,15 @@ function refuseButWal(member) {
     });
 }
 /** A server of another major version does not start on a physical copy; it would only tell after the swap. */
-async function refuseMajor(part, { project, log }, spec) {
+async function refuseMajor(part, { project, log, anew }, spec) {
     const stored = part.postgres?.major;
     if (stored === undefined)
         return;
-    const major = (await serverMajor(project, spec.service)) ?? (await majorOnDisk(project.files, spec.path));
+    const major = anew === true
+        ? await majorToCome(project, spec.service)
+        : ((await serverMajor(project, spec.service)) ??
+            (await majorToCome(project, spec.service)) ??
+            (await majorOnDisk(project.files, spec.path)));
     if (major === undefined) {
         log.warn(`${spec.name}: nothing tells which PostgreSQL ${spec.service} runs; the backup needs ${stored}`);
         return;
@@ -33273,6 +34206,12 @@ async function refuseMajor(part, { project, log }, spec) {
             ? `Use an image of PostgreSQL ${stored} or newer for ${spec.service}.`
             : `Use an image of PostgreSQL ${stored} for ${spec.service}, restore, and then upgrade; a backup with method=dump goes into newer ones.`,
     });
+}
+/** That of the server that the compose file would start. */
+async function majorToCome(project, service) {
+    const services = (await project.engine?.compose.model())?.services;
+    const image = services?.find(({ name }) => name === service)?.image ?? null;
+    return image === null ? undefined : imageMajor(project, image);
 }
 async function majorOnDisk(files, path) {
     const file = (0,external_node_path_.join)(path, 'PG_VERSION');
@@ -33361,6 +34300,26 @@ function projectFilesSource(spec, deps) {
         unstage: (run) => files.remove([beside(tree, run).fresh]),
     };
 }
+/** The regular files of the part, held in memory: for a host that has no project yet. Links and files from outside the project directory are left out. */
+async function readProjectFiles(part, read) {
+    const found = [];
+    for (const file of part.files) {
+        const walk = checkTar(read(file), {
+            onMember: (member) => {
+                if (member.size > MAX_FILE_BYTES)
+                    throw tooLarge(member.path, member.size);
+                if (member.type === 'file')
+                    found.push({ path: member.path, mode: member.mode & 0o777, pieces: [] });
+            },
+            onContent: (bytes) => found.at(-1)?.pieces.push(Buffer.from(bytes)),
+        });
+        for await (const chunk of walk)
+            void chunk;
+    }
+    return found
+        .filter(({ path }) => !path.startsWith(`${OUTSIDE}/`))
+        .map(({ pieces, ...file }) => ({ ...file, content: Buffer.concat(pieces) }));
+}
 /**
  * What a restore writes of the project's own files when it is asked to: those that are not there, and nothing else. The files that are there are the
  * administrator's newest will, and git's; on an empty host all are missing.
@@ -33392,6 +34351,9 @@ async function* tarOf(files, root, members) {
     }
     yield TAR_END;
 }
+function tooLarge(path, size) {
+    return new errors/* CaretakerError */.xT('project-file-large', `failed to keep ${path}: it holds ${size} bytes, too much for a configuration file`, { hint: 'Back it up as type=file.' });
+}
 async function readFile(files, path) {
     const stream = files.tar(path, {});
     stream.stdin.end();
@@ -33399,11 +34361,8 @@ async function readFile(files, path) {
     let member;
     const walk = checkTar(stream.stdout, {
         onMember: (found) => {
-            if (found.size > MAX_FILE_BYTES) {
-                throw new errors/* CaretakerError */.xT('project-file-large', `failed to keep ${path}: it holds ${found.size} bytes, too much for a configuration file`, {
-                    hint: 'Back it up as type=file.',
-                });
-            }
+            if (found.size > MAX_FILE_BYTES)
+                throw tooLarge(path, found.size);
             member = found;
         },
         onContent: (bytes) => pieces.push(Buffer.from(bytes)),
@@ -33433,6 +34392,7 @@ async function readFile(files, path) {
 
 
 
+
 /**
  * One SQLite database, by its online backup: a copy of the file of a running application is torn (30 of 30 in a measurement),
  * and one of a stopped application may lack the journal that still belongs to it.
@@ -33447,12 +34407,12 @@ function sqliteSource(spec, deps) {
         const finish = () => files.remove([directory]);
         try {
             const copy = (0,external_node_path_.join)(directory, name);
-            await files.copySqlite(live, copy);
+            const rows = await files.copySqlite(live, copy);
             const facts = readSqliteHeader(await readHead(files, copy, 100), live);
             return {
                 streams: [{ suffix: 'tar', open: () => files.tar(copy, {}) }],
                 consistency: situation === 'serving' ? 'online' : situation,
-                facts: { sqlite: facts },
+                facts: { sqlite: { ...facts, ...(rows === null ? {} : { rows }) } },
                 finish,
             };
         }
@@ -33504,6 +34464,20 @@ function sqliteSource(spec, deps) {
         },
         discard: () => files.removeMembers((0,external_node_path_.dirname)(live), ['', '-wal', '-shm', '-journal'].map((end) => memberName(name + end))),
         unstage: (run) => files.remove([beside(live, run).fresh]),
+        proves: {
+            async resting(part) {
+                const { rows, orphans } = await files.proveSqlite(live).catch((error) => {
+                    if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('sqlite-'))
+                        throw disproved(part, error.message, error);
+                    throw error;
+                });
+                const lines = [`${part.name}: every page and index is whole (PRAGMA integrity_check)`];
+                for (const [table, count] of Object.entries(orphans))
+                    lines.push(`${part.name}: ${count} rows of ${table} refer to rows that are not there; SQLite does not tell since when`);
+                lines.push(provenRows(part, part.name, part.sqlite?.rows, rows ?? undefined));
+                return lines;
+            },
+        },
     };
 }
 /** https://www.sqlite.org/fileformat.html, 1.3. */
@@ -33541,10 +34515,10 @@ async function createSource(spec, deps) {
 }
 /**
  * The source that a part of a backup goes back to, wherever its data live in the project as it is now: a backup may come from
- * another host or directory. Throws `part-homeless` when the project has no place for it: a manifest alone never says where to write.
+ * another host or directory. `paths`: what inside it is exchanged; none for the whole. Throws `part-homeless` when the project has no place for it: a manifest alone never says where to write.
  */
-async function sourceForPart(part, deps) {
-    const place = await locate(part, deps);
+async function sourceForPart(part, deps, paths = []) {
+    const place = await locate(part, deps, paths);
     const { name, origin } = part;
     const common = {
         name,
@@ -33701,7 +34675,8 @@ async function becomeHealthy(tools, patience) {
         await noteLastWords(tools);
         const seen = report.results.filter(({ ok }) => !ok).map(({ probe, detail }) => `${probe}: ${detail}`);
         throw new errors/* CaretakerError */.xT('unhealthy', `the application is not healthy after ${Math.round(report.seconds)} s: ${seen.join('; ')}`, {
-            hint: 'Read the last log lines of the services below; raise health-timeout if the application only needs longer to start.',
+            hint: hintOfLocale(recorder.lastWords) ??
+                'Read the last log lines of the services below; raise health-timeout if the application only needs longer to start.',
         });
     }
     recorder.serving(report.seconds - (report.firstHealthySeconds ?? report.seconds));
@@ -33723,6 +34698,16 @@ async function noteLastWords({ project, recorder }) {
     catch (error) {
         recorder.warn(`The services' last log lines can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
     }
+}
+/** A PostgreSQL server says this when it starts on data of a locale that its image lacks. */
+function hintOfLocale(words) {
+    const pattern = /"([^"]+)", which is not recognized by setlocale\(\)|invalid value for parameter "lc_\w+": "([^"]+)"/;
+    for (const { service, text } of words ?? []) {
+        const found = pattern.exec(text);
+        if (found !== null)
+            return `The image of ${service} does not know the locale ${found[1] ?? found[2] ?? ''} of its data. Use the image that they were made with (a restore: with-code: true), or one that has the locale.`;
+    }
+    return undefined;
 }
 const LAST_LINES = 40;
 /** Services of which a container runs now. */
@@ -33839,7 +34824,8 @@ async function backup(tools, settings) {
         }
         for (const store of tools.stores)
             recorder.stored.push(await storeBackup(tools, captured, store));
-        await saga.commit([]);
+        const { keepLocalDays } = settings;
+        await saga.commit(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]);
         return { captured };
     }
     finally {
@@ -33848,7 +34834,69 @@ async function backup(tools, settings) {
     }
 }
 
+;// CONCATENATED MODULE: ./src/archive/proof.ts
+
+/**
+ * What a drill proves, each more than the one before it. `read`: every byte was read, and digests, archives and the files of databases are whole. `databases`: the database servers
+ * started on it and were checked. `application`: the whole application came up on it and was healthy.
+ */
+const proofLevels = ['read', 'databases', 'application'];
+const FILE = /^([^.]+)\.drill-(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)z\.([a-z]+)\.(ok|failed)\.json$/;
+/** `shop-20261121T220000Z.drill-20261124t221500z.databases.ok.json`: the name tells all that a list shows. */
+function proofFile(backup, { at, level, ok }) {
+    const stamp = new Date(at)
+        .toISOString()
+        .replaceAll(/[-:]|\.\d+/g, '')
+        .toLowerCase();
+    return `${backup}.drill-${stamp}.${level}.${ok ? 'ok' : 'failed'}.json`;
+}
+/** The backup and the result, null for any other name. */
+function parseProofFile(file) {
+    const match = FILE.exec(file);
+    if (match === null)
+        return null;
+    const [, backup = '', year, month, day, hour, minute, second, named, result] = match;
+    const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+    const level = proofLevels.find((known) => known === named);
+    if ((0,archive_names/* parseBackupName */.Df)(backup) === null || level === undefined || Number.isNaN(at.getTime()))
+        return null;
+    const proof = { at: at.toISOString(), level, ok: result === 'ok', file };
+    // 20260231 is well-formed and no day.
+    return proofFile(backup, proof) === file ? { backup, proof } : null;
+}
+/** The text of a proof as it is stored: indented JSON with a line's end. */
+function formatProof({ at, level, ok, backup, manifest, lines, caretaker }) {
+    return `${JSON.stringify({ schema: 1, backup, manifest, at, level, ok, lines, caretaker }, null, 2)}\n`;
+}
+/** Of the proofs among these files, those of each backup, newest first. */
+function proofsByBackup(files) {
+    const found = new Map();
+    for (const file of new Set(files)) {
+        const parsed = parseProofFile(file);
+        if (parsed !== null)
+            found.set(parsed.backup, [...(found.get(parsed.backup) ?? []), parsed.proof]);
+    }
+    for (const proofs of found.values())
+        proofs.sort((one, other) => (one.at < other.at ? 1 : -1));
+    return found;
+}
+/** Those that no newer one of the same or a deeper level has outdone. `proofs`: newest first. */
+function standing(proofs) {
+    const depth = ({ level }) => proofLevels.indexOf(level);
+    return proofs.filter((proof, at) => !proofs.slice(0, at).some((newer) => depth(newer) >= depth(proof)));
+}
+/**
+ * What there is to tell of a backup, null where no drill was held: the newest result; but a failure until a drill that goes as deep has passed, since one that only reads proves
+ * nothing against it. `proofs`: newest first.
+ */
+function verdict(proofs) {
+    const left = standing(proofs);
+    const told = left.find(({ ok }) => !ok) ?? left[0];
+    return told === undefined ? null : { at: told.at, level: told.level, ok: told.ok };
+}
+
 ;// CONCATENATED MODULE: ./src/modes/list.ts
+
 
 
 /** list: every complete backup of the project in every store, newest first. */
@@ -33856,10 +34904,10 @@ async function list(tools) {
     const listed = [];
     for (const store of [...tools.stores, tools.local]) {
         await store.check('read');
-        for (const backup of await store.list(tools.project.name)) {
-            const row = { ...backup, store: store.name };
+        for (const { proofs, ...backup } of await store.list(tools.project.name)) {
+            const row = { ...backup, store: store.name, proven: verdict(proofs) };
             try {
-                const manifest = openManifest(await store.readManifest(backup));
+                const manifest = openManifest(await store.readManifest({ ...backup, proofs }));
                 const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
                 const { tag, describe, commit } = manifest.version;
                 listed.push({
@@ -33927,6 +34975,17 @@ async function openJournal(stateDirectory) {
         },
     };
 }
+/**
+ * The run that has not ended, as far as the journal tells now; null where there is none. Looks only, without the lock: another process may be about to write, so a last line
+ * that can't be read counts as one that never was. Throws `journal-damaged`.
+ */
+async function unfinishedRun(stateDirectory) {
+    const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
+    const text = (await readText(file)) ?? '';
+    const lines = text.split('\n').slice(0, -1);
+    const last = lines.at(-1);
+    return summarise(journal_linesOf(last !== undefined && parseLine(last) === null ? lines.slice(0, -1) : lines, file), file);
+}
 /** The next line must not continue a torn one. */
 async function cutTornLine(file) {
     const text = await readText(file);
@@ -33955,11 +35014,13 @@ async function cutTornLine(file) {
         }
     }
     catch (error) {
-        throw fileError(`mend ${file}`, error);
+        throw files_fileError(`mend ${file}`, error);
     }
 }
 async function readLines(file) {
-    const lines = ((await readText(file)) ?? '').split('\n').slice(0, -1);
+    return journal_linesOf(((await readText(file)) ?? '').split('\n').slice(0, -1), file);
+}
+function journal_linesOf(lines, file) {
     return lines.map((line, index) => {
         const parsed = parseLine(line);
         if (parsed === null)
@@ -34036,7 +35097,7 @@ async function rotate(file) {
         await files_syncDirectory(directory);
     }
     catch (error) {
-        throw fileError(`rotate ${file}`, error);
+        throw files_fileError(`rotate ${file}`, error);
     }
 }
 
@@ -34358,7 +35419,7 @@ async function compare({ project }, sources, allow, imageOf) {
         if (image === undefined)
             continue;
         const now = await serverMajor(project, server);
-        const next = majorOf((await project.engine?.runtime.imageEnvironment(image))?.['PG_MAJOR']) ?? majorInTag(image);
+        const next = await imageMajor(project, image);
         if (now === undefined || next === undefined || now === next)
             continue;
         if (allow.includes('postgres-major')) {
@@ -34378,15 +35439,6 @@ async function compare({ project }, sources, allow, imageOf) {
 }
 function serversIn(sources) {
     return sources.flatMap(({ kind, server }) => (kind === 'postgres' && server !== undefined ? [server] : []));
-}
-function majorOf(text) {
-    const found = /^\d+/.exec(text ?? '')?.[0];
-    return found === undefined ? undefined : Number(found);
-}
-/** `postgres:18-alpine`, `pgvector/pgvector:pg18`, `timescale/timescaledb:2.17.2-pg18`: where an image itself does not tell. */
-function majorInTag(image) {
-    const [, name = '', tag = ''] = /([^/:@]+)(?::([^@/]*))?(?:@.*)?$/.exec(image) ?? [];
-    return majorOf(/(?:^|-)pg(\d+)/.exec(tag)?.[1] ?? (/^postg(?:res|is)/.test(name) ? tag : undefined));
 }
 
 ;// CONCATENATED MODULE: ./src/modes/images.ts
@@ -34412,6 +35464,14 @@ async function protectImages(project, run) {
             names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
     }
     return names;
+}
+/** All names of ours that images have because of this project. */
+async function protectedNames(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime } = project.engine;
+    const names = await Promise.all([protection, images_failure].map((prefix) => runtime.imageNames(prefix(project.name))));
+    return names.flat().sort();
 }
 /** Versions whose images stay protected: the one before the last update, and one more. */
 const PROTECTED_VERSIONS = 2;
@@ -34513,12 +35573,12 @@ async function roomForImages(project, build) {
 
 
 /** The first steps of every change of version, undone last: what serves now will serve again, and what the run kept in case goes. Answers with the services. */
-async function noteWhatServes(tools, keepLocal) {
+async function noteWhatServes(tools, { keepLocal, keepLocalDays }) {
     const { project, run, saga } = tools;
     const services = await runningServices(project);
     const known = await knownServices(project);
     const running = await runningContainers(project);
-    await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal } } }, () => Promise.resolve());
+    await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal, keepLocalDays } } }, () => Promise.resolve());
     await saga.step('note what serves', { undo: serveAgain({ services, by: 'up', known, running }) }, () => Promise.resolve());
     return services;
 }
@@ -34803,7 +35863,7 @@ async function imagesToCache(tools, settings) {
         const free = await freeBytes(entry.folder);
         // The archive, and the client's compressed one of it.
         if (free < 2 * size)
-            throw new NotUsable(`saving needs ${(0,units/* formatBytes */.z)(2 * size)} of disk, and ${(0,units/* formatBytes */.z)(free)} are free`);
+            throw new NotUsable(`saving needs ${(0,units/* formatBytes */.z3)(2 * size)} of disk, and ${(0,units/* formatBytes */.z3)(free)} are free`);
         const archive = external_node_path_default().join(entry.folder, ARCHIVE);
         await runtime.saveImages([...new Set(Object.values(images))], archive);
         // Podman writes for everybody to read.
@@ -34883,7 +35943,7 @@ async function readList({ key, folder }, platform) {
         if (found?.isFile() !== true)
             throw new NotUsable(`it has no file ${name}`);
         if (name === LIST && found.size > image_cache_MAX_LIST_BYTES)
-            throw new NotUsable(`${name} has ${(0,units/* formatBytes */.z)(found.size)}`);
+            throw new NotUsable(`${name} has ${(0,units/* formatBytes */.z3)(found.size)}`);
     }
     let list;
     try {
@@ -34927,8 +35987,9 @@ class NotUsable extends Error {
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
  * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
  * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
+ * `wanted`: only for these services; a command or the cache may bring more.
  */
-async function prepareImages(tools, settings) {
+async function prepareImages(tools, settings, wanted) {
     const { build } = settings;
     const { engine } = tools.project;
     const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
@@ -34937,9 +35998,9 @@ async function prepareImages(tools, settings) {
     if (engine === null)
         return;
     const { compose, runtime } = engine;
-    const { services } = await compose.model();
+    const services = (await compose.model()).services.filter(({ name }) => wanted?.includes(name) ?? true);
     if (build.kind === 'pull')
-        await compose.pull();
+        await compose.pull(wanted);
     if ((build.kind === 'auto' || build.kind === 'compose') && !cached) {
         const built = services.filter((service) => service.build).map(({ name }) => name);
         if (built.length > 0)
@@ -34986,9 +36047,9 @@ async function buildByCommand(tools, settings, command) {
         hint: `Its last lines were:\n${ended.tail}`,
     });
 }
-/** Throws `migration-failed`: the data are undone then like everything else. */
-async function migrate(tools, settings, command) {
-    const ended = await run(tools, settings, command, tools.project.directory);
+/** `env`: in a rehearsal, what leads Compose to the throwaway. Throws `migration-failed`: the data are undone then like everything else. */
+async function migrate(tools, settings, command, env = {}) {
+    const ended = await run(tools, settings, command, tools.project.directory, env);
     if (ended.exitCode === 0)
         return;
     throw new errors/* CaretakerError */.xT('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
@@ -34996,10 +36057,10 @@ async function migrate(tools, settings, command) {
         hint: `Its last lines were:\n${ended.tail}`,
     });
 }
-function run(tools, settings, command, cwd) {
+function run(tools, settings, command, cwd, env = {}) {
     const { log, signal } = tools;
     return tools.runAuthorCommand(command, {
-        ...{ cwd, signal },
+        ...{ cwd, signal, env },
         onLine: (line) => log.info(line),
         timeoutMs: settings.buildTimeoutMs,
     });
@@ -35007,7 +36068,1972 @@ function run(tools, settings, command, cwd) {
 
 // EXTERNAL MODULE: ./src/modes/report.ts
 var report = __nccwpck_require__(72084);
+;// CONCATENATED MODULE: ./src/compose/ports.ts
+
+/** The fixed TCP ports of the host that the services publish; not those that the engine chooses. In either form, ranges one by one. */
+function publishedPorts(document) {
+    return Object.entries(asMapping(document['services'])).flatMap(([service, fields]) => asList(asMapping(fields)['ports']).flatMap((port) => (isMapping(port) ? longForm(port) : shortForm(textOf(port) ?? '')).map((one) => ({ service, ...one }))));
+}
+function longForm(port) {
+    if ((textOf(port['protocol']) ?? 'tcp') !== 'tcp')
+        return [];
+    return pairs(textOf(port['host_ip']) ?? '', textOf(port['published']) ?? '', textOf(port['target']) ?? '');
+}
+/** `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, an IPv6 address in brackets or bare. */
+function shortForm(text) {
+    const [, ip = '', host = '', container = '', protocol = 'tcp'] = /^(?:(?:(\[.*\]|.*?):)?([\d-]*):)?([\d-]+)(?:\/(\w+))?$/.exec(text.trim()) ?? [];
+    return protocol === 'tcp' ? pairs(ip.replace(/^\[|\]$/g, ''), host, container) : [];
+}
+function pairs(hostIp, hosts, containers) {
+    const [host, container] = [range(hosts), range(containers)];
+    // A range of the host for one port of the container: the engine chooses.
+    if (host.length !== container.length)
+        return [];
+    return host
+        .map((hostPort, index) => ({ hostIp, hostPort, containerPort: container[index] ?? 0 }))
+        .filter(({ hostPort }) => hostPort > 0);
+}
+function range(text) {
+    const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+    if (from === undefined)
+        return [];
+    const length = Number(to) - Number(from) + 1;
+    return length < 1 || length > 65_536 ? [] : Array.from({ length }, (_, index) => Number(from) + index);
+}
+
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(77030);
+;// CONCATENATED MODULE: ./src/system/ports.ts
+
+/** Why nobody could listen on this TCP port now, for an error's text; undefined where somebody could, or where this user may not find out. `''` stands for all addresses. */
+async function whyTaken(address, port) {
+    const server = (0,external_node_net_.createServer)();
+    try {
+        await new Promise((resolve, reject) => {
+            server
+                .once('error', reject)
+                .listen({ port, host: address === '' ? '0.0.0.0' : address, exclusive: true }, resolve);
+        });
+        return undefined;
+    }
+    catch (error) {
+        const { code } = error;
+        if (code === 'EADDRINUSE')
+            return 'another process listens there (address already in use)';
+        if (code === 'EADDRNOTAVAIL')
+            return 'this host has no such address';
+        return undefined;
+    }
+    finally {
+        server.close();
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/free-ports.ts
+
+
+
+/**
+ * Refuses a version that publishes a port of this host which something else has: its containers would not start, when the old ones are gone. What the project itself publishes now is its own. Throws
+ * `port-taken`.
+ */
+async function refuseTakenPorts({ project }) {
+    if (project.engine === null)
+        return;
+    const own = new Set((await project.containers()).flatMap(({ ports }) => ports.map(({ hostPort }) => hostPort)));
+    for (const { service, hostIp, hostPort } of publishedPorts(await project.engine.compose.document())) {
+        const why = own.has(hostPort) ? undefined : await whyTaken(hostIp, hostPort);
+        if (why === undefined)
+            continue;
+        throw new errors/* CaretakerError */.xT('port-taken', `the new version can't start: ${service} is to publish ${hostIp === '' ? '' : `${hostIp}:`}${hostPort}, and ${why}`, { hint: 'Stop what listens there, or give the service another port in the compose file or in .env.' });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/checks.ts
+
+
+/** The user's own checks of what was restored. Throws `check-failed` with what a check answered. */
+async function proveChecks(throwaway, checks, note) {
+    const { recorder } = throwaway.tools;
+    for (const check of checks) {
+        const title = check.type === 'sql' ? check.query : check.run;
+        note([
+            await recorder.step(`Check: ${title}`, () => check.type === 'sql' ? proveSql(throwaway, check) : proveCommand(throwaway, check.run)),
+        ]);
+    }
+}
+/** A query's answer must be what is expected or, where nothing is, anything but empty, `f` and `0`. */
+async function proveSql({ tools, staged }, { part, database, query, expect }) {
+    const answer = await ask();
+    const right = expect === undefined ? !['', 'f', '0'].includes(answer) : answer === expect;
+    if (right)
+        return `${query}: ${answer}`;
+    throw checkFailed(query, `it answered "${answer}"${expect === undefined ? '' : `, not "${expect}"`}`);
+    async function ask() {
+        const found = staged.find((one) => one.part.name === part);
+        if (found === undefined)
+            throw checkFailed(query, `the backup has no part ${part}`);
+        const { source } = found;
+        if (source.kind === 'sqlite')
+            return tools.project.files.querySqlite(source.origin.path, query);
+        if (source.server === undefined)
+            throw checkFailed(query, `${part} is no database`);
+        const user = found.part.postgres?.user ?? 'postgres';
+        const server = await openServer(tools.project, tools.log, { service: source.server, user });
+        const known = found.part.postgres?.databases ?? [];
+        const name = database ?? (known.length === 1 ? known[0] : known.find((one) => one !== 'postgres')) ?? 'postgres';
+        const [psql, ...words] = server.psql;
+        const argv = [psql, ...words.slice(0, -1), conninfo(name), '-c', query];
+        const { exitCode, stdout, stderr } = await server.run(argv);
+        if (exitCode !== 0)
+            throw checkFailed(query, stderr.trim());
+        return stdout.trim();
+    }
+}
+/** With the throwaway's name and compose file where Compose looks for them. */
+async function proveCommand({ tools, plan }, run) {
+    const { log, signal, runAuthorCommand } = tools;
+    const { exitCode, tail } = await runAuthorCommand(run, {
+        ...{ cwd: plan.base, signal, onLine: (line) => log.info(line), timeoutMs: CHECK_MS },
+        env: throwawayEnv(tools, plan.file),
+    });
+    const said = tail.trim().split('\n').at(-1) ?? '';
+    if (exitCode !== 0)
+        throw checkFailed(run, `it ended with code ${exitCode}: ${said}`);
+    return `${run}: ended with code 0${said === '' ? '' : `: ${said}`}`;
+}
+/** What a command needs to mean the throwaway: the variables of Compose, and one by which the command itself can tell. */
+function throwawayEnv({ project }, file) {
+    return { CARETAKER_THROWAWAY: project.name, COMPOSE_PROJECT_NAME: project.name, COMPOSE_FILE: file };
+}
+const CHECK_MS = 3_600_000;
+function checkFailed(check, why) {
+    return new errors/* CaretakerError */.xT('check-failed', `the check "${check}" failed on the restored data: ${why}`, {
+        input: 'check',
+        hint: 'Either the backup lacks what the check looks for, or the check is wrong: try it on the live application.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/compose/command-line.ts
+/**
+ * The argv up to the verb. Files and project name are always said: what Compose would choose by itself depends on
+ * COMPOSE_* variables and on the folder's name, which differ between a job and the administrator's shell.
+ */
+function composeArgv(dialect, project, ...verb) {
+    return [
+        ...dialect.argv,
+        // Cursor movements and colours have no place in a job's log.
+        ...(dialect.runtime === 'docker' ? ['--ansi', 'never'] : []),
+        '-p',
+        project.projectName,
+        ...project.files.flatMap((file) => ['-f', file]),
+        ...project.profiles.flatMap((profile) => ['--profile', profile]),
+        ...project.envFiles.flatMap((file) => ['--env-file', file]),
+        ...verb,
+    ];
+}
+/**
+ * Podman leaves processes of its own behind, whatever was asked (the keeper of a rootless user's namespace); with the job's tracking id in their
+ * environment the runner would end them, and with them the containers' network.
+ */
+function composeEnv(dialect) {
+    return dialect.runtime === 'podman' ? { RUNNER_TRACKING_ID: '' } : {};
+}
+function configArgv(dialect, project) {
+    return composeArgv(dialect, project, 'config', ...(dialect.capabilities.config === 'json' ? ['--format', 'json'] : []));
+}
+/** Never with `--yes` or `-V`: Compose would renew a volume whose definition changed, and the data with it. */
+function upArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'up', '-d', ...services);
+}
+function startArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'start', ...services);
+}
+function stopArgv(dialect, project, graceSeconds, services) {
+    return composeArgv(dialect, project, 'stop', '-t', String(Math.ceil(graceSeconds)), ...services);
+}
+/** Volumes stay: there is no `-v` here, whatever happens. */
+function downArgv(dialect, project) {
+    return composeArgv(dialect, project, 'down');
+}
+function buildArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'build', ...services);
+}
+function pullArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'pull', ...services);
+}
+
+;// CONCATENATED MODULE: ./src/compose/env-file.ts
+
+
+/**
+ * Reads an env file by Compose's rules: `KEY=VALUE`, `export KEY=…`, comments, single quotes taken literally, double quotes with
+ * escapes, values over several lines inside quotes, `${OTHER}` from `lookup` or from earlier lines. A key without `=` takes its value
+ * from `lookup`. Throws `env-file-invalid` with the line.
+ */
+function parseEnvFile(path, text, lookup, style = 'compose') {
+    const values = {};
+    const fill = (raw) => interpolate(style === 'compose' ? raw : raw.replace(/\$(?!\{)/g, '$$$$'), known);
+    const known = (name) => lookup(name) ?? values[name];
+    const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+    let at = 0;
+    const fail = (why) => {
+        const line = source.slice(0, at).split('\n').length;
+        throw new errors/* CaretakerError */.xT('env-file-invalid', `failed to read ${path}: line ${line}: ${why}`, {
+            hint: 'Write one KEY=VALUE a line; quote values that hold spaces, # or $.',
+        });
+    };
+    while (at < source.length) {
+        const blank = /[ \t]*(?:#[^\n]*)?(?:\n|$)/y;
+        blank.lastIndex = at;
+        const skipped = blank.exec(source);
+        if (skipped !== null && skipped[0] !== '') {
+            at += skipped[0].length;
+            continue;
+        }
+        const key = /[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(=|:|(?=\n|$))/y;
+        key.lastIndex = at;
+        const match = key.exec(source);
+        if (match === null)
+            return fail('it is not KEY=VALUE');
+        const name = match[1] ?? '';
+        at += match[0].length;
+        if (match[2] === '') {
+            const inherited = lookup(name);
+            if (inherited !== undefined)
+                values[name] = inherited;
+            continue;
+        }
+        const space = /[ \t]*/y;
+        space.lastIndex = at;
+        at += space.exec(source)?.[0].length ?? 0;
+        const quote = source[at];
+        try {
+            if (quote === "'" || quote === '"') {
+                const quoted = quote === "'" ? /'((?:[^'\\]|\\.)*)'/sy : /"((?:[^"\\]|\\.)*)"/sy;
+                quoted.lastIndex = at;
+                const found = quoted.exec(source);
+                if (found === null)
+                    return fail(`the quotes of ${name} are not closed`);
+                at += found[0].length;
+                const raw = found[1] ?? '';
+                values[name] = quote === "'" ? raw.replace(/\\'/g, "'") : fill(env_file_unescape(raw));
+                const rest = /[^\n]*/y;
+                rest.lastIndex = at;
+                const tail = rest.exec(source)?.[0] ?? '';
+                if (!/^\s*(#.*)?$/.test(tail))
+                    return fail(`there is text after the quotes of ${name}`);
+                at += tail.length;
+            }
+            else {
+                const line = /[^\n]*/y;
+                line.lastIndex = at;
+                const raw = line.exec(source)?.[0] ?? '';
+                // A # begins a comment only after a space: `a#b` is a value.
+                values[name] = fill(raw.replace(/(^|\s)#.*$/, '').trim());
+                at += raw.length;
+            }
+        }
+        catch (error) {
+            if (error instanceof InterpolationError)
+                return fail(`the value of ${name} is an ${env_file_describe(error)}`);
+            throw error;
+        }
+    }
+    return values;
+}
+/** The value itself stays out of the message: env files hold secrets. */
+function env_file_describe(error) {
+    return error.message.startsWith('required') ? `error: ${error.message}` : 'invalid template';
+}
+function env_file_unescape(raw) {
+    return raw.replace(/\\(.)/gs, (whole, char) => {
+        if (char === 'n')
+            return '\n';
+        if (char === 'r')
+            return '\r';
+        if (char === 't')
+            return '\t';
+        // \$ means a dollar that is no variable.
+        if (char === '$')
+            return '$$';
+        return char === '"' || char === '\\' ? char : whole;
+    });
+}
+
+;// CONCATENATED MODULE: ./src/compose/model.ts
+
+
+
+/**
+ * The model out of one merged and interpolated document: what `docker compose config --format json` prints, what podman-compose's `config`
+ * prints, or what our own reading made. Relative paths are relative to `directory`, that of the first compose file. Throws
+ * `compose-file-invalid`.
+ */
+function modelOf(content, name, directory) {
+    const volumes = Object.fromEntries(Object.entries(asMapping(content['volumes'])).map(([key, value]) => [
+        key,
+        topLevelVolume(key, asMapping(value), name),
+    ]));
+    const services = Object.entries(asMapping(content['services'])).map(([service, fields]) => serviceOf(service, asMapping(fields), directory));
+    if (services.length === 0)
+        throw invalidComposeFile(`failed to find a service in the compose files of ${directory}`);
+    return { name, services, volumes };
+}
+function topLevelVolume(key, fields, project) {
+    const external = fields['external'];
+    // The form of version 2 of the format: `external: {name: …}`.
+    const externalName = isMapping(external) ? textOf(external['name']) : undefined;
+    const isExternal = isMapping(external) || external === true || external === 'true';
+    return {
+        name: textOf(fields['name']) ?? externalName ?? (isExternal ? key : `${project}_${key}`),
+        external: isExternal,
+    };
+}
+function serviceOf(name, fields, directory) {
+    const environment = Object.entries(asEnvironment(fields['environment'])).filter((entry) => entry[1] !== null);
+    const healthcheck = asMapping(fields['healthcheck']);
+    const test = asList(healthcheck['test']);
+    return {
+        name,
+        image: textOf(fields['image']) ?? null,
+        build: fields['build'] !== undefined && fields['build'] !== null,
+        buildOptions: buildOptionsOf(fields['build']),
+        containerName: textOf(fields['container_name']),
+        dependsOn: [...new Set([...dependencyNames(fields['depends_on']), ...linkNames(fields['links'])])],
+        // Unquoted, `no` is false for a YAML 1.1 reader.
+        restart: fields['restart'] === false ? 'no' : textOf(fields['restart']),
+        volumes: [
+            ...asList(fields['volumes']).map((volume) => volumeOf(volume, name, directory)),
+            ...asList(fields['tmpfs']).map((path) => ({
+                type: 'tmpfs',
+                source: '',
+                target: (textOf(path) ?? '').split(':')[0] ?? '',
+                readOnly: false,
+            })),
+        ],
+        envFiles: envFilesOf(fields).map((path) => absolute(path, directory)),
+        environment: Object.fromEntries(environment),
+        hasHealthCheck: test.length > 0 && test[0] !== 'NONE' && healthcheck['disable'] !== true,
+        profiles: asList(fields['profiles'])
+            .map(textOf)
+            .filter((profile) => profile !== undefined),
+        replicas: replicasOf(fields),
+        stopGraceSeconds: secondsOf(fields['stop_grace_period']),
+    };
+}
+/** The context's place is the host's own matter, and so left out: two hosts that build the same have it elsewhere. */
+function buildOptionsOf(build) {
+    if (build === undefined || build === null)
+        return {};
+    const { args, target, dockerfile, dockerfile_inline: inline, platforms } = asMapping(build);
+    const given = {
+        args: Object.entries(asEnvironment(args)).sort(([one], [other]) => (one < other ? -1 : 1)),
+        target: textOf(target),
+        // Docker's Compose fills the default in, podman-compose does not.
+        dockerfile: textOf(dockerfile) ?? 'Dockerfile',
+        inline: textOf(inline),
+        platforms: asList(platforms).map(String),
+    };
+    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+/** A service's `env_file` as written, in any of its forms: one path, a list, a list of `{path, required}`. */
+function envFilesOf(service) {
+    return asList(service['env_file'])
+        .map((entry) => textOf(isMapping(entry) ? entry['path'] : entry) ?? '')
+        .filter((path) => path !== '');
+}
+function linkNames(links) {
+    return asList(links).map((link) => (textOf(link) ?? '').split(':')[0] ?? '');
+}
+function replicasOf(fields) {
+    const value = fields['scale'] ?? asMapping(fields['deploy'])['replicas'];
+    const count = value === undefined || value === null ? 1 : Number(value);
+    return Number.isInteger(count) && count >= 0 ? count : 1;
+}
+/** `90`, `90s`, `1m30s`, `1h`. */
+function secondsOf(value) {
+    if (typeof value === 'number')
+        return value;
+    if (typeof value !== 'string' || value === '')
+        return undefined;
+    if (/^\d+$/.test(value))
+        return Number(value);
+    const units = { h: 3600, m: 60, s: 1, ms: 0.001, us: 0.000001 };
+    let seconds = 0;
+    for (const [, count, unit] of value.matchAll(/([\d.]+)(ms|us|h|m|s)/g))
+        seconds += Number(count) * (units[unit ?? ''] ?? 0);
+    return seconds;
+}
+/** One entry of a service's `volumes`, in either form; paths absolute. */
+function volumeOf(volume, service, directory) {
+    if (isMapping(volume)) {
+        const type = textOf(volume['type']) ?? 'volume';
+        const source = textOf(volume['source']) ?? textOf(volume['src']) ?? '';
+        return {
+            type: type === 'bind' || type === 'volume' || type === 'tmpfs' ? type : 'other',
+            source: type === 'bind' ? absolute(source, directory) : source,
+            target: textOf(volume['target']) ?? textOf(volume['destination']) ?? textOf(volume['dst']) ?? '',
+            readOnly: [volume['read_only'], volume['readonly']].some((value) => value === true || value === 'true'),
+        };
+    }
+    const parts = (textOf(volume) ?? '').split(':');
+    const [first = '', second, third, fourth] = parts;
+    if (first === '' && second === undefined)
+        throw invalidComposeFile(`failed to read a volume of the service ${service}: it is empty`);
+    if (fourth !== undefined)
+        throw invalidComposeFile(`failed to read the volume ${parts.join(':')} of the service ${service}: too many colons`);
+    // `/var/lib/mysql` and `/var/lib/mysql:ro`: an anonymous volume.
+    if (second === undefined || !second.startsWith('/')) {
+        return { type: 'volume', source: '', target: first, readOnly: hasReadOnly(second) };
+    }
+    const bind = /^[./~]/.test(first);
+    return {
+        type: bind ? 'bind' : 'volume',
+        source: bind ? absolute(first, directory) : first,
+        target: second,
+        readOnly: hasReadOnly(third),
+    };
+}
+function hasReadOnly(options) {
+    return (options ?? '').split(',').includes('ro');
+}
+function absolute(path, directory) {
+    if (path === '~' || path.startsWith('~/'))
+        return (0,external_node_path_.join)((0,external_node_os_.homedir)(), path.slice(1));
+    return (0,external_node_path_.isAbsolute)(path) ? path : (0,external_node_path_.resolve)(directory, path);
+}
+
+;// CONCATENATED MODULE: ./src/compose/read-model.ts
+
+
+
+
+
+
+
+
+/**
+ * The model of a project in the words of its own dialect: by `config` where there is one (Compose knows best what it is going to do), else
+ * by our own reading. Throws `compose-file-missing`, `compose-file-invalid` (with line and column for what is no YAML),
+ * `env-file-invalid`.
+ */
+async function readModel(dialect, project, processes, environment) {
+    const directory = projectDirectoryOf(project.files);
+    const { content, raw, lookup } = await readFiles(dialect, project, processes, environment);
+    const model = modelOf(content, project.projectName, directory);
+    if (dialect.capabilities.config !== 'json')
+        return model;
+    // Its output holds the env files' values in the place of their names.
+    return {
+        ...model,
+        services: model.services.map((service) => ({
+            ...service,
+            envFiles: raw
+                .flatMap((file) => envFilesOf(asMapping(asMapping(file['services'])[service.name])))
+                .map((path) => (0,external_node_path_.resolve)(directory, lenient(path, lookup))),
+        })),
+    };
+}
+/** The compose files as one: merged, extended, variables filled in; services of active profiles only. Throws as `readModel` does. */
+async function readDocument(dialect, project, processes, environment) {
+    const { content } = await readFiles(dialect, project, processes, environment);
+    if (!dialect.capabilities.profiles)
+        return content;
+    const active = Object.entries(asMapping(content['services'])).filter(([, service]) => {
+        const profiles = asList(asMapping(service)['profiles']).map(textOf);
+        return profiles.length === 0 || profiles.some((profile) => project.profiles.includes(profile ?? ''));
+    });
+    return { ...content, services: Object.fromEntries(active) };
+}
+async function readFiles(dialect, project, processes, environment) {
+    const directory = projectDirectoryOf(project.files);
+    // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
+    const raw = [];
+    for (const file of project.files)
+        raw.push(parseComposeFile(file, await read(file), null));
+    const lookup = variablesOf(dialect, await readEnvFiles(dialect, project, environment), environment, project.projectName);
+    const found = (content) => ({ content, raw, lookup });
+    if (dialect.capabilities.config === 'none')
+        return found(await readByOurselves(project.files, lookup));
+    const output = await config(dialect, project, processes, directory);
+    if (dialect.capabilities.config === 'json')
+        return found(unescapeDollars(JSON.parse(output)));
+    const content = parseComposeFile('the output of podman-compose config', output, null);
+    return found(await resolveExtends(content, async (file) => parseComposeFile(file, await read((0,external_node_path_.resolve)(directory, file)), lookup)));
+}
+async function config(dialect, project, processes, cwd) {
+    try {
+        return (await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })).stdout;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed') {
+            throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${read_model_lastLine(error.message)}`, error);
+        }
+        throw error;
+    }
+}
+/** A Python traceback and Compose's own message have this in common: the last line says what is wrong. */
+function read_model_lastLine(message) {
+    return message.trim().split('\n').at(-1)?.trim() ?? message;
+}
+async function readByOurselves(files, lookup) {
+    const contents = [];
+    for (const file of files) {
+        const content = parseComposeFile(file, await read(file), lookup);
+        if (content['include'] !== undefined) {
+            throw invalidComposeFile(`failed to read ${file}: this podman-compose does not know include and would leave those services out`);
+        }
+        contents.push(content);
+    }
+    const directory = projectDirectoryOf(files);
+    return resolveExtends(mergeComposeFiles(contents), async (file) => {
+        const path = (0,external_node_path_.resolve)(directory, file);
+        return parseComposeFile(path, await read(path), lookup);
+    });
+}
+/** Compose prints a dollar as `$$`, so that its output is a compose file again. */
+function unescapeDollars(value) {
+    if (typeof value === 'string')
+        return value.replaceAll('$$', '$');
+    if (Array.isArray(value))
+        return value.map(unescapeDollars);
+    if (isMapping(value))
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unescapeDollars(item)]));
+    return value;
+}
+/** Relative paths in compose files, and `.env`, are those of the first file's directory, also in a second file elsewhere. */
+function projectDirectoryOf(files) {
+    return (0,external_node_path_.dirname)(files[0] ?? '.');
+}
+/**
+ * The variables of `.env` beside the first compose file, or of the env files given in its place. Throws `env-file-missing` for a file that
+ * was asked for, `env-file-invalid`.
+ */
+async function readEnvFiles(dialect, project, environment) {
+    const style = dialect.runtime === 'podman' ? 'python-dotenv' : 'compose';
+    const values = {};
+    const given = project.envFiles.length > 0;
+    for (const file of given ? project.envFiles : [(0,external_node_path_.join)(projectDirectoryOf(project.files), '.env')]) {
+        let text;
+        try {
+            text = await (0,promises_.readFile)(file, 'utf8');
+        }
+        catch (error) {
+            if (!given && error.code === 'ENOENT')
+                continue;
+            throw new errors/* CaretakerError */.xT('env-file-missing', `failed to read the env file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+                hint: 'Check the path and that the user who runs this may read the file.',
+                input: 'env-files',
+                cause: error,
+            });
+        }
+        Object.assign(values, parseEnvFile(file, text, (name) => environment[name] ?? values[name], style));
+    }
+    return values;
+}
+/** What a `${NAME}` is worth: the process environment before `.env`, but the other way round in podman-compose 1.0.3. */
+function variablesOf(dialect, envFile, environment, projectName) {
+    return (name) => {
+        if (name === 'COMPOSE_PROJECT_NAME')
+            return projectName;
+        return dialect.capabilities.envFiles === 'none'
+            ? (envFile[name] ?? environment[name])
+            : (environment[name] ?? envFile[name]);
+    };
+}
+/**
+ * Profiles that each service asks for, from the files as they are written. For choosing profiles before a dialect is asked for its model,
+ * which shows the services of active profiles only.
+ */
+async function readProfiles(files) {
+    const result = new Map();
+    for (const file of files) {
+        for (const [name, service] of Object.entries(asMapping(parseComposeFile(file, await read(file), null)['services']))) {
+            const profiles = asList(asMapping(service)['profiles']).map(textOf);
+            result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
+        }
+    }
+    return result;
+}
+/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
+async function filesOfModel(files, lookup) {
+    const directory = projectDirectoryOf(files);
+    const all = new Set();
+    const visit = async (file, base) => {
+        if (all.has(file))
+            return;
+        all.add(file);
+        const content = parseComposeFile(file, await read(file), null);
+        const fill = (path) => lenient(path, lookup);
+        for (const entry of asList(content['include'])) {
+            const parts = isMapping(entry) ? entry : { path: entry };
+            const paths = asList(parts['path']).map(textOf);
+            for (const path of paths) {
+                const included = (0,external_node_path_.resolve)(base, fill(path ?? ''));
+                await visit(included, (0,external_node_path_.dirname)(included));
+            }
+            for (const path of asList(parts['env_file']).map(textOf))
+                all.add((0,external_node_path_.resolve)(base, fill(path ?? '')));
+        }
+        for (const kind of ['secrets', 'configs']) {
+            for (const entry of Object.values(asMapping(content[kind]))) {
+                const path = textOf(asMapping(entry)['file']);
+                if (path !== undefined)
+                    all.add((0,external_node_path_.resolve)(base, fill(path)));
+            }
+        }
+        for (const service of Object.values(asMapping(content['services']))) {
+            const fields = asMapping(service);
+            const other = textOf(asMapping(fields['extends'])['file']);
+            if (other !== undefined) {
+                const path = (0,external_node_path_.resolve)(base, fill(other));
+                await visit(path, (0,external_node_path_.dirname)(path));
+            }
+            for (const path of envFilesOf(fields))
+                all.add((0,external_node_path_.resolve)(base, fill(path)));
+        }
+    };
+    for (const file of files)
+        await visit(file, directory);
+    return [...all];
+}
+/** A list of files must not fail for a variable that only matters elsewhere. */
+function lenient(path, lookup) {
+    try {
+        return interpolate(path, lookup);
+    }
+    catch (error) {
+        if (error instanceof InterpolationError)
+            return path;
+        throw error;
+    }
+}
+async function read(file) {
+    try {
+        return await (0,promises_.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('compose-file-missing', `failed to read the compose file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
+            input: 'compose-files',
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/compose/throwaway-file.ts
+
+
+
+
+/** Words of a service that a copy has as they are written would reach, or be reached by, what is not its own. */
+const DROPPED = [
+    ...['ports', 'container_name', 'labels', 'logging', 'external_links', 'mac_address', 'profiles', 'build', 'develop'],
+    ...['devices', 'device_cgroup_rules', 'privileged', 'use_api_socket', 'cgroup', 'cgroup_parent', 'provider'],
+];
+/** Of those, what an application may miss. */
+const MISSED = ['devices', 'privileged', 'use_api_socket', 'provider'];
+/** Namespaces of the host, or of somebody else's container. */
+const NAMESPACES = ['network_mode', 'pid', 'ipc', 'uts'];
+/**
+ * The compose file of a throwaway: the same services with the same images, but with a project name, volumes, directories and networks of its own, nothing published, no name and
+ * no label by which others (a reverse proxy, say) find a container, no socket of the host. Read-only files and directories that hold no data of a backup are shared.
+ */
+function throwawayFile(document, options) {
+    const without = [];
+    const services = Object.entries(asMapping(document['services'])).map(([name, fields]) => [name, asMapping(fields)]);
+    const binds = services.flatMap(([name, fields]) => asList(fields['volumes'])
+        .map((volume) => volumeOf(volume, name, options.base))
+        .filter(({ type }) => type === 'bind'));
+    const own = ownPlaces(binds, options);
+    const volumes = new Map(Object.entries(options.volumes).map(([key, live]) => [live, `${options.name}_${key.replace(/[^\w.-]/g, '_')}`]));
+    const mount = (volume, service) => {
+        const { type, source, target, readOnly } = volumeOf(volume, service, options.base);
+        if (type !== 'bind')
+            return [volume];
+        const copy = own.find(({ live }) => isWithin(live, source));
+        const kind = options.kindOf(source);
+        if (copy === undefined && kind === 'other') {
+            without.push(`${service} gets no ${target}: ${source} is a socket or a device of this host`);
+            return [];
+        }
+        if (copy === undefined && !readOnly)
+            without.push(`${service} can't write to ${target}: it is shared with ${source}`);
+        const selinux = selinuxOf(volume);
+        return [
+            {
+                ...{ type: 'bind', source: copy === undefined ? source : (0,external_node_path_.join)(copy.copy, (0,external_node_path_.relative)(copy.live, source)), target },
+                ...(readOnly || copy === undefined ? { read_only: true } : {}),
+                // Z would take a file that is shared away from the application.
+                ...(selinux === undefined ? {} : { bind: { selinux: copy === undefined ? 'z' : selinux } }),
+            },
+        ];
+    };
+    const service = (name, fields) => {
+        const kept = { ...fields };
+        for (const key of MISSED)
+            if (fields[key] !== undefined && fields[key] !== false)
+                without.push(`${name} gets no ${key}`);
+        for (const key of DROPPED)
+            delete kept[key];
+        const others = asList(fields['volumes_from']).filter((one) => !(textOf(one) ?? '').startsWith('container:'));
+        if (fields['volumes_from'] !== undefined)
+            kept['volumes_from'] = others;
+        for (const key of NAMESPACES) {
+            const value = textOf(fields[key]);
+            if (value === undefined || value.startsWith('service:') || ['none', 'private', 'shareable'].includes(value))
+                continue;
+            without.push(`${name} gets no ${key}: ${value}`);
+            delete kept[key];
+        }
+        const deploy = { ...asMapping(fields['deploy']) };
+        const none = [fields['scale'], deploy['replicas']].some((count) => Number(count ?? 1) === 0);
+        for (const key of ['labels', 'restart_policy', ...(none ? [] : ['replicas'])])
+            delete deploy[key];
+        if (!none)
+            delete kept['scale'];
+        const restart = fields['restart'] === false ? 'no' : textOf(fields['restart']);
+        const envFiles = asList(fields['env_file']).map((file) => isMapping(file)
+            ? { ...file, path: (0,external_node_path_.resolve)(options.base, textOf(file['path']) ?? '') }
+            : (0,external_node_path_.resolve)(options.base, textOf(file) ?? ''));
+        return {
+            ...kept,
+            image: textOf(fields['image']) ?? options.imageOf(name),
+            labels: options.labels,
+            // What the host has is what is tried; a newer image must not come by it.
+            pull_policy: 'never',
+            // Not after a reboot: then nobody waits for it any more.
+            ...(restart === undefined || restart === 'no' ? {} : { restart: 'on-failure' }),
+            ...(isMapping(fields['deploy']) ? { deploy } : {}),
+            ...(envFiles.length === 0 ? {} : { env_file: envFiles }),
+            ...(fields['volumes'] === undefined
+                ? {}
+                : { volumes: asList(fields['volumes']).flatMap((one) => mount(one, name)) }),
+            ...(kept['network_mode'] === undefined
+                ? { networks: networksOf(fields['networks'], options.aliases ? textOf(fields['container_name']) : undefined) }
+                : {}),
+        };
+    };
+    const copies = Object.fromEntries(services.map(([name, fields]) => [name, service(name, fields)]));
+    // podman-compose 1.0.3 refuses a network that no service is in.
+    const networks = new Set(Object.values(copies).flatMap((copy) => Object.keys(asMapping(copy['networks']))));
+    const content = {
+        services: copies,
+        networks: Object.fromEntries([...networks].map((key) => [key, options.outside ? {} : { internal: true }])),
+        volumes: Object.fromEntries(Object.entries(options.volumes).map(([key, live]) => [key, { external: true, name: volumes.get(live) }])),
+        ...withFiles('secrets', document, options.base),
+        ...withFiles('configs', document, options.base),
+    };
+    const directories = own.filter(({ live }) => ['directory', 'missing'].includes(options.kindOf(live)));
+    const text = (0,dist/* stringify */.As)(escapeDollars(content), { version: '1.1', lineWidth: 0 });
+    const nested = [
+        ...new Set(binds.flatMap(({ source }) => {
+            const home = own.find(({ live }) => live !== source && isWithin(live, source));
+            const isDirectory = ['directory', 'missing'].includes(options.kindOf(source));
+            return home === undefined || !isDirectory ? [] : [(0,external_node_path_.join)(home.copy, (0,external_node_path_.relative)(home.live, source))];
+        })),
+    ];
+    return { text, places: own, directories, nested, volumes, without };
+}
+/** The outermost of what is written to or holds data: each has a place of its own. */
+function ownPlaces(binds, { data, directory, base, kindOf }) {
+    const wanted = binds
+        .filter(({ source, readOnly }) => {
+        const kind = kindOf(source);
+        if (kind === 'other')
+            return false;
+        if (kind === 'file')
+            return data.includes(source);
+        // What the whole host or project is shown by, read-only, may go on showing it.
+        if (readOnly && isWithin(source, base))
+            return false;
+        return !readOnly || data.some((path) => isWithin(source, path) || isWithin(path, source));
+    })
+        .map(({ source }) => source);
+    const outermost = [...new Set(wanted)].filter((path) => !wanted.some((other) => other !== path && isWithin(other, path)));
+    return outermost.map((live, index) => ({ live, copy: (0,external_node_path_.join)(directory, `${index}-${(0,external_node_path_.basename)(live)}`) }));
+}
+/** Of each network only its key and the names by which a service is known in it: addresses and drivers are the project's. */
+function networksOf(networks, containerName) {
+    const keys = isMapping(networks)
+        ? Object.entries(networks)
+        : asList(networks).map((key) => [String(key), null]);
+    if (keys.length === 0)
+        return networksOf({ default: null }, containerName);
+    const all = keys.map(([key, value]) => {
+        // By its container's name too: others may know it by that.
+        const aliases = [...asList(asMapping(value)['aliases']), ...(containerName === undefined ? [] : [containerName])];
+        // podman-compose 1.0.3 takes an empty mapping for a part of the name.
+        return [key, aliases.length === 0 ? null : { aliases }];
+    });
+    return Object.fromEntries(all);
+}
+function withFiles(kind, document, base) {
+    const entries = Object.entries(asMapping(document[kind])).map(([key, value]) => {
+        const { name: _name, ...fields } = asMapping(value);
+        const file = textOf(fields['file']);
+        return [key, file === undefined ? fields : { ...fields, file: (0,external_node_path_.resolve)(base, file) }];
+    });
+    return entries.length === 0 ? {} : { [kind]: Object.fromEntries(entries) };
+}
+/** `z` or `Z`, which tell SELinux to let containers in. */
+function selinuxOf(volume) {
+    if (isMapping(volume))
+        return textOf(asMapping(volume['bind'])['selinux']);
+    return /(?:^|,)(z)(?:,|$)/i.exec((textOf(volume) ?? '').split(':')[2] ?? '')?.[1];
+}
+function isWithin(directory, path) {
+    const rest = (0,external_node_path_.relative)(directory, path);
+    return rest !== '..' && !rest.startsWith('../') && !(0,external_node_path_.isAbsolute)(rest);
+}
+/** What was filled in once must not be taken for variables. */
+function escapeDollars(value) {
+    if (typeof value === 'string')
+        return value.replaceAll('$', '$$$$');
+    if (Array.isArray(value))
+        return value.map(escapeDollars);
+    if (isMapping(value))
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, escapeDollars(item)]));
+    return value;
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-files.ts
+
+
+
+
+/** Docker Compose takes the first of these, and the first override of the same family. */
+const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
+const composeOverrides = {
+    compose: ['compose.override.yml', 'compose.override.yaml'],
+    'docker-compose': ['docker-compose.override.yml', 'docker-compose.override.yaml'],
+};
+/** podman-compose takes every one of these that is there, in this order (COMPOSE_DEFAULT_LS of 1.0.3 and 1.6.0). */
+const podmanComposeNames = [
+    'compose.yaml',
+    'compose.yml',
+    'compose.override.yaml',
+    'compose.override.yml',
+    'podman-compose.yaml',
+    'podman-compose.yml',
+    'docker-compose.yml',
+    'docker-compose.yaml',
+    'docker-compose.override.yml',
+    'docker-compose.override.yaml',
+    'container-compose.yml',
+    'container-compose.yaml',
+    'container-compose.override.yml',
+    'container-compose.override.yaml',
+];
+/**
+ * The files that this dialect takes by itself in a directory: those of COMPOSE_FILE (`envFile`: the variables of `.env`, which counts for
+ * Docker Compose only), else the default names. Empty when there are none. Throws `compose-file-missing` for one that COMPOSE_FILE names.
+ */
+async function defaultComposeFiles(dialect, directory, environment, envFile) {
+    const docker = dialect.runtime === 'docker';
+    const named = environment['COMPOSE_FILE'] ?? (docker ? envFile['COMPOSE_FILE'] : undefined);
+    if (named !== undefined && named !== '') {
+        const separator = environment['COMPOSE_PATH_SEPARATOR'] ?? envFile['COMPOSE_PATH_SEPARATOR'] ?? ':';
+        const files = named.split(separator).filter((file) => file !== '');
+        return existingComposeFiles(files, directory);
+    }
+    const there = async (names) => {
+        const paths = names.map((name) => (0,external_node_path_.join)(directory, name));
+        const found = await Promise.all(paths.map(exists));
+        return paths.filter((_path, index) => found[index]);
+    };
+    if (!docker)
+        return there(podmanComposeNames);
+    const first = (await there(composeNames))[0];
+    if (first === undefined)
+        return [];
+    const family = (0,external_node_path_.basename)(first).replace(/\.ya?ml$/, '');
+    return [first, ...(await there(composeOverrides[family] ?? [])).slice(0, 1)];
+}
+/** The paths made absolute. Throws `compose-file-missing` when one of them is not there. */
+async function existingComposeFiles(files, directory) {
+    const paths = files.map((file) => (0,external_node_path_.resolve)(directory, file));
+    for (const path of paths) {
+        if (!(await exists(path)))
+            throw composeFileMissing(`failed to find the compose file ${path}`);
+    }
+    return paths;
+}
+function composeFileMissing(message) {
+    return new errors/* CaretakerError */.xT('compose-file-missing', message, {
+        hint: 'Set project-directory to the directory of the compose file, or name the files in compose-files.',
+        input: 'compose-files',
+    });
+}
+/**
+ * The name that a project gets with this dialect: as given, else COMPOSE_PROJECT_NAME, else `name:` of the files, else the directory's base
+ * name; in lower case and with nothing but a–z, 0–9, `_` and `-`. podman-compose 1.0.3 knows but the last and keeps leading dashes.
+ * Containers that exist have the last word: the caller asks them first.
+ */
+async function projectNameOf(dialect, files, directory, environment, envFile) {
+    const old = dialect.runtime === 'podman' && dialect.capabilities.config === 'none';
+    const named = old
+        ? undefined
+        : (environment['COMPOSE_PROJECT_NAME'] ?? envFile['COMPOSE_PROJECT_NAME'] ?? (await nameInFiles(files, dialect)));
+    const wish = named === undefined || named === '' ? (0,external_node_path_.basename)(directory).toLowerCase() : named;
+    const name = normaliseProjectName(wish, dialect);
+    if (name === '') {
+        throw new errors/* CaretakerError */.xT('project-name-invalid', `failed to make a project name of "${wish}"`, {
+            hint: 'Set project-name: lower-case letters, digits, dashes and underscores.',
+            input: 'project-name',
+        });
+    }
+    return name;
+}
+function normaliseProjectName(name, dialect) {
+    if (dialect.runtime === 'podman')
+        return name.replace(/[^-_a-z0-9]/g, '');
+    return name
+        .toLowerCase()
+        .replace(/[^-_a-z0-9]/g, '')
+        .replace(/^[_-]+/, '');
+}
+/** Docker Compose takes the last file's `name:`, podman-compose the first file's only. */
+async function nameInFiles(files, dialect) {
+    const names = [];
+    for (const file of files)
+        names.push(textOf(parseComposeFile(file, await (0,promises_.readFile)(file, 'utf8'), null)['name']));
+    return dialect.runtime === 'docker' ? names.filter((name) => name !== undefined).at(-1) : names[0];
+}
+async function exists(path) {
+    try {
+        await (0,promises_.access)(path);
+        return true;
+    }
+    catch (error) {
+        if (['ENOENT', 'ENOTDIR'].includes(error.code ?? ''))
+            return false;
+        throw new errors/* CaretakerError */.xT('path-denied', `failed to look at ${path}: permission denied`, {
+            hint: 'Run as a user who may enter the directory.',
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/compose/order.ts
+/**
+ * The names in an order in which they can start: what a service depends on comes before it, otherwise as given. A cycle, which Compose
+ * refuses anyway, is broken where it closes.
+ */
+function startOrder(services) {
+    const byName = new Map(services.map((service) => [service.name, service]));
+    const order = [];
+    const seen = new Set();
+    const visit = (service) => {
+        if (seen.has(service.name))
+            return;
+        seen.add(service.name);
+        for (const dependency of service.dependsOn) {
+            const found = byName.get(dependency);
+            if (found !== undefined)
+                visit(found);
+        }
+        order.push(service.name);
+    };
+    services.forEach(visit);
+    return order;
+}
+/** These services and everything that depends on them, directly or not. */
+function order_withDependents(services, names) {
+    const result = new Set(names);
+    for (let grown = true; grown;) {
+        grown = false;
+        for (const service of services) {
+            if (!result.has(service.name) && service.dependsOn.some((name) => result.has(name))) {
+                result.add(service.name);
+                grown = true;
+            }
+        }
+    }
+    return result;
+}
+
+;// CONCATENATED MODULE: ./src/compose/compose-program.ts
+
+
+
+
+
+
+
+
+const projectLabel = 'com.docker.compose.project';
+/** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
+const startTries = 5;
+const startPauseMs = 3_000;
+/** Compose for every dialect: what they do differently is asked of their capabilities. */
+function createCompose(dialect, project, deps) {
+    const { processes, runtime, log, clock } = deps;
+    const { capabilities } = dialect;
+    const directory = projectDirectoryOf(project.files);
+    const model = () => readModel(dialect, project, processes, deps.environment);
+    const containers = async (services) => {
+        const all = await runtime.containers({ [projectLabel]: project.projectName });
+        return all.filter((container) => !container.oneOff && (services.length === 0 || services.includes(container.service)));
+    };
+    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones. */
+    async function run(title, argv, options = {}) {
+        await log.group(title, async () => {
+            const tail = [];
+            let failed = false;
+            const onLine = (line) => {
+                if (line.trim() === '')
+                    return;
+                log.info(line);
+                options.onLine?.(line);
+                tail.push(line);
+                if (tail.length > 15)
+                    tail.shift();
+                if (options.isFailure?.(line) === true)
+                    failed = true;
+            };
+            try {
+                await processes.run({ argv, cwd: directory, env: composeEnv(dialect) }, { onLine, outlivesJob: options.outlivesJob ?? false });
+            }
+            catch (error) {
+                if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed')
+                    throw composeFailed(title, tail, error);
+                throw error;
+            }
+            if (failed)
+                throw composeFailed(title, tail);
+        });
+    }
+    function composeFailed(title, tail, cause) {
+        const words = tail.length === 0 ? '' : `: ${tail.join('\n')}`;
+        return new errors/* CaretakerError */.xT('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
+            hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
+            cause,
+        });
+    }
+    async function up(services = []) {
+        if (!capabilities.upRecreatesChanged)
+            await removeChanged(services);
+        await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
+        if (dialect.runtime === 'podman')
+            await startCreated(services);
+    }
+    /**
+     * podman-compose leaves a container whose image was rebuilt under the same tag, and before 1.3 every container that exists. So those that
+     * changed go first, with all that depend on them: Podman ties a container to the very one that it requires.
+     */
+    async function removeChanged(services) {
+        const { services: defined } = await model();
+        const existing = await containers([]);
+        const wanted = services.length === 0 ? new Set(defined.map((service) => service.name)) : closure(defined, services);
+        const changed = new Set();
+        for (const container of existing) {
+            const service = defined.find((candidate) => candidate.name === container.service);
+            if (service === undefined || !wanted.has(service.name))
+                continue;
+            // Without a hash nothing tells that the configuration is the same, and the wrong one that goes on running is worse than a restart.
+            if (!capabilities.comparesConfiguration ||
+                (await imageChanged(service, container)) ||
+                (await envFilesChanged(service, container))) {
+                changed.add(service.name);
+            }
+        }
+        if (changed.size === 0)
+            return;
+        const affected = order_withDependents(defined, changed);
+        log.info(`Recreating ${[...affected].join(', ')}: the image or the configuration is another one`);
+        const doomed = inStopOrder(existing.filter((container) => affected.has(container.service)), defined);
+        for (const { service, mounts } of doomed) {
+            for (const { volume, target } of mounts) {
+                // Docker Compose hands them on; under Podman a new container begins with an empty one, and the old one stays behind.
+                if (/^[0-9a-f]{64}$/.test(volume ?? ''))
+                    log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
+            }
+        }
+        await stopContainers(doomed, defined);
+        await runtime.remove(doomed.map((container) => container.id));
+        // Dependents that were not asked for were taken away above: they come back as well.
+        const others = [...affected].filter((name) => !wanted.has(name));
+        if (others.length > 0) {
+            await run('Bring up the dependent containers', upArgv(dialect, project, [...wanted, ...others]), {
+                outlivesJob: true,
+            });
+        }
+    }
+    async function imageChanged(service, container) {
+        const now = await runtime.imageId(service.image ?? container.imageName);
+        // No such image here: `up` is going to build or pull it, and a container of another image is then another one.
+        return now !== container.imageId;
+    }
+    /** podman-compose's hash covers the names of env files, not what is in them. A variable that was taken out is not noticed. */
+    async function envFilesChanged(service, container) {
+        const wanted = {};
+        for (const file of service.envFiles) {
+            if (!(await exists(file)))
+                continue;
+            const text = await (0,promises_.readFile)(file, 'utf8');
+            Object.assign(wanted, parseEnvFile(file, text, (name) => wanted[name] ?? deps.environment[name], 'python-dotenv'));
+        }
+        return Object.entries({ ...wanted, ...service.environment }).some(([name, value]) => container.env[name] !== value);
+    }
+    /**
+     * What podman-compose left created but not started. Podman 4.3 refuses to start a container while one that it requires is restarting, and
+     * 1.0.3 answers 0 whatever happened. Whether what runs is healthy is not asked here.
+     */
+    async function startCreated(services) {
+        const { services: defined } = await model();
+        const expected = defined.filter((service) => service.replicas > 0 && (services.length === 0 || services.includes(service.name)));
+        for (let attempt = 1;; attempt++) {
+            const existing = await containers([]);
+            const missing = expected.filter((service) => !existing.some((container) => container.service === service.name));
+            if (missing.length > 0) {
+                throw composeFailed('bring up the containers', [
+                    `no container was created for ${missing.map((service) => service.name).join(', ')}`,
+                ]);
+            }
+            const waiting = inStopOrder(existing.filter((container) => container.state === 'created' && expected.some((service) => service.name === container.service)), defined).reverse();
+            if (waiting.length === 0)
+                return;
+            try {
+                await runtime.start(waiting.map((container) => container.id));
+            }
+            catch (error) {
+                if (attempt >= startTries)
+                    throw error;
+                log.debug(`not started yet: ${error instanceof Error ? error.message : String(error)}`);
+                await clock.sleep(startPauseMs);
+            }
+        }
+    }
+    async function stopContainers(ordered, defined) {
+        for (const container of ordered) {
+            // A frozen process can't shut down: it would be killed when the grace is over.
+            if (container.state === 'paused')
+                await runtime.unpause([container.id]);
+            const grace = defined.find((service) => service.name === container.service)?.stopGraceSeconds;
+            if (dialect.runtime === 'podman' && grace !== undefined && ['running', 'paused'].includes(container.state)) {
+                // podman-compose does not hand the grace period to the container, so podman alone would kill after 10 s.
+                await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]));
+            }
+            await runtime.stop([container.id]);
+        }
+    }
+    /** By the model where it can be read; the order must not keep an application from being stopped while a compose file is broken. */
+    async function definedServices() {
+        try {
+            return (await model()).services;
+        }
+        catch (error) {
+            log.warn(`The compose file can't be read, so the containers' own order is used: ${error instanceof Error ? error.message : String(error)}`);
+            return [];
+        }
+    }
+    return {
+        dialect,
+        files: project.files,
+        model,
+        document: () => readDocument(dialect, project, processes, deps.environment),
+        of: (file, projectName) => createCompose(dialect, { files: [file], projectName, profiles: [], envFiles: [] }, deps),
+        up,
+        async start(services = []) {
+            const still = (await containers(services)).filter((container) => container.state !== 'running');
+            const paused = still.filter((container) => container.state === 'paused');
+            if (paused.length > 0)
+                await runtime.unpause(paused.map((container) => container.id));
+            const existing = still.filter((container) => container.state !== 'paused');
+            if (existing.length === 0)
+                return;
+            if (dialect.runtime === 'docker') {
+                try {
+                    // By name, so that services of profiles which are not active start as well.
+                    const names = [...new Set(existing.map((container) => container.service))];
+                    await run('Start the containers', startArgv(dialect, project, names), { outlivesJob: true });
+                    return;
+                }
+                catch (error) {
+                    if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'compose-failed'))
+                        throw error;
+                    // The containers are there whatever became of the compose file: starting them is what keeps users served.
+                    log.warn(`Compose could not start the containers, so they are started one by one: ${error.message}`);
+                }
+            }
+            const ordered = inStopOrder(existing, await definedServices()).reverse();
+            await startInOrder(ordered);
+        },
+        async stop(services = []) {
+            const defined = await definedServices();
+            const running = (await containers(services)).filter((container) => ['running', 'restarting', 'paused'].includes(container.state));
+            await stopContainers(inStopOrder(running, defined), defined);
+        },
+        async down() {
+            const defined = await definedServices();
+            const existing = inStopOrder(await containers([]), defined);
+            // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
+            await stopContainers(existing, defined);
+            await run('Remove the containers', downArgv(dialect, project));
+            // Also those that are gone by now: the engine may have kept something of them.
+            const left = [...existing, ...(await containers([]))].map((container) => container.id);
+            if (left.length > 0)
+                await runtime.remove([...new Set(left)]);
+        },
+        async build(services = []) {
+            // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
+            const isFailure = (line) => /^exit code: [1-9]/.test(line);
+            // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.
+            const steps = [];
+            const onLine = (line) => {
+                const [, id] = /--> ([0-9a-f]{11,64})$/.exec(line.trimEnd()) ?? [];
+                if (id !== undefined)
+                    steps.push(id);
+            };
+            try {
+                await run('Build the images', buildArgv(dialect, project, services), {
+                    onLine,
+                    ...(capabilities.reliableExitCodes ? {} : { isFailure }),
+                });
+            }
+            catch (error) {
+                for (const id of steps.reverse()) {
+                    await removeNameless(runtime, id).catch((left) => log.warn(`A step of the build is left: ${(0,errors/* messageOf */.bD)(left)}`)); // prettier-ignore
+                }
+                throw error;
+            }
+        },
+        async pull(services = []) {
+            const wanted = (await model()).services.filter((service) => service.image !== null && (services.length === 0 ? !service.build : services.includes(service.name)));
+            if (wanted.length === 0)
+                return;
+            if (dialect.runtime === 'docker') {
+                await run('Pull the images', pullArgv(dialect, project, wanted.map((service) => service.name)));
+                return;
+            }
+            // podman-compose answers 0 when one of several pulls failed (1.0.3 and 1.6.0), so Podman itself is asked, image by image.
+            for (const image of new Set(wanted.map((service) => service.image ?? ''))) {
+                if (!image.startsWith('localhost/'))
+                    await run(`Pull the image ${image}`, ['podman', 'pull', image]);
+            }
+        },
+    };
+    async function startInOrder(ordered) {
+        for (let attempt = 1;; attempt++) {
+            try {
+                await runtime.start(ordered.map((container) => container.id));
+                return;
+            }
+            catch (error) {
+                // A dependency that restarts just now keeps Podman from starting what requires it.
+                if (attempt >= startTries || dialect.runtime !== 'podman')
+                    throw error;
+                await clock.sleep(startPauseMs);
+            }
+        }
+    }
+}
+/** These services and what they depend on, as `up SERVICE` brings them up. */
+function closure(defined, names) {
+    const result = new Set();
+    const visit = (name) => {
+        if (result.has(name))
+            return;
+        result.add(name);
+        defined.find((service) => service.name === name)?.dependsOn.forEach(visit);
+    };
+    names.forEach(visit);
+    return result;
+}
+/**
+ * Dependents first. What each depends on is said by the model, for services that it does not know by the label of Docker Compose; where neither
+ * says anything, what was started last stops first.
+ */
+function inStopOrder(containers, defined) {
+    const byStart = [...containers].sort((a, b) => (a.startedAt ?? '').localeCompare(b.startedAt ?? ''));
+    const services = [...new Set(byStart.map((container) => container.service))].map((name) => ({
+        name,
+        dependsOn: defined.find((service) => service.name === name)?.dependsOn ??
+            labelled(byStart.find((container) => container.service === name)),
+    }));
+    const order = startOrder(services);
+    return byStart
+        .map((container, index) => ({ container, index }))
+        .sort((a, b) => order.indexOf(b.container.service) - order.indexOf(a.container.service) || b.index - a.index)
+        .map(({ container }) => container);
+}
+/** `database:service_healthy:false,cache:service_started:true` */
+function labelled(container) {
+    const label = container?.labels['com.docker.compose.depends_on'] ?? '';
+    return label
+        .split(',')
+        .map((entry) => entry.split(':')[0] ?? '')
+        .filter((name) => name !== '');
+}
+
+;// CONCATENATED MODULE: ./src/project/compose-project.ts
+
+
+
+
+
+
+
+/** Larger ones are data. */
+const MAX_MOUNTED_BYTES = 1024 * 1024;
+/** A project of Docker Compose or podman-compose. Reads containers and model anew at every call: updates change both. */
+function createComposeProject(parts) {
+    const { runtime, compose } = parts;
+    const containers = async () => (await runtime.containers({ [projectLabel]: parts.name })).filter((container) => !container.oneOff);
+    const chosen = async (services) => (await containers()).filter((container) => services === undefined || services.includes(container.service));
+    // A health check looks every second; the model costs a process each time and changes only by what this project does.
+    let expected;
+    const expectedServices = () => {
+        expected ??= compose.model().then((model) => model.services);
+        expected.catch(() => (expected = undefined));
+        return expected;
+    };
+    async function views() {
+        const [existing, services] = await Promise.all([containers(), expectedServices()]);
+        const result = [];
+        for (const service of services) {
+            const own = existing.filter((container) => container.service === service.name);
+            if (own.length === 0 && service.replicas > 0) {
+                result.push({
+                    service: service.name,
+                    container: undefined,
+                    ok: false,
+                    detail: `${service.name}: no container`,
+                    fatal: false,
+                });
+            }
+            for (const container of own)
+                result.push(viewOf(container, service, await healthOf(container)));
+        }
+        return result;
+    }
+    /** Podman's own timer may not be there (no systemd, no login session): its state is then the one of the last check by hand, or none. */
+    async function healthOf(container) {
+        if (runtime.name !== 'podman' || container.health === null || container.state !== 'running')
+            return container.health;
+        let now;
+        try {
+            now = await runtime.runHealthCheck(container.id);
+        }
+        catch (error) {
+            // It went down between two questions: the next look sees it.
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'engine-failed')
+                return 'unhealthy';
+            throw error;
+        }
+        return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
+    }
+    /** Small files of the project directory that services only read: what an administrator writes beside the compose file. */
+    async function mountedFiles() {
+        const existing = await containers();
+        const sources = existing.length > 0
+            ? existing.flatMap(({ mounts }) => mounts.filter(({ type, writable }) => type === 'bind' && !writable))
+            : (await compose.model()).services.flatMap(({ volumes }) => volumes.filter(({ type, readOnly }) => type === 'bind' && readOnly));
+        const found = [];
+        for (const { source } of sources) {
+            if (!source.startsWith(`${parts.directory}/`))
+                continue;
+            const seen = await (0,promises_.stat)(source).catch(() => null);
+            if (seen?.isFile() === true && seen.size <= MAX_MOUNTED_BYTES)
+                found.push(source);
+        }
+        return found;
+    }
+    return {
+        name: parts.name,
+        directory: parts.directory,
+        stateDirectory: (0,external_node_path_.join)(parts.directory, '.caretaker'),
+        files: parts.files,
+        engine: { runtime, compose },
+        async services() {
+            return startOrder((await compose.model()).services);
+        },
+        containers,
+        async running() {
+            return (await containers()).some(isUp);
+        },
+        async stop(services) {
+            const up = (await chosen(services)).filter(isUp);
+            const names = [...new Set(up.map((container) => container.service))];
+            if (names.length > 0)
+                await compose.stop(names);
+            return names;
+        },
+        async start(services) {
+            expected = undefined;
+            await compose.start(services);
+        },
+        async up(services) {
+            expected = undefined;
+            await compose.up(services);
+        },
+        async look() {
+            const seen = await views();
+            if (seen.length === 0)
+                return { ok: false, detail: 'no service is defined' };
+            const bad = seen.filter((view) => !view.ok);
+            const detail = (bad.length > 0 ? bad : seen).map((view) => view.detail).join('; ');
+            const result = { ok: bad.length === 0, detail };
+            return bad.some((view) => view.fatal) ? { ...result, fatal: true } : result;
+        },
+        async lastWords(lines) {
+            const seen = await views();
+            const bad = seen.filter((view) => !view.ok);
+            // When the engine finds nothing wrong and yet somebody asks, the answer is in what the services print.
+            const wanted = bad.length > 0 ? bad : seen;
+            const ordered = inStopOrder(wanted.flatMap((view) => (view.container === undefined ? [] : [view.container])), await expectedServices()).reverse();
+            const words = wanted
+                .filter((view) => view.container === undefined)
+                .map((view) => ({ service: view.service, state: 'missing', text: '' }));
+            for (const container of ordered) {
+                words.push({
+                    service: container.service,
+                    state: stateOf(container),
+                    text: await runtime.logTail(container.id, lines),
+                });
+            }
+            return words;
+        },
+        async configurationFiles() {
+            const { files, dialect } = compose;
+            const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
+            const lookup = variablesOf(dialect, variables, parts.environment, parts.name);
+            const all = new Set([
+                ...(await filesOfModel(files, lookup)),
+                ...(parts.envFiles.length > 0 ? parts.envFiles : [(0,external_node_path_.join)(projectDirectoryOf(files), '.env')]),
+            ]);
+            const present = [];
+            for (const file of all)
+                if (await exists(file))
+                    present.push(file);
+            return [...new Set([...present, ...(await mountedFiles())])];
+        },
+    };
+}
+/** What one container's state means for its service. Pure, so that every state can be tested. */
+function viewOf(container, service, health) {
+    const base = { service: service.name, container };
+    const say = (ok, detail, fatal = false) => ({
+        ...base,
+        ok,
+        detail: `${service.name}: ${detail}`,
+        fatal,
+    });
+    const comesBack = service.restart !== undefined && service.restart !== 'no';
+    switch (container.state) {
+        case 'running':
+            if (health === null)
+                return say(true, 'running');
+            return say(health === 'healthy', `running, ${health}`);
+        case 'stopped':
+            if (container.exitCode === 0 && !comesBack)
+                return say(true, 'done (exit code 0)');
+            // Nobody will start it again: waiting can't help.
+            return say(false, `exited with code ${container.exitCode ?? 'unknown'}`, container.exitCode !== 0 && !comesBack);
+        case 'restarting':
+            return say(false, `restarting (${container.restartCount} restarts so far, last exit code ${container.exitCode ?? 'unknown'})`);
+        case 'created':
+        case 'paused':
+        case 'dead':
+            return say(false, container.state);
+    }
+}
+function stateOf(container) {
+    if (container.state === 'running' && container.health !== null)
+        return `running, ${container.health}`;
+    return container.state === 'stopped' ? `exited with code ${container.exitCode ?? 'unknown'}` : container.state;
+}
+/** A container that restarts or is paused comes back by itself or with its memory: whoever wants silence must stop it too. */
+function isUp(container) {
+    return ['running', 'restarting', 'paused'].includes(container.state);
+}
+
+;// CONCATENATED MODULE: ./src/project/throwaway.ts
+
+
+
+
+
+
+
+/** What a throwaway is known by: on every container and volume of it, and in the journal. */
+const THROWAWAY_LABEL = 'compose-caretaker.throwaway';
+/** Whose throwaway it is. */
+const OF_LABEL = 'compose-caretaker.of';
+/** Throws `no-containers` for an application run by commands, and what reading the compose files throws. */
+async function planThrowaway(project, request) {
+    const { engine } = project;
+    if (engine === null) {
+        throw new errors/* CaretakerError */.xT('no-containers', `${project.name} is run by commands, and only what runs in containers can be brought up a second time beside itself`, { input: 'proof', hint: 'Use proof: read, which reads every byte and checks the files of databases.' });
+    }
+    const { compose } = engine;
+    const [document, model] = await Promise.all([compose.document(), compose.model()]);
+    const base = projectDirectoryOf(compose.files);
+    const { name, directory } = request;
+    const kinds = new Map();
+    for (const { source } of model.services.flatMap(({ volumes }) => volumes)) {
+        if (external_node_path_default().isAbsolute(source))
+            kinds.set(source, await kindOf(source));
+    }
+    const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
+    const separator = compose.dialect.capabilities.imageSeparator;
+    const content = throwawayFile(document, {
+        ...{ name, base, labels, data: request.data, outside: request.outside },
+        directory: external_node_path_default().join(directory, 'data'),
+        volumes: Object.fromEntries(Object.entries(model.volumes).map(([key, volume]) => [key, volume.name])),
+        kindOf: (source) => kinds.get(source) ?? 'missing',
+        aliases: compose.dialect.capabilities.config !== 'none',
+        imageOf: (service) => `${project.name}${separator}${service}`,
+    });
+    const real = new Map();
+    for (const { live } of content.places) {
+        // One that can't be looked at is taken as it is written.
+        real.set(live, await (0,promises_.realpath)(live).catch(() => live));
+    }
+    const file = external_node_path_default().join(directory, 'compose.yaml');
+    return {
+        ...{ base: project.directory, file, content, labels, real, ports: publishedPorts(document) },
+        project: createComposeProject({
+            ...{ name, directory, files: project.files, runtime: engine.runtime, compose: compose.of(file, name) },
+            envFiles: [],
+            environment: {},
+        }),
+    };
+}
+/** What this user may not look at is a directory: files that are mounted one by one are configuration, which he has. */
+async function kindOf(source) {
+    try {
+        const found = await (0,promises_.stat)(source);
+        return found.isDirectory() ? 'directory' : found.isFile() ? 'file' : 'other';
+    }
+    catch (error) {
+        return error.code === 'ENOENT' ? 'missing' : 'directory';
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/exchange.ts
+
+
+
+
+
+/**
+ * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
+ * ended: answers with where. Undone, they are live again.
+ */
+async function exchangeData(tools, patience, exchange) {
+    const { project, recorder, saga } = tools;
+    const { parts, sources, directory, run, anew } = exchange;
+    const staged = [];
+    for (const part of parts) {
+        const source = sources.get(part.name);
+        const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run, anew } } }, () => source.stage(part, partReader(directory), run)));
+        staged.push({ part, source, swaps });
+    }
+    const writers = [...(await data_writersOf(project, [...sources.values()])), ...(exchange.databases?.writers ?? [])];
+    const resting = anew
+        ? [...new Set([...(await project.services()), ...(await knownServices(project))])]
+        : await withDependents(project, [...new Set(writers)]);
+    await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
+        if (await project.running())
+            recorder.away();
+        await project.stop(resting);
+    }));
+    if (staged.length > 0)
+        await recorder.step('Swap the data', () => swapAll(tools, staged));
+    const loading = (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work));
+    await loadAll(tools, staged, directory, loading, anew ? (server) => upAlone(project, server) : undefined);
+    const { databases } = exchange;
+    if (databases !== undefined)
+        await recorder.step('Swap the databases', () => databases.exchange());
+    await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)));
+    await becomeHealthy(tools, patience);
+    for (const { part, source } of staged)
+        await warnOfDoubts(tools, part, source);
+    return staged.map(({ part, swaps }) => ({ part, swaps }));
+}
+/** Nothing is given up for what can only not be asked. */
+async function warnOfDoubts({ recorder, log }, part, source) {
+    try {
+        for (const doubt of (await source.doubts?.()) ?? [])
+            recorder.warn(doubt);
+    }
+    catch (error) {
+        log.debug(`${part.name} can't be asked whether it is as it should be: ${(0,errors/* messageOf */.bD)(error)}`);
+    }
+}
+/** The project's own files come from git and the administrator; they do not go back with the data. */
+function dataParts(parts) {
+    return parts.filter(({ kind }) => kind !== 'project-files');
+}
+function partReader(directory) {
+    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
+}
+/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
+function inSwapOrder(staged) {
+    const swaps = staged.flatMap(({ swaps }) => swaps);
+    return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
+}
+async function swapAll(tools, staged) {
+    for (const swap of inSwapOrder(staged)) {
+        tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
+        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
+    }
+}
+/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
+async function loadAll(tools, staged, directory, around, start = (server) => startProject(tools, [server])) {
+    for (const { part, source } of staged) {
+        const { server } = source;
+        if (!source.loads || server === undefined)
+            continue;
+        await around(part, async () => {
+            await start(server);
+            await source.load?.(part, partReader(directory));
+        });
+    }
+}
+/** podman-compose brings up what depends on a server with it. */
+async function upAlone(project, server) {
+    await project.up([server]);
+    await project.stop((await knownServices(project)).filter((service) => service !== server));
+}
+/** Starts the containers that are there; brings the project up where it has none. */
+async function startProject(tools, services) {
+    const { project } = tools;
+    const present = new Set((await project.containers()).map(({ service }) => service));
+    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+    await (services !== undefined && complete ? project.start(services) : project.up(services));
+}
+
+;// CONCATENATED MODULE: ./src/modes/throwaway.ts
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Makes a throwaway with the data of a backup unpacked and nothing started, lets `work` use it, and takes it away whatever happened: here, or by the undo of the
+ * journal. The project itself is only read.
+ */
+async function withThrowaway(tools, options, work) {
+    const { project, recorder, saga, run } = tools;
+    const name = `${project.name}-throwaway-${run.slice(-4)}`;
+    const directory = external_node_path_default().join(project.stateDirectory, 'throwaway', name);
+    const parts = dataParts(options.parts);
+    const data = parts.flatMap(({ origin }) => origin.path);
+    const plan = await planThrowaway(project, { name, directory, data, outside: options.outside });
+    const record = { name, directory };
+    return saga.step('throwaway', { undo: { action: 'drop-throwaway', data: record } }, async () => {
+        for (const line of plan.content.without)
+            tools.log.info(`In the throwaway: ${line}`);
+        await make(tools, plan, directory);
+        const probes = await probesOf(tools, plan, options);
+        const copy = { ...tools, project: plan.project, probes, plan: undefined };
+        const staged = [];
+        for (const part of parts) {
+            const filled = await recorder.step(`Unpack ${part.name} into the throwaway`, () => fill(copy, plan, directory, part, options));
+            if (filled !== null)
+                staged.push(filled);
+        }
+        for (const swap of inSwapOrder(staged))
+            await project.files.swap(swap);
+        // What is mounted from inside a directory must be there, whether the backup has it or not.
+        for (const copy of plan.content.nested)
+            await throwaway_makeParents(project.files, external_node_path_default().join(copy, '.'), [directory]);
+        const result = await work({ tools: copy, plan, staged });
+        await recorder.step('Remove the throwaway', () => dropThrowaway(tools, record));
+        return result;
+    });
+}
+async function make({ project }, { content, file, labels }, directory) {
+    // The places of its staging and of its data.
+    for (const one of ['.caretaker/staging', 'data'])
+        await (0,promises_.mkdir)(external_node_path_default().join(directory, one), { recursive: true, mode: 0o700 });
+    await writeAtomic(file, content.text);
+    for (const { live, copy } of content.directories) {
+        const like = (await project.files.exists(live)) ? live : directory;
+        await project.files.makeDirectory(copy, like);
+    }
+    for (const name of content.volumes.values())
+        await project.engine?.runtime.createVolume(name, labels);
+}
+/** What the files of the databases tell, what is left to load (dumps), and what the database servers tell, started alone. */
+async function proveDatabases(throwaway, directory, note) {
+    const { staged } = throwaway;
+    const { recorder } = throwaway.tools;
+    for (const { part, source } of staged) {
+        const { proves } = source;
+        if (proves?.resting === undefined)
+            continue;
+        note(await recorder.step(`Check the files of ${part.name}`, () => proves.resting?.(part) ?? Promise.resolve([])));
+    }
+    await startDatabases(throwaway, directory);
+    for (const { part, source } of staged) {
+        const { proves } = source;
+        if (proves?.serving === undefined)
+            continue;
+        note(await recorder.step(`Check ${part.name}`, () => proves.serving?.(part) ?? Promise.resolve([])));
+    }
+}
+/** The database servers alone, with what is left to load (dumps). */
+async function startDatabases({ tools, staged }, directory) {
+    const { project, recorder } = tools;
+    await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, work));
+    const servers = serversOf(staged.map(({ source }) => source));
+    if (servers.length > 0)
+        await recorder.step('Start the database servers', () => project.up(servers));
+}
+/** One part, unpacked beside the place where the throwaway has it: nowhere else, whatever the manifest and the compose file say. */
+async function fill(tools, plan, directory, part, { directory: files, asItWas = false }) {
+    const { log, clock, run, project } = tools;
+    const origin = ownOrigin(part, plan);
+    if (asItWas && origin === null) {
+        tools.recorder.warn(`Rehearsed without ${part.name}: no service of the new version has it mounted.`);
+        return null;
+    }
+    const deps = { project, log, clock, run, ...(asItWas ? { back: true } : {}) };
+    const source = await sourceForPart({ ...part, origin: origin ?? part.origin }, deps);
+    const homes = [directory];
+    for (const name of plan.content.volumes.values()) {
+        const info = await project.engine?.runtime.volume(name);
+        if (info !== undefined && info !== null)
+            homes.push(info.mountpoint);
+    }
+    if (!homes.some((home) => within(home, source.origin.path) !== undefined)) {
+        throw new errors/* CaretakerError */.xT('part-homeless', `failed to find where ${part.name} belongs in a throwaway: it would go to ${source.origin.path}, which is not its own`, { input: 'data', hint: 'Data that no service has mounted can be checked with proof: read.' });
+    }
+    await throwaway_makeParents(project.files, source.origin.path, homes);
+    return { part, source, swaps: await source.stage(part, partReader(files), run) };
+}
+/** A database may lie deeper than what is mounted. */
+async function throwaway_makeParents(files, place, homes) {
+    const missing = [];
+    for (let one = external_node_path_default().dirname(place); !homes.includes(one) && !(await files.exists(one)); one = external_node_path_default().dirname(one))
+        missing.unshift(one);
+    for (const one of missing)
+        await files.makeDirectory(one, external_node_path_default().dirname(one));
+}
+/** The copy's place for what a part was taken from; null where the throwaway has none. */
+function ownOrigin({ origin }, plan) {
+    const { content } = plan;
+    const { volume, relativePath: _there, ...rest } = origin;
+    if (volume !== undefined) {
+        const own = content.volumes.get(volume);
+        return own === undefined
+            ? null
+            : { ...rest, volume: own, path: origin.path.replace(`/${volume}/_data`, `/${own}/_data`) };
+    }
+    // The data's own path has no links in it; that of the compose file may.
+    for (const { live, copy } of content.places) {
+        for (const one of [live, plan.real.get(live) ?? live]) {
+            const inside = within(one, origin.path);
+            if (inside !== undefined)
+                return { ...rest, path: external_node_path_default().join(copy, inside) };
+        }
+    }
+    return null;
+}
+/** Takes a throwaway away, in whatever state it is. Nothing there is no error. */
+async function dropThrowaway({ project }, { name, directory }) {
+    const { engine, files } = project;
+    if (engine !== null) {
+        const { runtime } = engine;
+        const containers = await runtime.containers({ 'com.docker.compose.project': name });
+        const foreign = containers.find(({ labels }) => labels[THROWAWAY_LABEL] !== name);
+        if (foreign !== undefined) {
+            throw new errors/* CaretakerError */.xT('not-ours', `refused to remove the container ${foreign.name}: it is no throwaway's`);
+        }
+        await runtime.remove(containers.map(({ id }) => id), { anonymousVolumes: true });
+        await runtime.removeRest(name);
+        // Not by whose it is: a new version may name the project otherwise.
+        const labels = { [THROWAWAY_LABEL]: name };
+        for (const volume of await runtime.volumes(labels))
+            await runtime.removeVolume(volume.name, labels);
+    }
+    await files.remove([directory]);
+    // The last of them takes the place of all along.
+    await (0,promises_.rmdir)(external_node_path_default().dirname(directory)).catch((error) => {
+        if (!['ENOENT', 'ENOTEMPTY'].includes(error.code ?? ''))
+            throw error;
+    });
+}
+/** The project's checks, as far as they can be made of a throwaway. */
+async function probesOf(tools, plan, { health, parts }) {
+    const { log, network } = tools;
+    const states = { name: 'services', shallow: true, check: () => plan.project.look() };
+    const probes = [states, await roomProbe(tools, parts)];
+    const told = health.length > 0;
+    const urls = told
+        ? health.flatMap((line) => (line.type === 'http' ? [line] : []))
+        : tools.probes.flatMap(({ name }) => (name.startsWith('http') ? [{ url: name, status: '<500' }] : []));
+    for (const line of health) {
+        if (line.type === 'command')
+            log.info(`In the throwaway: not asked: ${line.run}: a command asks what serves`);
+    }
+    for (const question of urls) {
+        const { url } = question;
+        const { port, protocol, hostname } = new URL(url);
+        const hostPort = Number(port === '' ? (protocol === 'https:' ? 443 : 80) : port);
+        const published = plan.ports.find((one) => one.hostPort === hostPort);
+        const byName = !/^(localhost|127\..*|\[::1\])$/.test(hostname);
+        if (published === undefined || byName) {
+            const why = byName
+                ? 'the name leads elsewhere; give an address of localhost as well'
+                : `no service publishes the port ${hostPort}`;
+            log.info(`In the throwaway: not asked: ${url}: ${why}`);
+            continue;
+        }
+        probes.push({
+            name: url,
+            ...(told ? {} : { shallow: true }),
+            async check() {
+                const containers = await plan.project.containers();
+                const serving = containers.find(({ service, pid }) => service === published.service && pid !== undefined);
+                if (serving?.pid === undefined)
+                    return { ok: false, detail: `${published.service} does not run` };
+                return network.http({ id: serving.id, pid: serving.pid }, published.containerPort, question);
+            },
+        });
+    }
+    return probes;
+}
+/** By its name a failure is known that says nothing of the data. */
+const DISK_PROBE = 'disk';
+/** What brings the data of a backup up may write as much again, and so much besides. */
+const WORKING_BYTES = 2 * 1024 ** 3;
+const LEAST_FREE_BYTES = 1024 ** 3;
+/** A version that writes without end must not fill the disk of what serves. */
+async function roomProbe({ project }, parts) {
+    const { stateDirectory } = project;
+    const data = parts.flatMap(({ files }) => files).reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+    const before = await freeBytes(stateDirectory);
+    const least = Math.max(before - data - WORKING_BYTES, Math.min(LEAST_FREE_BYTES, before / 2));
+    return {
+        name: DISK_PROBE,
+        shallow: true,
+        async check() {
+            const free = await freeBytes(stateDirectory);
+            return free >= least
+                ? { ok: true, detail: `${(0,units/* formatBytes */.z3)(free)} free` }
+                : {
+                    ok: false,
+                    fatal: true,
+                    detail: `${(0,units/* formatBytes */.z3)(before - free)} were written since it began, ${(0,units/* formatBytes */.z3)(free)} are free`,
+                };
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./src/modes/rehearsal.ts
+
+
+
+
+
+
+
+
+
+
+/** By this a migrate-command tells that it means whatever project it is called for; what names a project or a file itself means that one. */
+const KNOWS_THROWAWAYS = /\$\{?CARETAKER_THROWAWAY\b/;
+const NAMES_ANOTHER = /(?:^|\s)(?:-f|-p|--file|--project-name|--project-directory)\b|COMPOSE_(?:FILE|PROJECT_NAME)=/;
+/** Before anything is touched: throws `migrate-not-rehearsable` for a command that might migrate what serves. */
+function refuseMigrateCommand({ migrateCommand, rehearse: wanted }) {
+    if (wanted === 'no' || migrateCommand === undefined)
+        return;
+    if (KNOWS_THROWAWAYS.test(migrateCommand) && !NAMES_ANOTHER.test(migrateCommand))
+        return;
+    throw new errors/* CaretakerError */.xT('migrate-not-rehearsable', `the migrate-command may not be tried: it might mean what serves: ${migrateCommand}`, {
+        input: 'migrate-command',
+        hint: 'In a rehearsal COMPOSE_PROJECT_NAME and COMPOSE_FILE lead "docker compose" and "podman-compose" to the throwaway, whose name is in CARETAKER_THROWAWAY. Write a command that names no project and no file itself, and says that it knows by using the variable: : "${CARETAKER_THROWAWAY:-}"; docker compose run --rm web migrate',
+    });
+}
+/**
+ * Tries the new version, whose code and images are there by now, on a copy of the data of this moment, while the old version serves: migration, start, health, in a throwaway that is taken away. Answers with what
+ * was seen, a line each. Throws `rehearsal-failed` where the new version would not do.
+ */
+async function rehearse(tools, settings, what) {
+    const { project, recorder, clock, run } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-rehearsal`);
+    const seen = [];
+    const note = (line) => {
+        seen.push(line);
+        tools.log.info(`rehearsed: ${line}`);
+        recorder.sections = { ...recorder.sections, rehearsal: { seen } };
+    };
+    const timed = async (what, work) => {
+        const start = clock.monotonic();
+        await work();
+        note(`${what} took ${(0,units/* formatSeconds */.Xo)((clock.monotonic() - start) / 1000)}`);
+    };
+    try {
+        const request = { ...what, situation: 'serving', reason: 'before-update', directory };
+        const { manifest } = await captureBackup(tools, request);
+        const options = {
+            ...{ parts: manifest.parts, directory, health: settings.health, asItWas: true },
+            outside: settings.throwawayNetwork === 'open',
+        };
+        await withThrowaway(tools, options, async (throwaway) => {
+            const { tools: copy, plan } = throwaway;
+            try {
+                await startDatabases(throwaway, directory);
+                const { migrateCommand } = settings;
+                if (migrateCommand !== undefined) {
+                    const env = throwawayEnv(copy, plan.file);
+                    await timed('the migration', () => recorder.step('Migrate the throwaway', () => migrate(tools, settings, migrateCommand, env)));
+                }
+                await timed('the start', () => recorder.step('Bring the new version up in the throwaway', () => bringUp(copy)));
+                const { results, firstHealthySeconds = 0 } = await becomeHealthy(copy, settings);
+                note(`healthy ${(0,units/* formatSeconds */.Xo)(firstHealthySeconds)} after it`);
+                for (const { probe, detail } of results)
+                    note(`${probe}: ${detail}`);
+            }
+            catch (error) {
+                throw rehearsalFailed(error);
+            }
+        });
+        return seen;
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** The copy is packed first, and then unpacked. */
+async function roomForRehearsal(sources, directory) {
+    const sizes = await Promise.all(sources.map(rawBytes));
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    return [{ directory, bytes: 2 * bytes, what: 'the rehearsal’s copy of the data, packed and unpacked' }];
+}
+/** What says something of the new version; anything else is a fault of the rehearsal's. */
+const SAYS_BAD = [
+    'unhealthy',
+    'migration-failed',
+    'compose-failed',
+    'engine-failed',
+    'postgres-load-failed',
+    'postgres-not-ready',
+];
+function rehearsalFailed(error) {
+    if (!(error instanceof errors/* CaretakerError */.xT) || !SAYS_BAD.includes(error.code))
+        return error;
+    return new errors/* CaretakerError */.xT('rehearsal-failed', `the new version does not do on a copy of the data: ${(0,errors/* messageOf */.bD)(error)}`, {
+        hint: 'What serves was not touched. The last words of the services tell more; a version that needs to reach other hosts needs throwaway-network: open.',
+        cause: error,
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/modes/update.ts
+
+
 
 
 
@@ -35027,9 +38053,10 @@ var report = __nccwpck_require__(72084);
  */
 async function update(tools, settings) {
     const { project, checkout, recorder, saga } = tools;
+    refuseMigrateCommand(settings);
     const head = (await checkout?.head()) ?? null;
     const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
-    const from = versionOf(head);
+    const from = update_versionOf(head);
     const unchanged = { updated: false, from, to: from, changed: [], captured: undefined };
     if (target === 'nothing-new')
         return unchanged;
@@ -35037,14 +38064,18 @@ async function update(tools, settings) {
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await recorder.step('Check health, stores and disk before anything is touched', async () => {
         await refuseUnhealthy(tools, settings);
-        for (const store of tools.stores)
-            await store.check('write');
+        if (settings.rehearse !== 'only')
+            for (const store of tools.stores)
+                await store.check('write');
         await tools.local.check('write');
-        await checkDisk(sources, project.stateDirectory, await roomForImages(project, settings.build));
+        await checkDisk(sources, project.stateDirectory, [
+            ...(await roomForImages(project, settings.build)),
+            ...(settings.rehearse === 'no' ? [] : await roomForRehearsal(sources, project.stateDirectory)),
+        ]);
         await refuseMajorChangeAt(tools, sources, target, settings.allow);
     });
     const modelBefore = JSON.stringify(await project.engine?.compose.model());
-    const serving = await noteWhatServes(tools, settings.keepLocal);
+    const serving = await noteWhatServes(tools, settings);
     let code = null;
     if (checkout !== null && target !== 'as-it-is') {
         code = await checkout.snapshot(target);
@@ -35053,6 +38084,7 @@ async function update(tools, settings) {
     const names = await protectImages(project, tools.run);
     await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
     await refuseMajorChange(tools, sources, settings.allow);
+    await refuseTakenPorts(tools);
     const changed = await changedImages(project);
     const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
     if (project.engine !== null && changed.length === 0 && !modelChanged) {
@@ -35064,6 +38096,12 @@ async function update(tools, settings) {
         recorder.warn(`${labelOf(target)} changes no image and no configuration of the stack: what serves is what served before. Is "build" right?`);
     }
     try {
+        if (settings.rehearse !== 'no')
+            await rehearse(tools, settings, { sources, left, head });
+        if (settings.rehearse === 'only') {
+            await recorder.step('Put code and images back', () => saga.goBack());
+            return { ...unchanged, rehearsed: true, to: labelOf(target), changed };
+        }
         const outcome = await switchOver(tools, settings, { sources, left, reason: 'before-update', head, serving }, async () => {
             const { migrateCommand } = settings;
             if (migrateCommand !== undefined) {
@@ -35072,16 +38110,17 @@ async function update(tools, settings) {
             await recorder.step('Switch to the new version', () => bringUp(tools));
         }, async (captured) => {
             const outcome = { updated: true, from, to: labelOf(target), changed, captured };
-            recorder.sections = (0,report/* sectionsOf */.Ks)({ mode: 'update', ...outcome }, tools);
+            recorder.sections = { ...recorder.sections, ...(0,report/* sectionsOf */.Ks)({ mode: 'update', ...outcome }, tools) };
             const done = {
                 ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
                 at: tools.clock.now().toISOString(),
                 commit: (await checkout?.head())?.commit ?? null,
             };
+            const { keepLocal, keepLocalDays } = settings;
             await saga.commit([
                 { action: 'remember-update', data: done },
                 { action: 'store-backup', data: { backup: captured.manifest.name } },
-                { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } },
+                { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
             ]);
             return outcome;
         });
@@ -35091,7 +38130,7 @@ async function update(tools, settings) {
         return outcome;
     }
     catch (error) {
-        if (target !== 'as-it-is' && error instanceof errors/* CaretakerError */.xT && BAD_VERSION.includes(error.code)) {
+        if (target !== 'as-it-is' && error instanceof errors/* CaretakerError */.xT && isOfVersion(error)) {
             const bad = { commit: target.commit, label: target.label, at: tools.clock.now().toISOString(), why: error.code };
             await avoid(project.stateDirectory, bad).catch((failure) => {
                 recorder.warn(`The next run that follows releases will try ${target.label} again: ${(0,errors/* messageOf */.bD)(failure)}`);
@@ -35100,9 +38139,13 @@ async function update(tools, settings) {
         throw error;
     }
 }
-/** What says something of the version itself. */
-const BAD_VERSION = ['unhealthy', 'migration-failed'];
-function versionOf(head) {
+/** Whether it says something of the version itself. */
+function isOfVersion(error) {
+    if (error.code === 'rehearsal-failed')
+        return error.cause instanceof errors/* CaretakerError */.xT && isOfVersion(error.cause);
+    return ['unhealthy', 'migration-failed'].includes(error.code);
+}
+function update_versionOf(head) {
     return head === null ? null : (head.tag ?? head.describe ?? head.commit);
 }
 function labelOf(target) {
@@ -35146,7 +38189,7 @@ async function refuseUnhealthy(tools, settings) {
  */
 async function planUpdate(tools, settings) {
     const { project, checkout, recorder, stores } = tools;
-    const from = versionOf((await checkout?.head()) ?? null);
+    const from = update_versionOf((await checkout?.head()) ?? null);
     const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
     if (target === 'nothing-new')
         return { from, to: from, plan: ['Nothing: there is nothing newer.'] };
@@ -35179,7 +38222,7 @@ async function planUpdate(tools, settings) {
         const passes = source.warm === undefined
             ? 'while it stands still'
             : 'while it serves, and what changed since while it stands still';
-        plan.push(`Back up ${source.describe()}, ${(0,units/* formatBytes */.z)(sizes[index] ?? 0)} before compression, ${passes}.`);
+        plan.push(`Back up ${source.describe()}, ${(0,units/* formatBytes */.z3)(sizes[index] ?? 0)} before compression, ${passes}.`);
     }
     for (const { what, why } of left)
         plan.push(`Leave out ${what}: ${why}.`);
@@ -35187,13 +38230,13 @@ async function planUpdate(tools, settings) {
     const resting = (await restingServices(tools, sources)).filter((service) => serving.includes(service));
     plan.push(serving.length === 0
         ? 'Stop nothing: nothing runs.'
-        : `Stop ${resting.join(', ')}; ${listed(serving.filter((service) => !resting.includes(service)))} until the switch.`);
+        : `Stop ${resting.join(', ')}; ${plan_listed(serving.filter((service) => !resting.includes(service)))} until the switch.`);
     if (settings.migrateCommand !== undefined)
         plan.push(`Migrate: ${settings.migrateCommand}`);
-    plan.push(`Bring up the new version, wait up to ${settings.healthTimeoutMs / 1000} s for health and ${settings.settleMs / 1000} s for it to last; on failure all goes back.`, `Store the backup in ${stores.map(({ name }) => name).join(', ')}. ${(0,units/* formatBytes */.z)(await freeBytes(project.directory))} are free in ${project.directory}.`);
+    plan.push(`Bring up the new version, wait up to ${settings.healthTimeoutMs / 1000} s for health and ${settings.settleMs / 1000} s for it to last; on failure all goes back.`, `Store the backup in ${stores.map(({ name }) => name).join(', ')}. ${(0,units/* formatBytes */.z3)(await freeBytes(project.directory))} are free in ${project.directory}.`);
     return { from, to: labelOf(target), plan };
 }
-function listed(others) {
+function plan_listed(others) {
     return others.length === 0 ? 'nothing runs on' : `${others.join(', ')} run${others.length === 1 ? 's' : ''} on`;
 }
 async function imagesOf({ project }, { build }) {
@@ -35291,26 +38334,27 @@ class Recorder {
 /**
  * Finds the backup that is meant. A name, an id or a path is looked for in the user's stores and then among the local safety backups; what is only described (`latest`, before a time, of a version) in the
  * user's stores alone, where there are any: a safety backup holds what somebody wanted to get away from. Of several copies of one backup that in the store named first is
- * taken. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
+ * taken. `anywhere`: nothing tells yet how the project is called, so that a name or an id may be another's, too. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
  */
-async function chooseBackup(tools, wanted, openFolder) {
+async function chooseBackup(tools, wanted, openFolder, { anywhere = false } = {}) {
     const { project } = tools;
     const manifestAt = wanted.by === 'path' && wanted.path.endsWith('.manifest.json') ? wanted.path : undefined;
     const stores = wanted.by === 'path'
         ? [openFolder(manifestAt === undefined ? wanted.path : external_node_path_default().dirname(manifestAt))]
         : [...tools.stores, tools.local];
+    // A folder that is given outright may hold another project's backup: the confirmation and the parts' origins decide then.
+    const ofAll = wanted.by === 'path' || (anywhere && (wanted.by === 'name' || wanted.by === 'id'));
     const candidates = [];
     for (const store of stores) {
         await store.check('read');
-        // A folder that is given outright may hold another project's backup: the confirmation and the parts' origins decide then.
-        for (const backup of await store.list(wanted.by === 'path' ? undefined : project.name))
+        for (const backup of await store.list(ofAll ? undefined : project.name))
             candidates.push({ store, backup });
     }
     candidates.sort((one, other) => other.backup.createdAt.getTime() - one.backup.createdAt.getTime());
     const described = candidates.filter(({ store }) => store !== tools.local || tools.stores.length === 0);
     const chosen = await choose();
     if (chosen === undefined)
-        throw missing(wanted.text, project.name, candidates);
+        throw missing(wanted.text, project.name, candidates, anywhere);
     return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
     async function choose() {
         switch (wanted.by) {
@@ -35360,7 +38404,7 @@ function withId(candidates, id) {
     }
     return ofRun[0] ?? candidates.find(({ backup }) => backup.ids.includes(id));
 }
-function missing(wanted, project, candidates) {
+function missing(wanted, project, candidates, anywhere) {
     const lines = candidates.slice(0, 20).map(({ store, backup }) => {
         const run = backup.runId === undefined ? '' : `, run ${backup.runId}`;
         return `  ${backup.name} (${store.name}${run})`;
@@ -35370,176 +38414,17 @@ function missing(wanted, project, candidates) {
         : `there is no backup "${wanted}" of ${project} in the stores`, {
         input: 'backup',
         hint: lines.length === 0
-            ? 'Check store, project-name and github-token: nothing was found at all.'
+            ? anywhere
+                ? 'There is no compose file here, so the directory’s name was taken for the project’s. Set project-name, or give the backup by its full name; check store and github-token.'
+                : 'Check store, project-name and github-token: nothing was found at all.'
             : `These are there:\n${lines.join('\n')}`,
     });
 }
 
-;// CONCATENATED MODULE: ./src/modes/exchange.ts
+;// CONCATENATED MODULE: ./src/modes/fetch.ts
 
 
 
-
-/**
- * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
- * ended: answers with where. Undone, they are live again.
- */
-async function exchangeData(tools, patience, exchange) {
-    const { project, recorder, saga } = tools;
-    const { parts, sources, directory, run } = exchange;
-    const staged = [];
-    for (const part of parts) {
-        const source = sources.get(part.name);
-        const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run } } }, () => source.stage(part, partReader(directory), run)));
-        staged.push({ part, source, swaps });
-    }
-    const resting = await withDependents(project, await data_writersOf(project, [...sources.values()]));
-    await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
-        recorder.away();
-        await project.stop(resting);
-    }));
-    await recorder.step('Swap the data', () => swapAll(tools, staged));
-    await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work)));
-    await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)));
-    await becomeHealthy(tools, patience);
-    return staged.map(({ part, swaps }) => ({ part, swaps }));
-}
-/** The project's own files come from git and the administrator; they do not go back with the data. */
-function dataParts(parts) {
-    return parts.filter(({ kind }) => kind !== 'project-files');
-}
-function partReader(directory) {
-    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
-}
-/** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
-function inSwapOrder(staged) {
-    const swaps = staged.flatMap(({ swaps }) => swaps);
-    return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
-}
-async function swapAll(tools, staged) {
-    for (const swap of inSwapOrder(staged)) {
-        tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
-        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
-    }
-}
-/** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
-async function loadAll(tools, staged, directory, around) {
-    for (const { part, source } of staged) {
-        const { server } = source;
-        if (!source.loads || server === undefined)
-            continue;
-        await around(part, async () => {
-            await startProject(tools, [server]);
-            await source.load?.(part, partReader(directory));
-        });
-    }
-}
-/** Starts the containers that are there; brings the project up where it has none. */
-async function startProject(tools, services) {
-    const { project } = tools;
-    const present = new Set((await project.containers()).map(({ service }) => service));
-    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
-    await (services !== undefined && complete ? project.start(services) : project.up(services));
-}
-
-;// CONCATENATED MODULE: ./src/modes/restore.ts
-
-
-
-
-
-
-
-
-
-
-
-/**
- * restore: choose → confirm → fetch all and verify → unpack beside the live data → stop → swap by renames → start → health → commit →
- * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
- * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
- */
-async function restore(tools, settings, openFolder) {
-    const { project, recorder, saga } = tools;
-    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
-    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder));
-    const parts = chooseParts(chosen.manifest, settings.only);
-    recorder.sections = { restore: { backup: chosen.manifest.name, parts: parts.map(({ name }) => name) } };
-    restore_confirm(tools, settings, chosen.manifest);
-    const sources = new Map();
-    for (const part of parts)
-        sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
-    refusePlatform(chosen.manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
-    await checkRooms(await roomsFor(tools, parts, sources));
-    try {
-        await recorder.step(`Fetch and verify ${chosen.manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
-        const serving = await runningServices(project);
-        const known = await knownServices(project);
-        await saga.step('note what serves', { undo: serveAgain({ services: serving, by: 'start', known }) }, () => Promise.resolve());
-        const aside = await exchangeData(tools, settings, {
-            ...{ parts, sources, directory, run: tools.run },
-            start: (services) => startProject(tools, serving.length > 0 ? services : undefined),
-        });
-        const head = (await tools.checkout?.head()) ?? null;
-        await saga.commit([
-            { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-restore', head } },
-            { action: 'tidy', data: { keepLocal: settings.keepLocal } },
-        ]);
-        return { chosen, parts: parts.map(({ name }) => name) };
-    }
-    finally {
-        await (0,promises_.rm)(directory, { recursive: true, force: true });
-    }
-}
-/** Without `only`, all parts but the project's own files: code and configuration are what git and the administrator say. */
-function chooseParts(manifest, only) {
-    if (only.length === 0)
-        return dataParts(manifest.parts);
-    const unknown = only.filter((name) => !manifest.parts.some((part) => part.name === name));
-    if (unknown.length > 0) {
-        throw new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
-            input: 'only',
-            hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
-        });
-    }
-    return manifest.parts.filter(({ name }) => only.includes(name));
-}
-function restore_confirm(tools, settings, manifest) {
-    const { project, recorder } = tools;
-    if (settings.confirm !== project.name) {
-        throw new errors/* CaretakerError */.xT('not-confirmed', `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`, {
-            input: 'confirm',
-            hint: `Set confirm to the project's name: ${project.name}`,
-        });
-    }
-    if (manifest.project !== project.name) {
-        recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
-    }
-}
-/** What is fetched, and each part beside its live data. */
-async function roomsFor({ project }, parts, sources) {
-    const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
-    const unpacked = parts.map(async (part) => {
-        const beside = external_node_path_default().dirname(sources.get(part.name)?.origin.path ?? project.directory);
-        // Where this user may not look (another's volume), it is reckoned to be on the project's filesystem.
-        const directory = await freeBytes(beside).then(() => beside, () => project.directory);
-        return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
-    });
-    return [fetched, ...(await Promise.all(unpacked))];
-}
-function sizeOf(parts, which) {
-    return parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file[which], 0);
-}
-/** The files of a PostgreSQL cluster fit the processor architecture that wrote them. https://www.postgresql.org/docs/current/backup-file.html */
-function refusePlatform(manifest, parts, platform) {
-    const tied = parts.filter(({ kind, method }) => kind === 'postgres' && method !== 'dump');
-    if (tied.length === 0 || manifest.platform === platform)
-        return;
-    throw new errors/* CaretakerError */.xT('restore-platform', `${tied.map(({ name }) => name).join(', ')} of ${manifest.name} are files of a PostgreSQL server on ${manifest.platform}, and this is ${platform}`, {
-        input: 'backup',
-        hint: 'A server here can not read them. Choose a backup with method=dump, or restore on a machine of that kind and take a dump there.',
-    });
-}
 /** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
 async function fetchParts(tools, chosen, parts, directory) {
     const { instructions } = chosen.manifest;
@@ -35554,6 +38439,1853 @@ async function fetchParts(tools, chosen, parts, directory) {
         await verifyPart(target, file);
         tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
     }
+}
+
+;// CONCATENATED MODULE: ./src/modes/project-files-back.ts
+
+
+
+
+
+
+
+/**
+ * Writes those of the project's own files that are not there: compose files, `.env`, what was mounted beside them. What is there stays as it is, with a warning where the backup has
+ * something else. Answers with how many were written.
+ */
+async function bringProjectFiles(tools, chosen) {
+    const { project, recorder, saga, log } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-project-files`);
+    const parts = chosen.manifest.parts.filter(({ kind }) => kind === 'project-files');
+    if (parts.length === 0)
+        return 0;
+    const files = [];
+    try {
+        await recorder.step('Fetch and verify the project’s own files', () => fetchParts(tools, chosen, parts, directory));
+        for (const part of parts)
+            files.push(...(await readProjectFiles(part, partReader(directory))));
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+    const there = (file) => project_files_back_exists(external_node_path_default().join(project.directory, file));
+    const missing = await missingFiles([...new Set(files.map((file) => file.path))], there);
+    for (const file of files) {
+        if (missing.includes(file.path))
+            continue;
+        const now = await (0,promises_.readFile)(external_node_path_default().join(project.directory, file.path)).catch(() => null);
+        if (now !== null && !now.equals(file.content))
+            recorder.warn(`${file.path} is here with another content than in ${chosen.manifest.name}, and stays as it is.`);
+    }
+    const wanted = files.filter((file, index) => {
+        const last = files.findLastIndex((one) => one.path === file.path) === index;
+        return last && missing.includes(file.path);
+    });
+    if (wanted.length === 0)
+        return 0;
+    for (const file of wanted)
+        await refuseThroughLink(project.directory, external_node_path_default().dirname(file.path));
+    const directories = await missingDirectories(project.directory, wanted.map((file) => external_node_path_default().dirname(file.path)));
+    const written = {
+        files: wanted.map((file) => ({ path: file.path, sha256: sha256Of(file.content) })),
+        directories,
+    };
+    recorder.acted = true;
+    await recorder.step('Write the project’s own files', () => saga.step('write the project’s own files', { undo: { action: 'files-away', data: written } }, async () => {
+        const owner = await (0,promises_.stat)(project.directory);
+        for (const one of directories)
+            await (0,promises_.mkdir)(external_node_path_default().join(project.directory, one));
+        for (const file of wanted) {
+            maskSecretsOf(file, log);
+            const target = external_node_path_default().join(project.directory, file.path);
+            try {
+                await writeAtomic(target, file.content, file.mode);
+                if (process.getuid?.() === 0)
+                    await (0,promises_.chown)(target, owner.uid, owner.gid);
+            }
+            catch (error) {
+                throw files_fileError(`write ${target}`, error);
+            }
+            log.info(`${file.path}: written`);
+        }
+        if (process.getuid?.() === 0)
+            for (const one of directories)
+                await (0,promises_.chown)(external_node_path_default().join(project.directory, one), owner.uid, owner.gid);
+    }));
+    return wanted.length;
+}
+/** Undo: what was changed meanwhile is somebody's, and stays. */
+async function filesAway({ project, log }, written) {
+    for (const { path: file, sha256 } of written.files) {
+        const target = external_node_path_default().join(project.directory, file);
+        const now = await (0,promises_.readFile)(target).catch(() => null);
+        if (now === null)
+            continue;
+        if (sha256Of(now) === sha256)
+            await (0,promises_.rm)(target);
+        else
+            log.warn(`${target} was changed since this run wrote it, and stays.`);
+    }
+    await removeEmpty(project.directory, written.directories);
+}
+/** Those of these directories that are not there, with their parents, outer ones first; relative to `root` all. */
+async function missingDirectories(root, wanted) {
+    const missing = new Set();
+    for (const one of wanted) {
+        const names = one.split('/').filter((name) => name !== '' && name !== '.');
+        for (let at = 1; at <= names.length; at++) {
+            const part = names.slice(0, at).join('/');
+            if (!(await project_files_back_exists(external_node_path_default().join(root, part))))
+                missing.add(part);
+        }
+    }
+    return [...missing].sort((one, other) => one.split('/').length - other.split('/').length);
+}
+/** Inner ones first. One that holds something, or can't be removed, stays. */
+async function removeEmpty(root, directories) {
+    for (const one of directories.toReversed())
+        await (0,promises_.rmdir)(external_node_path_default().join(root, one)).catch(() => undefined);
+}
+/** A directory of the clone may be a link to elsewhere; the path comes from outside. */
+async function refuseThroughLink(root, directory) {
+    const place = external_node_path_default().join(root, directory);
+    if (!(await project_files_back_exists(place))) {
+        if (directory !== '.')
+            await refuseThroughLink(root, external_node_path_default().dirname(directory));
+        return;
+    }
+    const [top, real] = await Promise.all([(0,promises_.realpath)(root), (0,promises_.realpath)(place)]);
+    if (real !== top && !real.startsWith(`${top}/`))
+        throw files_fileError(`write into ${place}`, new Error(`it leads to ${real}, outside of the project`));
+}
+/** No container runs yet whose environment would tell what is secret. */
+function maskSecretsOf({ content }, log) {
+    if (content.length > 64 * 1024)
+        return;
+    for (const line of content.toString('utf8').split('\n')) {
+        const [, name = '', value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*["']?(.*?)["']?\s*$/.exec(line) ?? [];
+        if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6)
+            log.mask(value);
+    }
+}
+const sha256Of = (content) => (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+/** A link that leads nowhere is there, too. */
+async function project_files_back_exists(file) {
+    return (await (0,promises_.lstat)(file).catch(() => null)) !== null;
+}
+
+;// CONCATENATED MODULE: ./src/modes/empty-host.ts
+
+
+
+
+
+
+
+
+/**
+ * Touches nothing. All parts of the backup count, also those that are not restored. `needed`: those that must have a place; where another version of the compose file
+ * is going to count, there is none yet that must.
+ */
+async function lookAtGround(tools, parts, { needed }) {
+    const { project } = tools;
+    let empty = (await project.containers()).length === 0 && !(await project.running());
+    const places = new Map();
+    for (const part of dataParts(parts)) {
+        try {
+            const place = await lookFor(part, sourceDeps(tools));
+            if ('volume' in place)
+                continue;
+            places.set(part.name, place.path);
+            empty &&= await holdsNothing(tools, place.path);
+        }
+        catch (error) {
+            const mayLack = error instanceof errors/* CaretakerError */.xT && error.code === 'part-homeless' && !needed.includes(part);
+            if (!mayLack)
+                throw error;
+        }
+    }
+    return { empty, places };
+}
+/** A fresh clone may bring directories that are mounted, and git has them still. */
+async function holdsNothing({ project: { files }, checkout }, place) {
+    if (!(await files.exists(place)))
+        return true;
+    const scan = await files.scan(place);
+    return (scan.kind === 'directory' && scan.files === 0) || (await checkout?.isGits(scan.root)) === true;
+}
+/**
+ * The first of a restore: the backup, and a project that it can go to. On a host that has no containers of it, compose files and `.env` come out of the backup where they are not there, and
+ * the project is opened by them. `missing`: why there is no project yet.
+ */
+async function chooseAndOpen(tools, settings, openFolder, { reopen, missing }) {
+    const { project, recorder } = tools;
+    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined }));
+    if (missing === undefined && (project.engine === null || !(await seemsEmpty(tools, chosen.manifest))))
+        return { tools, chosen };
+    const written = await bringProjectFiles(tools, chosen);
+    if (written === 0 && missing !== undefined)
+        throw missing;
+    const files = settings.composeFiles.length > 0 ? [] : await composeFilesOf(project, chosen.manifest);
+    const others = files.length > 0 && files.join('\n') !== project.engine?.compose.files.join('\n');
+    return { tools: written > 0 || others ? await reopen(files) : tools, chosen };
+}
+/** By what is there now; without its `.env` a compose file may not even be read. What is certain is looked at when the files are there. */
+async function seemsEmpty(tools, manifest) {
+    if ((await tools.project.containers()).length > 0)
+        return false;
+    try {
+        return (await lookAtGround(tools, manifest.parts, { needed: [] })).empty;
+    }
+    catch (error) {
+        // Missing: what a killed run had written was taken away again just now.
+        const unread = ['compose-file-invalid', 'compose-file-missing', 'env-file-missing'];
+        if (error instanceof errors/* CaretakerError */.xT && unread.includes(error.code))
+            return true;
+        throw error;
+    }
+}
+/** The backup's own, where all of them are here. */
+async function composeFilesOf(project, manifest) {
+    const names = manifest.engine?.composeFiles ?? [];
+    const files = [];
+    for (const name of names) {
+        const file = external_node_path_default().resolve(project.directory, name);
+        if (!file.startsWith(`${project.directory}/`) || !(await project.files.exists(file)))
+            return [];
+        files.push(file);
+    }
+    return files;
+}
+/** Makes the volumes and the directories that the parts are put into. `how`: as for their sources. */
+async function makeGround(tools, parts, { empty, how }) {
+    const { project, saga, run, log } = tools;
+    const deps = { ...sourceDeps(tools), ...how };
+    const volumes = new Set();
+    const parents = [];
+    const places = [];
+    for (const part of dataParts(parts)) {
+        const place = await lookFor(part, deps);
+        if ('volume' in place)
+            volumes.add(place.volume);
+        else {
+            places.push(place.path);
+            parents.push(external_node_path_default().dirname(place.path));
+        }
+    }
+    const mounted = empty ? await bindsOf(project, places, tools) : [];
+    const inProject = (one) => {
+        const rest = external_node_path_default().relative(project.directory, one);
+        return rest === '' || rest.startsWith('..') ? [] : [rest];
+    };
+    const wanted = await missingDirectories(project.directory, parents.flatMap(inProject));
+    const mayCome = await missingDirectories(project.directory, [...wanted, ...mounted.flatMap(inProject)]);
+    if (!empty && volumes.size === 0 && wanted.length === 0)
+        return;
+    const absolute = mayCome.map((one) => external_node_path_default().join(project.directory, one));
+    const made = { run, volumes: [...volumes], directories: absolute, containers: !empty };
+    await saga.step('make volumes and directories', { undo: { action: 'ground-away', data: made } }, async () => {
+        for (const volume of volumes) {
+            log.info(`Volume ${volume}: made`);
+            await createVolume(project, volume, run);
+        }
+        for (const one of wanted) {
+            const place = external_node_path_default().join(project.directory, one);
+            await project.files.makeDirectory(place, external_node_path_default().dirname(place));
+        }
+    });
+}
+/** Bind mounts whose source is not there: Docker makes a directory in its place, and no application finds the file that it wants. */
+async function bindsOf({ engine, files }, places, { recorder }) {
+    const missing = new Set();
+    for (const { name, volumes } of (await engine?.compose.model())?.services ?? []) {
+        for (const { type, source } of volumes) {
+            if (type !== 'bind' || (await files.exists(source)))
+                continue;
+            missing.add(source);
+            if (!places.some((place) => place === source || place.startsWith(`${source}/`)))
+                recorder.warn(`${source}, which ${name} has mounted, is not here, and the backup does not have it.`);
+        }
+    }
+    return [...missing];
+}
+/** Undo: what only this run has made goes, the containers first. */
+async function groundAway({ project, log }, made) {
+    const { engine } = project;
+    if (!made.containers) {
+        if (engine === null)
+            await project.stop();
+        else if ((await project.containers()).length > 0)
+            await engine.compose.down();
+    }
+    // A container of the version that failed still has a volume that was not there before it.
+    const last = (await project.containers()).filter(({ mounts }) => mounts.some(({ volume }) => volume !== undefined && made.volumes.includes(volume)));
+    if (engine !== null && last.length > 0) {
+        const ids = last.map(({ id }) => id);
+        await engine.runtime.stop(ids);
+        await engine.runtime.remove(ids);
+    }
+    for (const volume of made.volumes) {
+        if ((await engine?.runtime.removeVolume(volume, { [RUN_LABEL]: made.run })) === false)
+            log.warn(`The volume ${volume} is not of this run, and stays.`);
+    }
+    await removeEmpty('/', made.directories);
+}
+/** Names of images that stand for nothing: what a restore that fails brings under them goes again. */
+async function absentImages(project) {
+    const { engine } = project;
+    if (engine === null)
+        return [];
+    const names = [];
+    for (const service of (await engine.compose.model()).services) {
+        const name = imageNameOf(engine, project.name, service);
+        if ((await engine.runtime.imageId(name)) === null)
+            names.push(name);
+    }
+    return [...new Set(names)];
+}
+
+;// CONCATENATED MODULE: ./src/modes/pieces.ts
+
+
+
+/**
+ * What `only` means for this backup. Without it, all parts but the project's own files: code and configuration are what git and the
+ * administrator say. `part-unknown`, `part-indivisible`, `database-unknown`.
+ */
+function choosePieces(manifest, only, where = 'live') {
+    if (only.length === 0 && where === 'elsewhere')
+        return manifest.parts.map((part) => ({ part, paths: [], databases: [] }));
+    if (only.length === 0)
+        return dataParts(manifest.parts).map((part) => pieceOf(part, [], where));
+    const problems = [];
+    const unknown = [...new Set(only.map(({ part }) => part))].filter((name) => !manifest.parts.some((part) => part.name === name));
+    if (unknown.length > 0) {
+        problems.push(new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
+            input: 'only',
+            hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
+        }));
+    }
+    const pieces = [];
+    for (const part of manifest.parts) {
+        const wanted = only.filter((selection) => selection.part === part.name);
+        problems.push(...wanted.flatMap((selection) => problemWith(part, selection) ?? []));
+        if (wanted.length > 0)
+            pieces.push(pieceOf(part, wanted, where));
+    }
+    const [first] = problems;
+    if (first !== undefined)
+        throw problems.length === 1 ? first : new errors/* CaretakerErrors */.Ur(problems);
+    return pieces;
+}
+/** As `only` says it. */
+function pieces_namesOf({ part, paths, databases }) {
+    if (paths.length > 0)
+        return paths.map((path) => `${part.name}/${path}`);
+    return databases.length > 0 ? databases.map((database) => `${part.name}:${database}`) : [part.name];
+}
+function pieceOf(part, wanted, where) {
+    const paths = wanted.flatMap((selection) => (selection.what === 'path' ? [selection.path] : []));
+    const named = wanted.flatMap((selection) => (selection.what === 'database' ? [selection.database] : []));
+    const databases = named.length === 0 && where === 'live' && isOfDatabases(part) ? (part.postgres?.databases ?? []) : named;
+    if (databases.length === 0)
+        return { part, paths, databases };
+    const ends = databases.map((database) => `.${part.name}.${(0,archive_names/* dumpSuffix */.Ue)(database)}.zst`);
+    // Whoever loads it into a server of his own needs the roles, too.
+    if (where === 'elsewhere')
+        ends.push(`.${part.name}.globals.sql.zst`);
+    return {
+        part: { ...part, files: part.files.filter(({ file }) => ends.some((end) => file.endsWith(end))) },
+        paths,
+        databases,
+    };
+}
+/** Without roles and settings no server can be made of it: single databases, taken when a restore replaced them. */
+function isOfDatabases(part) {
+    return part.method === 'dump' && !part.files.some(({ file }) => file.endsWith('.globals.sql.zst'));
+}
+function problemWith(part, selection) {
+    if (selection.what === 'part')
+        return undefined;
+    const indivisible = (why, hint) => new errors/* CaretakerError */.xT('part-indivisible', `"${selection.text}" can’t be taken out of ${part.name}: ${why}`, {
+        input: 'only',
+        hint,
+    });
+    if (selection.what === 'path') {
+        if (part.kind === 'volume' || part.kind === 'directory')
+            return undefined;
+        const why = part.kind === 'postgres'
+            ? 'it is a database server'
+            : part.kind === 'sqlite'
+                ? 'it is one database'
+                : 'it is no tree of data';
+        return indivisible(why, `Write only: ${part.name}${part.method === 'dump' ? `, or only: ${part.name}:DATABASE` : ''}.`);
+    }
+    if (part.kind !== 'postgres') {
+        return indivisible('it is no database server', `Write only: ${part.name}, or a path inside it: ${part.name}/PATH.`);
+    }
+    if (part.method !== 'dump') {
+        return indivisible('it is a copy of the whole server’s files', `Restore the part elsewhere (only: ${part.name}, to: DIRECTORY), start a server of PostgreSQL ${part.postgres?.version ?? 'the same major version'} on it, and dump the database from there. Backups with method=dump give single databases back.`);
+    }
+    const databases = part.postgres?.databases ?? [];
+    if (databases.includes(selection.database))
+        return undefined;
+    return new errors/* CaretakerError */.xT('database-unknown', `${part.name} has no database ${selection.database}`, {
+        input: 'only',
+        hint: databases.length === 0 ? 'It holds none.' : `Its databases are: ${databases.join(', ')}.`,
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore-images.ts
+
+
+
+/**
+ * Puts the very images that the backup names under the names that the compose file uses: those that are on this host still (an update protects the last ones), those of a registry
+ * by their digest. For what is left: the cache, a build or a pull, as for an update. Nothing that runs is touched.
+ */
+async function bringImages(tools, settings, manifest) {
+    const { project, log, recorder } = tools;
+    const { engine } = project;
+    if (engine === null)
+        return prepareImages(tools, settings);
+    const { runtime, compose } = engine;
+    const known = [];
+    const lacking = [];
+    for (const service of (await compose.model()).services) {
+        const name = imageNameOf(engine, project.name, service);
+        const image = manifest.images.find((one) => one.service === service.name);
+        const id = image === undefined ? null : await restore_images_imageOf(tools, runtime, image, name);
+        if (id === null)
+            lacking.push({ service: service.name, name, builds: service.build, image });
+        else
+            known.push({ name, id });
+    }
+    if (lacking.length > 0) {
+        const services = lacking.map(({ service }) => service);
+        log.info(`To be built, pulled or loaded: ${services.join(', ')}`);
+        await prepareImages(tools, settings, services);
+    }
+    for (const { name, id } of known) {
+        // A name by digest stands for this image for ever.
+        if (!name.includes('@') && (await runtime.imageId(name)) !== id)
+            await runtime.tag(id, name);
+    }
+    const others = settings.build.kind === 'command' ? [] : lacking.filter(({ image, builds }) => image && !builds);
+    if (others.length > 0) {
+        const names = others.map(({ service, name }) => `${name} (${service})`).join(', ');
+        recorder.warn(`Not the image of the backup, which nothing brings any more, but what has its name now: ${names}`);
+    }
+}
+/** The id of the backup's image on this host, fetched where a registry has it; null where it is to be made otherwise. */
+async function restore_images_imageOf({ log }, runtime, image, name) {
+    // Of what a manifest says only an id, which stands for this very content, and what the compose file itself would fetch.
+    if (/^sha256:[0-9a-f]{64}$/.test(image.id) && (await runtime.imageId(image.id)) !== null)
+        return image.id;
+    for (const digest of image.digests.filter((one) => isOfRepository(one, name))) {
+        try {
+            await runtime.pull(digest);
+            return await runtime.imageId(digest);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'engine-failed'))
+                throw error;
+            log.info(`${digest} can't be pulled: ${error.message}`);
+        }
+    }
+    return null;
+}
+/** `docker.io/library/postgres@sha256:…` is of the repository of `postgres:17`. */
+function isOfRepository(digest, name) {
+    const [repository = '', sum = ''] = digest.split('@');
+    return /^sha256:[0-9a-f]{64}$/.test(sum) && whole(repository) === whole(name.split('@')[0] ?? '');
+}
+function whole(name) {
+    const bare = name.replace(/:[^:/]*$/, '');
+    const [first = '', ...rest] = bare.split('/');
+    const hasHost = rest.length > 0 && /[.:]|^localhost$/.test(first);
+    if (!hasHost)
+        return `docker.io/${rest.length === 0 ? 'library/' : ''}${bare}`;
+    return first === 'index.docker.io' ? `docker.io/${rest.join('/')}` : bare;
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore-code.ts
+
+
+
+
+
+
+/**
+ * Whether code and images come with the data, and to where; null where they stay. On an empty host they always come, as nothing is replaced. Refuses before anything is touched: `restore-version`, `not-a-clone`,
+ * `restore-commit-missing`, `dirty-tree`.
+ */
+async function versionToBring(tools, settings, manifest, parts, { empty }) {
+    const { checkout, recorder, log } = tools;
+    const head = (await checkout?.head()) ?? null;
+    const asIs = !empty || settings.allow.includes('version-mismatch') || head === null;
+    if (!settings.withCode && asIs) {
+        gateVersion(tools, manifest, parts, head, settings.allow);
+        return empty ? { target: null } : null;
+    }
+    const { commit } = manifest.version;
+    if (commit === null) {
+        recorder.warn(`${manifest.name} does not say of which commit it is: the code stays as it is, and only the images come with the data.`);
+        return { target: null };
+    }
+    if (checkout === null) {
+        throw new errors/* CaretakerError */.xT('not-a-clone', `there is no git clone here in which ${named(manifest.version)} could be checked out`, {
+            input: 'source-directory',
+            hint: 'Set source-directory to the clone that the images are built from.',
+        });
+    }
+    if (head?.commit === commit)
+        return { target: null };
+    const target = await targetOf(checkout, manifest);
+    if (!settings.withCode)
+        log.info(`Nothing runs here yet: ${named(manifest.version)} is checked out, as the data are of it`);
+    // Going back is what a restore is for.
+    await checkout.gate(target, [...settings.allow, 'downgrade', 'major']);
+    return { target };
+}
+/**
+ * Only a commit that the clone or a branch or tag of its remote has: a forge gives out by their number also commits that strangers have pushed to their forks, and the number is
+ * the manifest's word alone.
+ */
+async function targetOf(checkout, manifest) {
+    const { commit, tag } = manifest.version;
+    const found = async () => {
+        if (commit === null || !/^[0-9a-f]{40,64}$/.test(commit))
+            return null;
+        try {
+            const target = await checkout.resolveTarget({ ref: commit });
+            return target?.commit === commit ? { ...target, label: tag ?? target.label } : null;
+        }
+        catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'ref-unknown')
+                return null;
+            throw error;
+        }
+    };
+    let target = await found();
+    if (target === null) {
+        await checkout.fetch();
+        target = await found();
+    }
+    if (target !== null)
+        return target;
+    throw new errors/* CaretakerError */.xT('restore-commit-missing', `the clone ${checkout.directory} and the branches and tags of its remote do not have ${named(manifest.version)}, of which ${manifest.name} is`, {
+        input: 'with-code',
+        hint: 'Fetch that commit into the clone by hand, or leave with-code out and set allow: version-mismatch to put the data under the code that is there.',
+    });
+}
+/** Code and images, while what is there still serves. What serves must have been noted before. */
+async function bringVersion(tools, settings, manifest, { target }) {
+    const { project, checkout, recorder, saga, run } = tools;
+    if (checkout !== null && target !== null) {
+        const code = await checkout.snapshot(target);
+        await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: code } }, () => checkout.checkout(target, settings.allow)));
+    }
+    const names = await protectImages(project, run);
+    const absent = await absentImages(project);
+    if (absent.length > 0)
+        await saga.step('note which images are not here', { undo: { action: 'names-away', data: absent } }, () => Promise.resolve());
+    await recorder.step('Bring the images of the backup', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => bringImages(tools, settings, manifest)));
+}
+/** Up with it. Services that it does not know would come back when the host starts, and write to its data. */
+async function upWithVersion(tools) {
+    const { project } = tools;
+    const { engine } = project;
+    if (engine !== null) {
+        const known = await project.services();
+        const strangers = (await project.containers()).filter(({ service }) => !known.includes(service));
+        if (strangers.length > 0) {
+            tools.log.info(`Removed, as this version does not have them: ${strangers.map(({ service }) => service).join(', ')}`);
+            await engine.runtime.remove(strangers.map(({ id }) => id));
+        }
+    }
+    await bringUp(tools);
+}
+/** Whoever went back does not want to be brought forward to the same version by the next run that only follows. */
+async function leftBehind({ checkout, clock }, head, target) {
+    if (checkout === null || head === null || !(await checkout.isAncestor(target.commit, head.commit)))
+        return null;
+    const label = head.tag ?? head.describe ?? head.commit;
+    return { commit: head.commit, label, at: clock.now().toISOString(), why: `${target.label} was restored` };
+}
+/**
+ * Refuses data of another version than the code that is checked out: an older one migrates them, a newer one may not even start on them, and either may be meant.
+ * Not asked where one of the two is not known, nor for the project's own files. `restore-version`.
+ */
+function gateVersion({ log, recorder }, manifest, parts, head, allow) {
+    const { version } = manifest;
+    if (dataParts(parts).length === 0 || version.commit === head?.commit)
+        return;
+    if (version.commit === null || head === null) {
+        const unknown = head === null ? 'there is no git clone here' : `${manifest.name} does not say of which commit it is`;
+        log.info(`Whether the data fit the code can't be told: ${unknown}`);
+        return;
+    }
+    const [ofData, ofCode] = [named(version), named(head)];
+    if (allow.includes('version-mismatch')) {
+        recorder.warn(`The data of ${ofData} go under the code of ${ofCode}, as allowed.`);
+        return;
+    }
+    throw new errors/* CaretakerError */.xT('restore-version', `${manifest.name} holds the data of ${ofData}, and the code that is checked out is ${ofCode}`, {
+        input: 'with-code',
+        hint: `Set with-code: true to check out ${ofData} too and bring its images; or add "version-mismatch" to allow to put these data under the code that is there: an application that is newer than its data usually migrates them when it starts.`,
+    });
+}
+/** `v1.2.0 (0123456789ab)`. */
+function named({ commit, tag, describe }) {
+    const short = (commit ?? '').slice(0, 12);
+    const name = tag ?? describe;
+    return name === null || short.startsWith(name) ? short : `${name} (${short})`;
+}
+
+// EXTERNAL MODULE: external "node:string_decoder"
+var external_node_string_decoder_ = __nccwpck_require__(46193);
+;// CONCATENATED MODULE: ./src/sources/postgres-database.ts
+
+
+
+
+
+
+
+const LONGEST_NAME = 63;
+const OURS = '_caretaker_';
+/** Names that nobody else has, with as much of the database's own as an identifier has room for. */
+function databaseNames(live, run, number) {
+    const end = `${OURS}${run}-${number}`;
+    const room = LONGEST_NAME - end.length - '-old'.length;
+    let short = live;
+    while (Buffer.byteLength(short) > room)
+        short = [...short].slice(0, -1).join('');
+    return { live, fresh: short + end, aside: `${short}${end}-old` };
+}
+const IDENTIFIER = /"(?:[^"]|"")+"|[^\s";,]+/.source;
+const CREATE = new RegExp(`^CREATE DATABASE (${IDENTIFIER})( WITH .*)?;$`);
+const GRANTEE = new RegExp(`^(?:GRANT|ALTER DEFAULT PRIVILEGES) .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?;$`);
+const GRANTOR = new RegExp(`^(?:SET SESSION AUTHORIZATION|ALTER DEFAULT PRIVILEGES FOR ROLE) (${IDENTIFIER})[ ;]`);
+/**
+ * Reads what a dump says of its database, by the server's own pg_restore. Throws `postgres-load-failed`, `part-missing`, and `postgres-major` where the server is
+ * older than the dump.
+ */
+async function readDumped(access, part, name, read) {
+    const stored = part.postgres?.major ?? 0;
+    if (access.facts.major < stored) {
+        throw new errors/* CaretakerError */.xT('postgres-major', `failed to restore ${part.name}: it was taken from PostgreSQL ${stored}, and ${access.container.service} runs ${access.facts.major}`, { hint: `Use an image of PostgreSQL ${stored} or newer for ${access.container.service}.` });
+    }
+    const file = fileOf(part, (0,archive_names/* dumpSuffix */.Ue)(name));
+    const script = new ScriptOfDump();
+    // Older ones take "-" for a file's name.
+    const output = access.facts.major >= 12 ? ['-f', '-'] : [];
+    const stream = access.stream(['pg_restore', '--create', '--schema-only', ...output]);
+    const decoder = new external_node_string_decoder_.StringDecoder('utf8');
+    let rest = '';
+    stream.stdout.on('data', (chunk) => {
+        const lines = (rest + decoder.write(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        lines.forEach((line) => script.line(line));
+    });
+    let ended = false;
+    const over = () => {
+        ended = true;
+    };
+    stream.done.then(over, over);
+    const head = async function* () {
+        // It needs the table of contents, and leaves the rest unread.
+        for await (const chunk of read(file)) {
+            if (ended)
+                return;
+            yield chunk;
+        }
+    };
+    try {
+        const printed = (0,external_node_stream_promises_namespaceObject.finished)(stream.stdout, { writable: false });
+        printed.catch(() => undefined);
+        await feed(stream, head());
+        await printed;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
+            throw error;
+        throw loadFailed(name, access, (0,errors/* messageOf */.bD)(error), error);
+    }
+    script.line(rest);
+    if (script.create === undefined)
+        throw loadFailed(name, access, 'the dump does not say how to create it');
+    return { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() };
+}
+/** Picks out of the script that pg_restore prints what concerns the database itself, and the roles. */
+class ScriptOfDump {
+    create;
+    properties = [];
+    roles = new Set();
+    #type = '';
+    #ofDatabase = false;
+    line(line) {
+        const [, name, type, owner] = /^-- Name: (.*); Type: (.*); Schema: .*; Owner: ([^;]*)/.exec(line) ?? [];
+        if (name !== undefined && type !== undefined && owner !== undefined) {
+            this.#type = type;
+            const about = name.startsWith('DATABASE ') && ['ACL', 'COMMENT', 'SECURITY LABEL'].includes(type);
+            this.#ofDatabase = about || type === 'DATABASE' || type === 'DATABASE PROPERTIES';
+            if (owner !== '' && owner !== '-')
+                this.roles.add(owner);
+            return;
+        }
+        // What follows sets up the next session.
+        if (/^\\(?:connect|restrict|unrestrict) /.test(line))
+            this.#ofDatabase = false;
+        if (this.#type.endsWith('ACL'))
+            for (const pattern of [GRANTEE, GRANTOR])
+                this.#role(pattern.exec(line)?.[1]);
+        if (!this.#ofDatabase || line === '' || line.startsWith('--'))
+            return;
+        const [, identifier, options = ''] = (this.#type === 'DATABASE' && CREATE.exec(line)) || [];
+        if (identifier === undefined)
+            this.properties.push(line);
+        else
+            this.create = { identifier, options };
+    }
+    #role(identifier) {
+        if (identifier === undefined || ['PUBLIC', 'DEFAULT'].includes(identifier))
+            return;
+        this.roles.add(identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier);
+    }
+}
+/** Roles belong to all databases of a server, and to whoever runs it: they are not made by the way. `postgres-role-missing`. */
+async function refuseMissingRoles(access, databases) {
+    const answer = await sql(access, 'select rolname from pg_roles;');
+    const there = new Set(answer.split('\n'));
+    const missing = new Set(databases.flatMap(({ roles }) => roles.filter((role) => !there.has(role))));
+    if (missing.size > 0)
+        throw roleMissing(access, [...missing]);
+}
+function roleMissing(access, roles, cause) {
+    return new errors/* CaretakerError */.xT('postgres-role-missing', `failed to restore a database: the server ${access.container.service} has no role ${roles.join(', ')}`, {
+        input: 'only',
+        hint: `Create it as you want it, and run again: ${roles.map((role) => `CREATE ROLE ${quoted(role)};`).join(' ')} The globals.sql of the backup has it with its password. Or restore the whole part, roles and all.`,
+        cause,
+    });
+}
+/** Makes the database under its fresh name, whole, while the live one serves on. */
+async function loadBeside(access, { live, fresh }, dumped, read) {
+    try {
+        await sql(access, `CREATE DATABASE ${quoted(fresh)}${dumped.options};`, live);
+        const { user } = server(access);
+        const restore = access.stream(['pg_restore', '-w', '-U', user, '--exit-on-error', '-d', conninfo(fresh)]);
+        await feed(restore, read(dumped.file));
+        await sql(access, renamed(dumped, fresh), live);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
+            throw error;
+        const words = (0,errors/* messageOf */.bD)(error);
+        const role = /role "(.*?)" does not exist/.exec(words)?.[1];
+        if (role !== undefined)
+            throw roleMissing(access, [role], error);
+        throw loadFailed(live, access, words, error);
+    }
+}
+function renamed({ identifier, properties }, name) {
+    return [' ', ';'].reduce((text, end) => text.replaceAll(`DATABASE ${identifier}${end}`, () => `DATABASE ${quoted(name)}${end}`), properties);
+}
+function loadFailed(name, access, why, cause) {
+    return new errors/* CaretakerError */.xT('postgres-load-failed', `failed to load database ${name} into ${access.container.service}: ${why}`, { hint: 'The live database was not touched. The server’s words tell what it lacks.', cause });
+}
+/** Exchanges the live database for the fresh one, in one transaction: it has happened whole or not at all. */
+async function swapDatabase(access, { live, fresh, aside }) {
+    const there = await databasesOf(access);
+    if (there.has(aside) && there.has(live) && !there.has(fresh))
+        return;
+    await postgres_database_rename(access, live, [...(there.has(live) ? [[live, aside]] : []), [fresh, live]]);
+}
+/** Puts the database from before back. `existed`: there was one. Nothing to do is no error. */
+async function unswapDatabase(access, names) {
+    const { live, fresh, aside, existed } = names;
+    const there = await databasesOf(access);
+    const swapped = existed ? there.has(aside) : there.has(live) && !there.has(fresh);
+    if (!swapped)
+        return;
+    await postgres_database_rename(access, live, [
+        ...(there.has(live) ? [[live, fresh]] : []),
+        ...(existed ? [[aside, live]] : []),
+    ]);
+}
+/** Only what this program named so. Nothing there is no error. */
+async function dropDatabase(access, name) {
+    if (!name.includes(OURS)) {
+        throw new errors/* CaretakerError */.xT('not-ours', `refused to drop the database ${name}: it is not one of the caretaker's own`);
+    }
+    await sql(access, `${terminate([name])}\nDROP DATABASE IF EXISTS ${quoted(name)};`);
+}
+async function databasesOf(access) {
+    return new Set((await sql(access, 'select datname from pg_database;')).split('\n'));
+}
+/** A database that lies aside, as a part that goes back under its own name. */
+function asideDatabases(access, { name, origin, writers }, databases) {
+    const { user } = server(access);
+    const { version, major, locale } = access.facts;
+    const live = databases.map((one) => one.live);
+    const never = () => {
+        throw new TypeError('what lies aside is only captured');
+    };
+    return {
+        ...{ name, kind: 'postgres', method: 'dump', origin, writers, server: undefined, loads: false },
+        describe: () => `${name}: ${live.join(', ')} as it was before`,
+        estimate: async () => Number(await sql(access, `select coalesce(sum(pg_database_size(datname)), 0) from pg_database where datname in (${literals(databases.map(({ aside }) => aside))});`)),
+        capture: () => Promise.resolve({
+            streams: databases.map(({ live: database, aside }) => ({
+                suffix: (0,archive_names/* dumpSuffix */.Ue)(database),
+                open: () => access.stream(['pg_dump', '-w', '-U', user, '-Fc', '-Z0', '-d', conninfo(aside)]),
+            })),
+            consistency: 'quiesced',
+            facts: { postgres: { version, major, databases: live, user, locale } },
+            finish: () => Promise.resolve(),
+        }),
+        stage: never,
+        unstage: never,
+    };
+}
+const TRIES = 5;
+/** Renames in one transaction, after those who are connected were sent away; who comes back at once is sent away again. */
+async function postgres_database_rename(access, live, pairs) {
+    const statements = pairs.map(([from, to]) => `ALTER DATABASE ${quoted(from)} RENAME TO ${quoted(to)};`);
+    const script = [terminate(pairs.map(([from]) => from)), 'BEGIN;', ...statements, 'COMMIT;'].join('\n');
+    for (let tried = 1;; tried++) {
+        try {
+            await sql(access, script, live);
+            return;
+        }
+        catch (error) {
+            if (tried < TRIES && /being accessed by other users/.test((0,errors/* messageOf */.bD)(error)))
+                continue;
+            throw new errors/* CaretakerError */.xT('postgres-rename', `failed to exchange the database ${live}: ${(0,errors/* messageOf */.bD)(error)}`, {
+                hint: 'Something from outside the project holds it open, or the role may not rename it. The database from before is put back.',
+                cause: error,
+            });
+        }
+    }
+}
+function terminate(names) {
+    return `select pg_terminate_backend(pid) from pg_stat_activity where datname in (${literals(names)}) and pid <> pg_backend_pid();`;
+}
+function literals(names) {
+    return names.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+}
+function quoted(name) {
+    return `"${name.replaceAll('"', '""')}"`;
+}
+/** The user stands in the command that the server let in. */
+function server({ psql }) {
+    return { user: psql[psql.indexOf('-U') + 1] };
+}
+/** Bare values out. `about`: the database in question, to which there must be no connection. */
+async function sql(access, script, about) {
+    const elsewhere = about === 'postgres' ? ['-d', 'template1'] : [];
+    const { exitCode, stdout, stderr } = await access.run([...access.psql, '-q', ...elsewhere], script);
+    if (exitCode === 0)
+        return stdout.trim();
+    const first = stderr.split('\n').find((line) => /ERROR|FATAL/.test(line));
+    throw new errors/* CaretakerError */.xT('postgres-denied', `the server ${access.container.service} refused: ${first ?? lastLine(stderr)}`);
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore-database.ts
+
+
+
+
+
+
+
+/**
+ * Single databases of dumps go back while their server runs: each is loaded beside the live one, under another name, while the application serves; when nobody writes any more, the
+ * two change names in one transaction. Nothing else of the server is touched. What can be refused is refused here, with nothing done.
+ */
+async function planDatabases(tools, pieces, sources, directory) {
+    const planned = [];
+    for (const { part, databases } of pieces) {
+        const source = sources.get(part.name);
+        if (databases.length === 0 || source?.server === undefined)
+            continue;
+        const server = { service: source.server, user: part.postgres?.user ?? 'postgres' };
+        if ((await serverContainer(tools.project, server.service))?.state !== 'running') {
+            throw new errors/* CaretakerError */.xT('postgres-not-running', `failed to restore ${databases.join(', ')}: the database server ${server.service} does not run, and a single database goes into a running one`, { input: 'only', hint: `Start ${server.service}, or restore the whole part: only: ${part.name}.` });
+        }
+        const access = await openServer(tools.project, tools.log, server);
+        const here = [];
+        for (const database of databases) {
+            const names = databaseNames(database, tools.run, planned.length + here.length + 1);
+            const dumped = await readDumped(access, part, database, partReader(directory));
+            here.push({ part, ...server, names, source, dumped });
+        }
+        await refuseMissingRoles(access, here.map(({ dumped }) => dumped));
+        planned.push(...here);
+    }
+    return planned;
+}
+/** Loads them beside the live ones; answers with what is left to do when the writers stand still. */
+async function stageDatabases(tools, planned, directory) {
+    const { project, recorder, saga } = tools;
+    for (const { service, user, names, dumped } of planned) {
+        const undo = { action: 'drop-db', data: { service, user, database: names.fresh } };
+        await recorder.step(`Load ${names.live} beside the live database`, () => saga.step(`load ${names.fresh}`, { undo }, async () => loadBeside(await openServer(project, tools.log, { service, user }), names, dumped, partReader(directory))));
+    }
+    if (planned.length === 0)
+        return undefined;
+    const servers = new Set(planned.map(({ service }) => service));
+    return {
+        // Whoever writes to another server may write to this one: from outside it can't be seen. The server itself runs on.
+        writers: [...new Set(planned.flatMap(({ source }) => source.writers))].filter((service) => !servers.has(service)),
+        async exchange() {
+            for (const { service, user, names } of planned) {
+                const access = await reach(tools, { service, user });
+                const existed = (await databasesOf(access)).has(names.live);
+                const undo = { action: 'unswap-db', data: { service, user, names, existed } };
+                tools.log.info(`${names.live}: the backup's database in, the one from before aside as ${names.aside}`);
+                await saga.step(`swap ${names.live}`, { undo }, () => swapDatabase(access, names));
+            }
+        },
+    };
+}
+/** For the journal's undo: also where the server was stopped meanwhile, or the host. */
+async function undoDrop(tools, data) {
+    await dropDatabase(await reach(tools, data), data.database);
+}
+async function undoSwap(tools, data) {
+    await unswapDatabase(await reach(tools, data), { ...data.names, existed: data.existed });
+}
+/** Plain data of what lies aside, for the journal. */
+function asideOf(planned) {
+    return planned.map(({ part, service, user, names }) => ({ part, service, user, names }));
+}
+/** What lies aside in the servers, as sources of a safety backup, by part; `drop` removes it. */
+async function databasesAside(tools, exchanged) {
+    const sources = [];
+    const drops = [];
+    const byPart = Map.groupBy(exchanged, ({ part }) => part.name);
+    for (const [first, ...others] of byPart.values()) {
+        if (first === undefined)
+            continue;
+        const access = await reach(tools, first);
+        const there = await databasesOf(access);
+        const names = [first, ...others].map((one) => one.names).filter(({ aside }) => there.has(aside));
+        if (names.length === 0)
+            continue;
+        sources.push(asideDatabases(access, await sourceForPart(first.part, sourceDeps(tools)), names));
+        drops.push(...names.map(({ aside }) => () => dropDatabase(access, aside)));
+    }
+    return {
+        sources,
+        async drop() {
+            for (const drop of drops)
+                await drop();
+        },
+    };
+}
+async function reach(tools, server) {
+    const { project, log } = tools;
+    if ((await serverContainer(project, server.service))?.state !== 'running')
+        await startProject(tools, [server.service]);
+    await waitReady(server, tools);
+    return openServer(project, log, server);
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * restore: choose → on an empty host, its compose files → confirm → fetch all and verify → code and images of the backup, where they are wanted → unpack beside the live data → stop → swap by renames → start → health → commit →
+ * keep what was there as a safety backup. Everything slow comes before the stop or after the start. The data from before lie aside
+ * untouched until the health check has passed, and become the safety backup only then: it holds the very last state, down to the stop.
+ */
+async function restore(opened, settings, openFolder, host) {
+    const { tools, chosen } = await chooseAndOpen(opened, settings, openFolder, host);
+    const { project, recorder, saga, run } = tools;
+    const { manifest } = chosen;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-fetched`);
+    const pieces = choosePieces(manifest, settings.only);
+    const parts = pieces.map(({ part }) => part);
+    const names = pieces.flatMap(pieces_namesOf);
+    recorder.sections = { restore: { backup: manifest.name, parts: names } };
+    const head = (await tools.checkout?.head()) ?? null;
+    const moves = manifest.version.commit !== (head?.commit ?? null);
+    const { empty, places } = await lookAtGround(tools, manifest.parts, { needed: moves ? [] : parts });
+    const single = pieces.find(({ databases }) => databases.length > 0);
+    if (empty && single !== undefined) {
+        throw new errors/* CaretakerError */.xT('postgres-not-running', `there is no server of ${single.part.name} on this host yet to restore single databases into`, { input: 'only', hint: 'Restore all of a backup first, which brings the server up.' });
+    }
+    restore_confirm(tools, settings, manifest, empty);
+    const version = await versionToBring(tools, settings, manifest, parts, { empty });
+    if (version !== null && !empty && settings.only.length > 0) {
+        throw new errors/* CaretakerError */.xT('settings-conflict', `the code of ${manifest.name} belongs to all of its data, and only ${names.join(', ')} would go back`, {
+            input: 'with-code',
+            hint: 'Restore all of it with its code; or a part without, by "version-mismatch" in allow, or into another place by to.',
+        });
+    }
+    const images = await imagesNow(tools);
+    refusePlatform(manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
+    await checkRooms(await roomsFor(tools, pieces, places));
+    // What of it can't be restored is told before anything is stopped.
+    const bind = async (how) => {
+        await makeGround(tools, parts, { empty, how });
+        const sources = await sourcesFor(tools, pieces, how);
+        const live = await bindPaths(tools, pieces, sources, directory);
+        return { live, planned: await planDatabases(tools, pieces, sources, directory) };
+    };
+    try {
+        await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
+        let bound;
+        let serving;
+        if (version === null) {
+            bound = await bind({});
+            serving = await noteWhatIsStopped(tools);
+        }
+        else {
+            serving = await noteWhatServes(tools, settings);
+            await bringVersion(tools, settings, manifest, version);
+            bound = await bind({ anew: true });
+        }
+        const { live, planned } = bound;
+        const databases = await stageDatabases(tools, planned, directory);
+        const aside = await exchangeData(tools, settings, {
+            ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run },
+            ...(version === null
+                ? { start: (services) => startProject(tools, serving.length > 0 ? services : undefined) }
+                : { anew: true, start: () => upWithVersion(tools) }),
+        });
+        const { keepLocal, keepLocalDays } = settings;
+        const keep = { parts: aside, databases: asideOf(planned), run, reason: 'before-restore', head, images };
+        const versions = version === null ? {} : { keepVersions: PROTECTED_VERSIONS };
+        const left = version?.target && !empty ? await leftBehind(tools, head, version.target) : null;
+        await saga.commit([
+            { action: 'keep-aside', data: keep },
+            ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
+            { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
+        ]);
+        return { chosen, parts: names };
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** Where each part goes. */
+async function sourcesFor(tools, pieces, how) {
+    const sources = new Map();
+    for (const { part, paths } of pieces)
+        sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how }, paths));
+    return sources;
+}
+async function noteWhatIsStopped({ project, saga }) {
+    const services = await runningServices(project);
+    const known = await knownServices(project);
+    await saga.step('note what serves', { undo: serveAgain({ services, by: 'start', known }) }, () => Promise.resolve());
+    return services;
+}
+/** Nothing is asked where nothing is lost. */
+function restore_confirm({ project, recorder, log }, settings, manifest, empty) {
+    const typed = settings.confirm;
+    if (typed !== project.name && !(empty && typed === '')) {
+        throw new errors/* CaretakerError */.xT(typed === '' ? 'confirm-missing' : 'not-confirmed', `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`, {
+            input: 'confirm',
+            hint: `Set confirm to the project's name: ${project.name}`,
+        });
+    }
+    if (empty)
+        log.info(`There is nothing of ${project.name} on this host yet: the backup brings all of it up`);
+    if (manifest.project !== project.name) {
+        recorder.warn(`The backup was made of ${manifest.project} on ${manifest.host}, and goes into ${project.name}.`);
+    }
+}
+/** What is fetched, and each part beside its live data. */
+async function roomsFor({ project }, pieces, places) {
+    const parts = pieces.map(({ part }) => part);
+    const fetched = { directory: project.stateDirectory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' };
+    // How much lies at a path is known when its part is here.
+    const whole = pieces.filter(({ paths }) => paths.length === 0);
+    const unpacked = whole.map(async ({ part }) => {
+        const directory = await roomBeside(places.get(part.name), project.directory);
+        return { directory, bytes: sizeOf([part], 'rawBytes'), what: `${part.name}, unpacked` };
+    });
+    return [fetched, ...(await Promise.all(unpacked))];
+}
+/** Where this user may not look (another's volume), it is reckoned to be on the project's filesystem. */
+async function roomBeside(place, otherwise) {
+    const beside = external_node_path_default().dirname(place ?? otherwise);
+    return freeBytes(beside).then(() => beside, () => otherwise);
+}
+/** The sources of what is unpacked beside the live data, those of single paths bound to them. `path-unknown`, `disk-full`. */
+async function bindPaths({ project }, pieces, sources, directory) {
+    const bound = new Map();
+    for (const { part, paths, databases } of pieces) {
+        const source = sources.get(part.name);
+        if (databases.length > 0)
+            continue;
+        bound.set(part.name, source);
+        if (paths.length === 0)
+            continue;
+        const found = await findPaths(part, partReader(directory), paths);
+        const room = await roomBeside(source.origin.path, project.directory);
+        await checkRooms([{ directory: room, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}, unpacked` }]);
+        bound.set(part.name, {
+            ...source,
+            stage: (one, read, run) => source.stagePaths?.(one, read, run, found) ?? source.stage(one, read, run),
+        });
+    }
+    return bound;
+}
+/** Bytes of these parts, as stored or unpacked. */
+function sizeOf(parts, which) {
+    return parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file[which], 0);
+}
+/** The files of a PostgreSQL cluster fit the processor architecture that wrote them. https://www.postgresql.org/docs/current/backup-file.html */
+function refusePlatform(manifest, parts, platform) {
+    const tied = parts.filter(({ kind, method }) => kind === 'postgres' && method !== 'dump');
+    if (tied.length === 0 || manifest.platform === platform)
+        return;
+    throw new errors/* CaretakerError */.xT('restore-platform', `${tied.map(({ name }) => name).join(', ')} of ${manifest.name} are files of a PostgreSQL server on ${manifest.platform}, and this is ${platform}`, {
+        input: 'backup',
+        hint: 'A server here can not read them. Choose a backup with method=dump, or restore on a machine of that kind and take a dump there.',
+    });
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
+;// CONCATENATED MODULE: ./src/system/trees.ts
+
+
+
+
+
+
+
+
+
+
+
+/** What this product puts beside data carries this in its name; it is never data. */
+const trees_OURS = '.caretaker';
+const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
+/**
+ * Walks a tree without following links and without what is ours. What vanishes meanwhile does not count. Throws `host-files-denied`
+ * where something may not be read.
+ */
+async function scanTree(root) {
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await lstatOrNull(real);
+    if (real === null || stat === null) {
+        return {
+            ...{ root, kind: 'missing', files: 0, bytes: 0, sqliteFiles: [], postgresDirectories: [], caches: [] },
+            ...{ uid: 0, gid: 0, mode: 0 },
+        };
+    }
+    const found = {
+        ...{ files: 0, bytes: 0 },
+        ...{ sqliteFiles: [], postgresDirectories: [], caches: [] },
+    };
+    const linked = new Set();
+    const visitFile = async (file, fileStat, inPostgres) => {
+        found.files++;
+        // A file with several names holds its bytes once.
+        const inode = `${fileStat.dev}:${fileStat.ino}`;
+        if (fileStat.nlink === 1 || !linked.has(inode))
+            found.bytes += fileStat.blocks * 512;
+        if (fileStat.nlink > 1)
+            linked.add(inode);
+        // 512 is SQLite's smallest page. No file of a PostgreSQL cluster is a SQLite database, and there are many.
+        if (!inPostgres && fileStat.size >= 512 && (await isSqlite(file))) {
+            found.sqliteFiles.push(path.relative(real, file) || '.');
+        }
+    };
+    const visitDirectory = async (directory, directoryStat, within) => {
+        found.bytes += directoryStat.blocks * 512;
+        const names = await listOrEmpty(directory);
+        const isCluster = !within &&
+            names.includes('PG_VERSION') &&
+            (await lstatOrNull(path.join(directory, 'global/pg_control'))) !== null;
+        if (isCluster)
+            found.postgresDirectories.push(path.relative(real, directory) || '.');
+        const name = path.relative(real, directory);
+        const isCache = names.includes('CACHEDIR.TAG') || name === '__pycache__';
+        if (isCache && path.dirname(directory) === real)
+            found.caches.push(name);
+        for (const entry of names) {
+            if (entry.includes(trees_OURS))
+                continue;
+            const member = path.join(directory, entry);
+            const memberStat = await lstatOrNull(member);
+            if (memberStat?.isDirectory())
+                await visitDirectory(member, memberStat, within || isCluster);
+            else if (memberStat?.isFile())
+                await visitFile(member, memberStat, within || isCluster);
+        }
+    };
+    if (stat.isDirectory())
+        await visitDirectory(real, stat, false);
+    else if (stat.isFile())
+        await visitFile(real, stat, false);
+    found.sqliteFiles.sort();
+    found.postgresDirectories.sort();
+    found.caches.sort();
+    const kind = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : stat.isSocket() ? 'socket' : 'other';
+    return { root: real, kind, ...found, uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
+}
+/**
+ * A digest over what lies in these trees (or single files, or nothing): for files and links name, inode, size, owner, mode, links, times of
+ * modification and change in nanoseconds; for directories no times, which move with what is left out. What is ours does not count. Throws `host-files-denied` where something may not be read.
+ */
+async function fingerprintTrees(roots, { exclude, settle, contents }) {
+    const hash = createHash('sha256');
+    for (const [index, root] of roots.entries()) {
+        if (settle)
+            await writeBack(root);
+        let missing = true;
+        for await (const { name, state } of entriesOf(root, exclude, contents)) {
+            missing = false;
+            hash.update(`${JSON.stringify([index, name, state])}\n`);
+        }
+        if (missing)
+            hash.update(`${JSON.stringify([index, 'missing'])}\n`);
+    }
+    return hash.digest('hex');
+}
+/** The root and all below it, without what is ours: parents before children, siblings by the bytes of their names. Nothing where there is nothing. */
+async function* entriesOf(root, exclude, contents) {
+    const left = new Set(exclude);
+    const entry = (name, stat) => {
+        const { ino, mode, uid, gid, size, nlink, mtimeNs, ctimeNs } = stat;
+        const isDirectory = stat.isDirectory();
+        const written = isDirectory ? [] : [size, mtimeNs];
+        const changed = contents ? [] : [mode, uid, gid, ...(isDirectory ? [] : [nlink, ctimeNs])];
+        const type = isDirectory ? 'directory' : stat.isFile() ? 'file' : stat.isSymbolicLink() ? 'link' : 'other';
+        return { name, type, state: [ino, ...written, ...changed].map(String).join(' ') };
+    };
+    async function* below(directory, name, plain) {
+        for (const member of (await rawNames(directory)).sort((one, other) => one.compare(other))) {
+            const memberPlain = plain === '' ? member.toString() : `${plain}/${member.toString()}`;
+            if (member.includes(trees_OURS) || left.has(memberPlain))
+                continue;
+            const place = inside(directory, member);
+            const stat = await bigStatOrNull(place);
+            if (stat === null)
+                continue;
+            const memberName = name === '' ? member.toString('latin1') : `${name}/${member.toString('latin1')}`;
+            yield entry(memberName, stat);
+            if (stat.isDirectory())
+                yield* below(place, memberName, memberPlain);
+        }
+    }
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await bigStatOrNull(real);
+    if (real === null || stat === null)
+        return;
+    yield entry('', stat);
+    if (stat.isDirectory())
+        yield* below(Buffer.from(real), '', '');
+}
+/** Writes back what mapped memory holds, which moves times. Of the filesystem: a journal that is there now may be gone at once. */
+async function writeBack(root) {
+    const real = await realpathOrNull(root);
+    const stat = real === null ? null : await lstatOrNull(real);
+    if (real === null || stat === null)
+        return;
+    await promisify(execFile)('sync', ['--file-system', '--', stat.isDirectory() ? real : path.dirname(real)]);
+}
+/** Names in an answer: more is no small change, and an answer that is passed through a pipe must end. */
+const MAX_CHANGE_BYTES = (/* unused pure expression or super */ null && (512 * 1024));
+/**
+ * What changed in a directory since `note` was written by the last call, and writes it anew. Null where that can't be told: the first time, where the root is another one, where there is
+ * too much of it. `settle` as for a fingerprint. Throws `host-files-denied`, `disk-full`.
+ */
+async function treeChanges(root, { exclude, note, settle }) {
+    if (settle)
+        await writeBack(root);
+    const next = `${note}.next`;
+    const before = await notedEntries(note);
+    let changes = before === null || (await realpathOrNull(root)) === null ? null : new Changes();
+    const out = createWriteStream(next, { mode: 0o600, flags: 'w' });
+    const written = finished(out);
+    written.catch(() => undefined);
+    try {
+        let then = await before?.next();
+        for await (const entry of entriesOf(root, exclude, false)) {
+            if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`))
+                await once(out, 'drain');
+            if (changes === null)
+                continue;
+            while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
+                changes.went(then.value);
+                then = await before?.next();
+            }
+            const same = then?.done === false && then.value.name === entry.name ? then.value : null;
+            if (same !== null)
+                then = await before?.next();
+            if (same === null)
+                changes.came(entry);
+            else if (same.type !== entry.type)
+                changes.became(entry);
+            else if (same.state !== entry.state)
+                changes.wrote(entry);
+            // Another root, or more than a small change.
+            if ((entry.name === '' && same?.state.split(' ')[0] !== entry.state.split(' ')[0]) || changes.tooMany)
+                changes = null;
+        }
+        while (changes !== null && then?.done === false) {
+            changes.went(then.value);
+            then = await before?.next();
+            if (changes.tooMany)
+                changes = null;
+        }
+        out.end();
+        await written;
+        await rename(next, note);
+    }
+    catch (error) {
+        out.destroy();
+        throw fileError(`note what is in ${root}`, error);
+    }
+    finally {
+        await before?.return(undefined);
+    }
+    return changes?.result() ?? null;
+}
+class Changes {
+    #changed = new Set();
+    #removed = [];
+    #bytes = 0;
+    came({ name }) {
+        this.#add(name);
+        this.#addParent(name);
+    }
+    wrote({ name }) {
+        this.#add(name);
+        // Unpacking a file moves the times of its directory.
+        this.#addParent(name);
+    }
+    became(entry) {
+        this.#remove(entry.name);
+        this.came(entry);
+    }
+    went({ name }) {
+        // Below what has gone nothing is left whose times had to be given back.
+        if (this.#remove(name))
+            this.#addParent(name);
+    }
+    get tooMany() {
+        return this.#bytes > MAX_CHANGE_BYTES;
+    }
+    result() {
+        return { changed: [...this.#changed].sort(byPlace), removed: this.#removed };
+    }
+    #add(name) {
+        if (this.#changed.has(name))
+            return;
+        this.#changed.add(name);
+        this.#bytes += name.length;
+    }
+    #remove(name) {
+        const last = this.#removed.at(-1);
+        // They come in the order of the walk: what lies below something comes right after it.
+        if (last !== undefined && name.startsWith(`${last}/`))
+            return false;
+        this.#removed.push(name);
+        this.#bytes += name.length;
+        return true;
+    }
+    #addParent(name) {
+        if (name === '')
+            return;
+        const slash = name.lastIndexOf('/');
+        this.#add(slash === -1 ? '' : name.slice(0, slash));
+    }
+}
+/** The order of the walk: of their components, since `a.b` comes before `a/b` by its bytes and after it by its place. */
+function byPlace(one, other) {
+    const [ones, others] = [one, other].map((name) => (name === '' ? [] : name.split('/')));
+    for (let at = 0; at < Math.max(ones.length, others.length); at++) {
+        const [a, b] = [ones[at], others[at]];
+        if (a === b)
+            continue;
+        if (a === undefined)
+            return -1;
+        if (b === undefined)
+            return 1;
+        return a < b ? -1 : 1;
+    }
+    return 0;
+}
+/** What `treeChanges` wrote down; null where it has not. */
+async function notedEntries(note) {
+    if ((await lstatOrNull(note)) === null)
+        return null;
+    return (async function* () {
+        const input = createReadStream(note);
+        try {
+            for await (const line of createInterface({ input })) {
+                const [name, type, state] = JSON.parse(line);
+                yield { name, type, state };
+            }
+        }
+        finally {
+            input.destroy();
+        }
+    })();
+}
+/**
+ * Removes what lies at these names (as in `TreeChanges`) in a directory, whole trees too, never through a link. What is not there is no error. Throws `part-hostile`, before it removes
+ * any, where a name leads elsewhere.
+ */
+async function removeMembers(root, names) {
+    const hostile = (name, why) => new CaretakerError('part-hostile', `refused to remove "${name}" in ${root}: it ${why}`, {
+        hint: 'Nobody wrote this by accident: find out where the backup comes from.',
+    });
+    for (const name of names) {
+        const parts = name.split('/');
+        if (parts.some((part) => ['', '.', '..'].includes(part)) || name.includes('\0'))
+            throw hostile(name, 'is no path below it');
+        let directory = Buffer.from(root);
+        for (const part of parts.slice(0, -1)) {
+            directory = inside(directory, Buffer.from(part, 'latin1'));
+            const stat = await bigStatOrNull(directory);
+            if (stat !== null && !stat.isDirectory())
+                throw hostile(name, 'goes through something that is no directory');
+        }
+    }
+    for (const name of names) {
+        const place = inside(Buffer.from(root), Buffer.from(name, 'latin1'));
+        try {
+            const stat = await bigStatOrNull(place);
+            if (stat === null)
+                continue;
+            if (stat.isDirectory()) {
+                await emptyBelow(place, [], stat.dev);
+                await rmdir(place);
+            }
+            else
+                await unlink(place);
+        }
+        catch (error) {
+            throw fileError(`remove ${place.toString()}`, error);
+        }
+    }
+}
+/** As they are on disk: a name need not be UTF-8, and one that was decoded wrong leads nowhere. */
+async function rawNames(directory) {
+    try {
+        return await readdir(directory, { encoding: 'buffer' });
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return [];
+        throw fileError(`list ${directory.toString()}`, error);
+    }
+}
+function inside(directory, name) {
+    return Buffer.concat([directory, Buffer.from(path.sep), name]);
+}
+async function bigStatOrNull(file) {
+    try {
+        return await lstat(file, { bigint: true });
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw fileError(`look at ${file.toString()}`, error);
+    }
+}
+async function isSqlite(file) {
+    try {
+        // NOFOLLOW, NONBLOCK: it may have become a link or a pipe since it was looked at.
+        const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+        try {
+            const head = Buffer.alloc(SQLITE_MAGIC.length);
+            await handle.read(head, 0, head.length, 0);
+            return head.equals(SQLITE_MAGIC);
+        }
+        finally {
+            await handle.close();
+        }
+    }
+    catch (error) {
+        if (['ENOENT', 'ELOOP', 'ENXIO'].includes(error.code ?? ''))
+            return false;
+        throw fileError(`read ${file}`, error);
+    }
+}
+async function listOrEmpty(directory) {
+    try {
+        const names = [];
+        for await (const entry of await opendir(directory))
+            names.push(entry.name);
+        return names;
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return [];
+        throw fileError(`list ${directory}`, error);
+    }
+}
+/** What is ours beside these trees and files, and directly in them, as far as this process may look. */
+async function oursAt(roots) {
+    const places = new Set(roots.flatMap((root) => [path.dirname(root), root]));
+    const found = [];
+    for (const place of places) {
+        const names = await readdir(place).catch((error) => {
+            if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(error.code ?? ''))
+                return [];
+            throw fileError(`list ${place}`, error);
+        });
+        found.push(...names.filter((name) => name.includes(`${trees_OURS}-`)).map((name) => path.join(place, name)));
+    }
+    return found.sort();
+}
+/** Null where nothing has that name; a link is what it is. */
+async function lstatOrNull(file) {
+    try {
+        return await (0,promises_.lstat)(file);
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw files_fileError(`look at ${file}`, error);
+    }
+}
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+async function kindsIn(root, paths) {
+    const kinds = [];
+    for (const one of paths) {
+        const stat = await lstatOrNull(path.join(root, one));
+        const known = stat?.isDirectory()
+            ? 'directory'
+            : stat?.isFile()
+                ? 'file'
+                : stat?.isSymbolicLink()
+                    ? 'link'
+                    : 'other';
+        kinds.push(stat === null ? null : known);
+    }
+    return kinds;
+}
+async function realpathOrNull(file) {
+    try {
+        return await realpath(file);
+    }
+    catch (error) {
+        if (isAbsent(error))
+            return null;
+        throw fileError(`look at ${file}`, error);
+    }
+}
+function isAbsent(error) {
+    return ['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
+}
+/**
+ * Removes whole trees, never following links. Nothing there is no error. Refuses all, before it removes any, when one has no
+ * `.caretaker` in its real path: `not-ours`.
+ */
+async function removeTrees(paths) {
+    const targets = [];
+    for (const given of paths) {
+        const normal = path.resolve(given);
+        // A link on the way may lead anywhere: what counts is where the last component really is.
+        const parent = await realpathOrNull(path.dirname(normal));
+        const target = path.join(parent ?? path.dirname(normal), path.basename(normal));
+        if (!path.isAbsolute(given) ||
+            !normal.includes(trees_OURS) ||
+            !target.split(path.sep).some((part) => part.includes(trees_OURS))) {
+            throw new CaretakerError('not-ours', `refused to remove ${given}: it is not one of the caretaker's own files`);
+        }
+        if (parent !== null)
+            targets.push(target);
+    }
+    for (const target of targets) {
+        try {
+            await rm(target, { recursive: true, force: true });
+            await syncDirectory(path.dirname(target));
+        }
+        catch (error) {
+            throw fileError(`remove ${target}`, error);
+        }
+    }
+}
+/** Removes what this user has unpacked, directories included that he may not write in as they were stored. */
+async function removeOwnTree(root) {
+    const open = async (directory) => {
+        await (0,promises_.chmod)(directory, 0o700);
+        for (const entry of await (0,promises_.readdir)(directory, { withFileTypes: true }))
+            if (entry.isDirectory())
+                await open(external_node_path_default().join(directory, entry.name));
+    };
+    if ((await lstatOrNull(root))?.isDirectory())
+        await open(root);
+    await (0,promises_.rm)(root, { recursive: true, force: true });
+}
+/** Removes what is in a directory, but for `keep` (relative paths, with all below), the caretaker's own files and other filesystems. */
+async function emptyTree(root, keep) {
+    try {
+        const top = await lstatOrNull(root);
+        if (top?.isDirectory() === true)
+            await emptyBelow(Buffer.from(root), keep, BigInt(top.dev));
+    }
+    catch (error) {
+        throw fileError(`empty ${root}`, error);
+    }
+}
+async function emptyBelow(directory, keep, device) {
+    for (const entry of await rawNames(directory)) {
+        const name = entry.toString();
+        if (entry.includes(trees_OURS) || keep.includes(name))
+            continue;
+        const place = inside(directory, entry);
+        const stats = await bigStatOrNull(place);
+        if (stats === null || stats.dev !== device)
+            continue;
+        if (stats.isDirectory()) {
+            const inside = keep.flatMap((one) => (one.startsWith(`${name}/`) ? [one.slice(name.length + 1)] : []));
+            await emptyBelow(place, inside, device);
+            // Something that stays may be in it.
+            if ((await rawNames(place)).length === 0)
+                await rmdir(place);
+        }
+        else {
+            await unlink(place);
+        }
+    }
+    await syncDirectory(directory);
+}
+/** A new directory with owner, group and mode of `like`. Its parent must be there, itself not. */
+async function makeDirectoryLike(directory, like) {
+    try {
+        await mkdir(directory, { mode: 0o700 });
+        await likeness(directory, like);
+        await syncDirectory(path.dirname(directory));
+    }
+    catch (error) {
+        throw fileError(`make the directory ${directory}`, error);
+    }
+}
+/** Owner, group and mode of `like` for `target` itself. */
+async function likeness(target, like) {
+    try {
+        const model = await lstat(like);
+        const now = await lstat(target);
+        // Only when needed: who is not root may not even give a file to himself everywhere.
+        const isAnothers = now.uid !== model.uid || now.gid !== model.gid;
+        if (isAnothers)
+            await lchown(target, model.uid, model.gid);
+        // After the owner: a change of owner takes setuid and setgid bits away. A mount point may be root's, and writable for us.
+        if (!now.isSymbolicLink() && (isAnothers || now.mode !== model.mode))
+            await chmod(target, model.mode & 0o7777);
+    }
+    catch (error) {
+        throw fileError(`give ${target} the owner and mode of ${like}`, error);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/restore-elsewhere.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * restore with `to`: choose → look at the place → fetch all and verify → unpack each part into a directory of its own. Nothing of the live application is
+ * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
+ */
+async function restoreElsewhere(tools, settings, openFolder) {
+    const { recorder, log } = tools;
+    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: tools.project.bare === true }));
+    const { manifest } = chosen;
+    const pieces = choosePieces(manifest, settings.only, 'elsewhere');
+    const parts = pieces.map(({ part }) => part);
+    const names = pieces.flatMap(pieces_namesOf);
+    recorder.sections = { restore: { backup: manifest.name, parts: names, to: settings.to } };
+    const to = await realPlace(settings.to);
+    await refusePlace(tools, manifest, to);
+    const whole = pieces.filter(({ paths }) => paths.length === 0).map(({ part }) => part);
+    await checkRooms([
+        { directory: to, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' },
+        { directory: to, bytes: sizeOf(whole, 'rawBytes'), what: 'the same, unpacked' },
+    ]);
+    const undo = await makePlace(to);
+    const fetched = external_node_path_default().join(to, `.caretaker-fetched-${tools.run}`);
+    try {
+        await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched));
+        for (const piece of pieces) {
+            await recorder.step(`Unpack ${pieces_namesOf(piece).join(', ')}`, async () => {
+                tools.signal.throwIfAborted();
+                await unpackPiece(tools, piece, to, fetched);
+                for (const line of usage(piece, external_node_path_default().join(to, piece.part.name)))
+                    log.info(line);
+            });
+        }
+        await (0,promises_.rm)(fetched, { recursive: true });
+    }
+    catch (error) {
+        await undo().catch((left) => log.warn(`What was made in ${to} is not all removed: ${(0,errors/* messageOf */.bD)(left)}`));
+        throw error;
+    }
+    log.info(`Restored into ${to}; the live application was not touched`);
+    return { chosen, parts: names };
+}
+/** The place by its real path, as far as it is there. */
+async function realPlace(to) {
+    for (let up = to, rest = '';; rest = external_node_path_default().join(external_node_path_default().basename(up), rest), up = external_node_path_default().dirname(up)) {
+        try {
+            return external_node_path_default().join(await (0,promises_.realpath)(up), rest);
+        }
+        catch (error) {
+            if (error.code !== 'ENOENT' || up === '/')
+                throw unusable(to, (0,errors/* messageOf */.bD)(error), error);
+        }
+    }
+}
+/** It must be new, and lie in no data that live: they would carry it along, and the application would see it. */
+async function refusePlace({ project, log }, manifest, to) {
+    const entries = await (0,promises_.readdir)(to).catch((error) => {
+        if (error.code === 'ENOENT')
+            return [];
+        throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
+    });
+    if (entries.length > 0)
+        throw unusable(to, 'it is there already, and not empty');
+    const data = manifest.parts.filter(({ kind }) => kind !== 'project-files' && kind !== 'sqlite' && kind !== 'file');
+    const origins = data.flatMap(({ origin }) => [
+        origin.path,
+        ...(origin.relativePath === undefined ? [] : [external_node_path_default().join(project.directory, origin.relativePath)]),
+    ]);
+    const mounted = await mountsOf(project).catch((error) => {
+        log.warn(`Whether ${to} lies in what a service mounts can't be told: ${(0,errors/* messageOf */.bD)(error)}`);
+        return [];
+    });
+    const mounts = mounted.flatMap(({ source, writable }) => (writable && source !== undefined ? [source] : []));
+    for (const live of [...origins, ...mounts, project.stateDirectory]) {
+        const real = await (0,promises_.realpath)(live).catch(() => live);
+        if (within(real, to) !== undefined)
+            throw unusable(to, `it lies in ${live}, which is in use`);
+    }
+}
+function unusable(to, why, cause) {
+    return new errors/* CaretakerError */.xT('to-unusable', `failed to restore into ${to}: ${why}`, {
+        input: 'to',
+        hint: 'Give a directory that is not there yet, or an empty one, outside of the application’s data.',
+        cause,
+    });
+}
+/** Makes the directory; answers with what removes all that was made there. */
+async function makePlace(to) {
+    try {
+        const first = await (0,promises_.mkdir)(to, { recursive: true, mode: 0o700 });
+        return async () => {
+            if (first !== undefined)
+                return removeOwnTree(first);
+            for (const name of await (0,promises_.readdir)(to))
+                await removeOwnTree(external_node_path_default().join(to, name));
+        };
+    }
+    catch (error) {
+        throw unusable(to, (0,errors/* messageOf */.bD)(error), error);
+    }
+}
+async function unpackPiece(tools, { part, paths }, to, fetched) {
+    const read = partReader(fetched);
+    const directory = external_node_path_default().join(to, part.name);
+    if (part.method === 'dump') {
+        await (0,promises_.mkdir)(directory, { mode: 0o700 });
+        for (const file of part.files) {
+            const name = file.file.slice(file.file.indexOf(`.${part.name}.`) + part.name.length + 2, -'.zst'.length);
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(read(file), (0,external_node_fs_.createWriteStream)(external_node_path_default().join(directory, name), { flags: 'wx', mode: 0o600 }));
+        }
+        return;
+    }
+    const single = part.kind === 'file' || part.kind === 'sqlite';
+    if (single)
+        await (0,promises_.mkdir)(directory);
+    const place = single ? external_node_path_default().join(directory, external_node_path_default().basename(part.origin.path)) : directory;
+    const source = await createSource(specFor(part, place), depsFor(tools, to));
+    // What the part left out is nowhere here, and does not have to stay.
+    const plain = { ...part, origin: { path: place } };
+    const found = paths.length === 0 ? undefined : await findPaths(part, read, paths);
+    if (found !== undefined) {
+        await checkRooms([{ directory: to, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}` }]);
+    }
+    const swaps = await (found === undefined
+        ? source.stage(plain, read, tools.run)
+        : source.stagePaths?.(plain, read, tools.run, found));
+    // Nothing is there that the new could be exchanged for.
+    for (const { fresh, live } of swaps ?? [])
+        await (0,promises_.rename)(fresh, live);
+    await source.unstage(tools.run);
+}
+/** Where a part would live if it lived there. */
+function specFor({ name, kind, method, postgres }, place) {
+    if (kind === 'postgres') {
+        const user = postgres?.user ?? 'postgres';
+        return {
+            type: 'postgres',
+            name,
+            path: place,
+            method: method === 'sqlite' ? 'files' : method,
+            user,
+            service: '',
+            containerPath: '',
+        };
+    }
+    if (kind === 'sqlite')
+        return { type: 'sqlite', name, path: place, writers: [] };
+    return { type: kind === 'file' ? 'file' : 'directory', name, path: place, exclude: [], writers: [] };
+}
+/** No service, no engine: only files. */
+function depsFor({ project, log, clock, run }, to) {
+    const bare = { ...project, directory: to, engine: null, services: () => Promise.resolve([]) };
+    return { project: bare, log, clock, run, back: true };
+}
+/** What to do with it, for the log. */
+function usage({ part, databases: chosen }, directory) {
+    const { postgres } = part;
+    if (part.method === 'dump') {
+        const databases = chosen.length > 0 ? chosen : (postgres?.databases ?? []);
+        return [
+            `${directory}: dumps of PostgreSQL ${postgres?.version ?? ''} (${databases.join(', ')}), for this major version or a newer one.`,
+            `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error FILE.dump`,
+        ];
+    }
+    if (part.kind === 'postgres') {
+        return [
+            `${directory}: a data directory of PostgreSQL ${postgres?.version ?? ''}. A server of major version ${postgres?.major ?? 'the same'} starts on it: mount it as PGDATA in a container of its own, owned by the user that the server runs as, mode 0700.`,
+        ];
+    }
+    return [`${directory}: ${part.kind === 'sqlite' ? 'a SQLite database' : 'files'}, as in ${part.origin.path}`];
 }
 
 ;// CONCATENATED MODULE: ./src/code/git-command.ts
@@ -35980,6 +40712,13 @@ class GitCheckout {
         });
         return fields.map((field) => field.slice(3));
     }
+    async isGits(place) {
+        const inside = external_node_path_default().relative(this.directory, place);
+        if (inside === '' || inside.startsWith('..'))
+            return false;
+        const args = ['status', '--porcelain', '-z', '--untracked-files=all', '--ignored', '--', `:(literal)${inside}`];
+        return (await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length === 0;
+    }
     async collisions(commit) {
         const dirty = new Set(await this.dirtyFiles());
         const differing = await this.#git.fields(['diff', '--name-only', '-z', '--no-renames', 'HEAD', commit]);
@@ -35988,10 +40727,10 @@ class GitCheckout {
         for (const { file, submodule } of await this.#added('HEAD', commit)) {
             const place = external_node_path_default().join(this.directory, file);
             // What git itself leaves of a submodule that an earlier version had.
-            if (submodule && ((await exists(external_node_path_default().join(place, '.git'))) || (await isEmptyDirectory(place))))
+            if (submodule && ((await git_exists(external_node_path_default().join(place, '.git'))) || (await isEmptyDirectory(place))))
                 continue;
             // Git itself would overwrite an ignored file without a word: an .env that the new version brings with it.
-            if (!dirty.has(file) && (await exists(place)))
+            if (!dirty.has(file) && (await git_exists(place)))
                 untracked.push(file);
         }
         return { changed, untracked };
@@ -36214,7 +40953,7 @@ class GitCheckout {
         return new _a(this.#git.in(external_node_path_default().join(this.directory, file)), this.#deps);
     }
     #isCheckedOut(file) {
-        return exists(external_node_path_default().join(this.directory, file, '.git'));
+        return git_exists(external_node_path_default().join(this.directory, file, '.git'));
     }
     /** What the way from one commit to the other moves or brings; `elsewhere`: its repository has moved too. */
     async #movedSubmodules(from, to) {
@@ -36370,9 +41109,9 @@ class GitCheckout {
     /** A git that was killed leaves its lock, and every later one refuses. Another that is at work gets ten seconds. */
     async #freeIndex() {
         const lock = external_node_path_default().resolve(this.directory, await this.#git.text(['rev-parse', '--git-path', 'index.lock']));
-        for (let tries = 0; tries < 20 && (await exists(lock)); tries++)
+        for (let tries = 0; tries < 20 && (await git_exists(lock)); tries++)
             await this.#deps.clock.sleep(500);
-        if (!(await exists(lock)))
+        if (!(await git_exists(lock)))
             return;
         this.#deps.log.warn(`Removed ${lock}, which a git that was killed had left.`);
         await (0,promises_.unlink)(lock);
@@ -36382,7 +41121,7 @@ _a = GitCheckout;
 async function isEmptyDirectory(directory) {
     return (await (0,promises_.readdir)(directory).catch(() => null))?.length === 0;
 }
-async function exists(file) {
+async function git_exists(file) {
     return (await (0,promises_.lstat)(file).catch(() => null)) !== null;
 }
 
@@ -36438,9 +41177,11 @@ async function rollback(tools, settings) {
     });
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await checkDisk(sources, project.stateDirectory);
-    const serving = await noteWhatServes(tools, settings.keepLocal);
+    const images = await imagesNow(tools);
+    const serving = await noteWhatServes(tools, settings);
     await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () => codeAndImagesBack(tools, update));
-    const tidy = { action: 'tidy', data: { keepLocal: settings.keepLocal, keepVersions: PROTECTED_VERSIONS } };
+    const { keepLocal, keepLocalDays } = settings;
+    const tidy = { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } };
     const label = update.to ?? update.commit ?? '';
     const avoided = update.commit === null
         ? null
@@ -36454,7 +41195,10 @@ async function rollback(tools, settings) {
         return { update, restored: undefined, captured };
     }
     const aside = await exchangeData(tools, settings, { ...old, run: tools.run, start: () => bringUp(tools) });
-    const keep = { action: 'keep-aside', data: { parts: aside, run: tools.run, reason: 'before-rollback', head } };
+    const keep = {
+        action: 'keep-aside',
+        data: { parts: aside, run: tools.run, reason: 'before-rollback', head, images },
+    };
     await saga.commit([keep, forget, tidy]);
     return { update, restored: update.backup, captured: undefined };
 }
@@ -36515,21 +41259,27 @@ async function refuseMissingImages({ project }, update) {
 
 
 
+
+
 /**
  * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
  * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
  */
-async function keepAside(tools, { parts, run, reason, head }) {
+async function keepAside(tools, kept) {
+    const { parts, run, reason, head, images } = kept;
     const { project, recorder } = tools;
     const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
     await (0,promises_.rm)(directory, { recursive: true, force: true });
-    const sources = [];
+    const databases = await databasesAside(tools, kept.databases ?? []);
+    const sources = [...databases.sources];
     for (const { part, swaps } of parts) {
         for (const swap of swaps) {
-            // Where nothing was before, a mark lies aside and no data.
-            const { kind } = await project.files.scan(swap.aside);
-            if (kind === 'directory' || kind === 'file')
-                sources.push(await asideSource(tools, part, swap));
+            // Where nothing was before, a mark lies aside and no data; or a directory that was made for them.
+            const { kind, files } = await project.files.scan(swap.aside);
+            if (kind !== 'file' && (kind !== 'directory' || files === 0))
+                continue;
+            const source = await asideSource(tools, part, swap, kind);
+            sources.push({ ...source, name: nameBeside(source.name, sources) });
         }
     }
     if (sources.length > 0) {
@@ -36540,6 +41290,7 @@ async function keepAside(tools, { parts, run, reason, head }) {
                 situation: 'stopped',
                 reason,
                 head,
+                images,
                 directory,
             });
             await storeBackup(tools, captured, tools.local);
@@ -36549,12 +41300,13 @@ async function keepAside(tools, { parts, run, reason, head }) {
             await (0,promises_.rm)(directory, { recursive: true, force: true });
         }
     }
+    await databases.drop();
     await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
     for (const { part } of parts)
         await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
 }
 /** The source that reads from aside, and whose part goes back to where the live data are. */
-async function asideSource(tools, part, swap) {
+async function asideSource(tools, part, swap, found) {
     const deps = sourceDeps(tools);
     const { name, writers, origin } = await sourceForPart(part, deps);
     if (part.kind === 'sqlite') {
@@ -36575,12 +41327,101 @@ async function asideSource(tools, part, swap) {
         };
         return { ...(await createSource(spec, deps)), origin, writers };
     }
-    const type = swap.kind === 'file' ? 'file' : 'directory';
-    const files = await createSource({ type, name, path: swap.aside, exclude: [], writers }, deps);
-    return { ...files, kind: part.kind, origin };
+    const files = await createSource({ type: found, name, path: swap.aside, exclude: [], writers }, deps);
+    const inside = swap.kind === 'sqlite' || swap.root === undefined ? '' : (within(swap.root, swap.live) ?? '');
+    if (inside === '')
+        return { ...files, kind: part.kind, origin };
+    // What was at a path inside the part is a part of its own, that goes back to that path and leaves the rest alone.
+    return { ...files, name: `${name}-${plain(inside)}`, kind: found, origin: originInside(origin, inside) };
+}
+function originInside(origin, inside) {
+    const { service, volume, path: root, relativePath, containerPath } = origin;
+    return {
+        ...(service === undefined ? {} : { service }),
+        ...(volume === undefined ? {} : { volume }),
+        path: external_node_path_default().join(root, inside),
+        ...(relativePath === undefined ? {} : { relativePath: external_node_path_default().join(relativePath, inside) }),
+        ...(containerPath === undefined ? {} : { containerPath: external_node_path_default().join(containerPath, inside) }),
+    };
+}
+/** As much of a path as the name of a part may hold. */
+function plain(inside) {
+    return inside
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9]+/g, '-')
+        .replaceAll(/^-|-$/g, '');
+}
+const aside_LONGEST_NAME = 63;
+/** The name, shortened to what a part's may have, and told from those that are taken by a number. */
+function nameBeside(name, taken) {
+    for (let number = 1;; number++) {
+        const end = number === 1 ? '' : `-${number}`;
+        const free = name.slice(0, aside_LONGEST_NAME - end.length).replace(/-+$/, '') + end;
+        if (!taken.some((other) => other.name === free))
+            return free;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/keep-local.ts
+
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/**
+ * `backups`: newest first. The count takes all but the newest so many, age all that are older; but age never takes the newest, and neither what mode rollback
+ * would need (`needed`): updates that fail must not take that away. A count of 0 keeps nothing at all.
+ */
+function safetyStays(backups, { keepLocal = Infinity, keepLocalDays }, needed, now) {
+    return backups.map((backup, at) => {
+        const ends = keepLocalDays === undefined ? undefined : new Date(backup.createdAt.getTime() + keepLocalDays * DAY_MS);
+        if (backup.name === needed && keepLocal > 0) {
+            return { backup, goes: undefined, kept: 'for a rollback of the last update' };
+        }
+        const why = at >= keepLocal
+            ? `removed: ${keepLocal} are kept`
+            : at > 0 && ends !== undefined && ends < now
+                ? `removed: older than ${keepLocalDays} days`
+                : undefined;
+        if (why !== undefined)
+            return { backup, goes: why, kept: 'until the next update, rollback or restore' };
+        const limits = [
+            ...(Number.isFinite(keepLocal)
+                ? [`until ${keepLocal - at} more ${keepLocal - at === 1 ? 'is' : 'are'} made`]
+                : []),
+            ...(ends === undefined
+                ? []
+                : [`until ${ends.toISOString().slice(0, 10)}${at === 0 ? ', as the newest longer' : ''}`]),
+        ];
+        return { backup, goes: undefined, kept: limits.length === 0 ? 'for ever' : limits.join(', or ') };
+    });
+}
+/** The safety backup that a rollback of the last update needs; undefined where there is nothing to roll back. */
+async function neededByRollback(stateDirectory) {
+    try {
+        return (await lastUpdate(stateDirectory)).backup;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT || error instanceof SyntaxError)
+            return undefined;
+        throw error;
+    }
+}
+async function dropSafetyBackups(tools, keep) {
+    const { local, project, log, clock } = tools;
+    const needed = await neededByRollback(project.stateDirectory);
+    for (const { backup, goes } of safetyStays(await local.list(project.name), keep, needed, clock.now())) {
+        if (goes === undefined)
+            continue;
+        log.info(`${backup.name}, of the ${local.name}: ${goes}`);
+        await local.delete(backup, undefined);
+    }
 }
 
 ;// CONCATENATED MODULE: ./src/modes/undo.ts
+
+
+
+
+
 
 
 
@@ -36605,13 +41446,23 @@ function undoActions(tools, patience) {
             await tools().checkout?.restoreSnapshot(data);
         },
         'images-back': (data) => imagesBack(tools().project, data, { failed: true }),
+        'names-away': async (data) => {
+            const { engine } = tools().project;
+            for (const name of data)
+                await engine?.runtime.untag(name);
+        },
+        'files-away': (data) => filesAway(tools(), data),
+        'ground-away': (data) => groundAway(tools(), data),
         'data-back': (data) => dataBack(tools(), data),
         'clean-up': (data) => cleanUp(tools(), data),
+        'drop-throwaway': (data) => dropThrowaway(tools(), data),
         unswap: (data) => tools().project.files.unswap(data),
         unstage: async (data) => {
-            const { part, run } = data;
-            await (await sourceForPart(part, sourceDeps(tools()))).unstage(run);
+            const { part, run, anew } = data;
+            await (await sourceForPart(part, { ...sourceDeps(tools()), ...(anew ? { anew } : {}) })).unstage(run);
         },
+        'drop-db': (data) => undoDrop(tools(), data),
+        'unswap-db': (data) => undoSwap(tools(), data),
         stop: async (data) => {
             await tools().project.stop(data.services);
         },
@@ -36639,22 +41490,12 @@ function forwardActions(tools) {
             await forgetUpdate(stateDirectory);
         },
         tidy: async (data) => {
-            const { keepLocal, keepVersions } = data;
-            await dropSafetyBackups(tools(), keepLocal);
+            const { keepVersions, ...keep } = data;
+            await dropSafetyBackups(tools(), keep);
             if (keepVersions !== undefined)
                 await dropProtections(tools().project, keepVersions);
         },
     };
-}
-/** All but the newest, and the one that mode rollback would need: updates that fail must not take that away. */
-async function dropSafetyBackups({ local, project, log }, keep) {
-    const needed = keep === 0 ? undefined : (await lastUpdate(project.stateDirectory).catch(() => undefined))?.backup;
-    for (const backup of (await local.list(project.name)).slice(keep)) {
-        if (backup.name === needed)
-            continue;
-        log.info(`${backup.name}: removed from ${local.name}, which keeps ${keep}`);
-        await local.delete(backup, undefined);
-    }
 }
 const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
 async function readRecord(tools, run) {
@@ -36735,7 +41576,7 @@ async function stagedOf(tools, record) {
     return staged;
 }
 /** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
-async function cleanUp(tools, { run, keepLocal }) {
+async function cleanUp(tools, { run, ...keep }) {
     const { project } = tools;
     const record = await readRecord(tools, run);
     for (const { source, swaps } of await stagedOf(tools, record)) {
@@ -36745,12 +41586,537 @@ async function cleanUp(tools, { run, keepLocal }) {
     }
     await (0,promises_.rm)(recordFile(tools, run), { force: true });
     await dropRun(project, run);
-    if (keepLocal !== undefined)
-        await dropSafetyBackups(tools, keepLocal);
+    if (keep.keepLocal !== undefined)
+        await dropSafetyBackups(tools, keep);
 }
 
-// EXTERNAL MODULE: external "node:string_decoder"
-var external_node_string_decoder_ = __nccwpck_require__(46193);
+;// CONCATENATED MODULE: ./src/safety/lock.ts
+
+
+
+
+
+
+/**
+ * Takes the one lock of this project on this host, `lock` in its state directory, or throws `locked` (who holds it) at once.
+ *
+ * A lock is a prepared file that link(2) gives its name, which fails where the name is taken: whole or absent, never half written. That
+ * of a dead holder with token T is succeeded by whoever gets the name `lock.after-T`, in the same way; he alone may rename his file over `lock`,
+ * after seeing that `lock` is still T's (a slow contender may come when the succession is over). A successor who died in the middle
+ * is succeeded likewise. So of any number of contenders exactly one wins, wherever any of them is killed.
+ */
+async function acquireLock(stateDirectory, info, 
+/** Called before each attempt to get a name; tests let others act there. */
+before = () => Promise.resolve()) {
+    const token = (0,external_node_crypto_.randomUUID)();
+    const place = (name) => external_node_path_default().join(stateDirectory, name);
+    const mine = { ...info, token, holder: ownIdentity() };
+    const prepared = place(`lock.prepared-${token}`);
+    try {
+        await writeDurable(prepared, `${JSON.stringify(mine)}\n`);
+        while (!(await contend(place, prepared, before)))
+            continue;
+        await lock_tidy(stateDirectory);
+    }
+    catch (error) {
+        throw files_fileError(`take the lock ${place('lock')}`, error);
+    }
+    finally {
+        await (0,promises_.unlink)(prepared).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
+    }
+    return {
+        async release() {
+            const held = await readHolder(place('lock'));
+            if (held?.token !== token)
+                return;
+            await (0,promises_.unlink)(place('lock'));
+            await files_syncDirectory(stateDirectory);
+        },
+    };
+}
+/** Looks only, and may be called by anybody. Null where nobody has the lock. Throws `lock-unreadable`. */
+async function lockHolder(stateDirectory) {
+    const held = await readHolder(external_node_path_default().join(stateDirectory, 'lock'));
+    if (held === null)
+        return null;
+    const { mode, since, runUrl, holder } = held;
+    const state = !isAlive(holder) ? 'dead' : isElsewhere(holder) ? 'elsewhere' : 'alive';
+    return { mode, since, ...(runUrl === undefined ? {} : { runUrl }), pid: holder.pid, host: holder.host, state };
+}
+/** One attempt: true when the lock is ours, false when it changed hands meanwhile. */
+async function contend(place, prepared, before) {
+    const dead = [];
+    for (let name = 'lock';;) {
+        const file = place(name);
+        await before(name);
+        if (await tryLink(prepared, file)) {
+            if (dead.length === 0) {
+                await files_syncDirectory(external_node_path_default().dirname(file));
+                return true;
+            }
+            for (const one of dead) {
+                if ((await readHolder(one.file))?.token === one.token)
+                    continue;
+                await (0,promises_.unlink)(file);
+                return false;
+            }
+            await (0,promises_.rename)(prepared, place('lock'));
+            await files_syncDirectory(external_node_path_default().dirname(file));
+            return true;
+        }
+        const other = await readHolder(file);
+        if (other === null)
+            return false;
+        if (isAlive(other.holder))
+            throw locked(other, place('lock'));
+        dead.push({ file, token: other.token });
+        name = `lock.after-${other.token}`;
+    }
+}
+async function tryLink(existing, name) {
+    try {
+        await (0,promises_.link)(existing, name);
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+}
+/** What killed contenders left. Whoever still contends with one of them finds `lock` changed, and begins anew. */
+async function lock_tidy(stateDirectory) {
+    for (const name of await (0,promises_.readdir)(stateDirectory)) {
+        if (!/^lock\.(after|prepared)-/.test(name))
+            continue;
+        const file = external_node_path_default().join(stateDirectory, name);
+        // A prepared file of a living contender is his to remove.
+        const owner = name.startsWith('lock.prepared-') ? await readHolderLeniently(file) : null;
+        if (owner !== null && isAlive(owner.holder))
+            continue;
+        if (name.startsWith('lock.prepared-') && owner === null)
+            continue;
+        await (0,promises_.unlink)(file).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
+    }
+}
+async function readHolderLeniently(file) {
+    try {
+        return await readHolder(file);
+    }
+    catch {
+        return null; // Still being written.
+    }
+}
+async function readHolder(file) {
+    const text = await readText(file);
+    if (text === null)
+        return null;
+    try {
+        const holder = JSON.parse(text);
+        if (typeof holder.token === 'string' && typeof holder.holder.pid === 'number')
+            return holder;
+    }
+    catch {
+        // Falls through to the error that names the file.
+    }
+    throw new errors/* CaretakerError */.xT('lock-unreadable', `failed to read the lock ${file}: it is not one of ours`, {
+        hint: `Make sure that no caretaker runs for this project, then remove ${file}.`,
+    });
+}
+function locked(other, file) {
+    const { holder } = other;
+    const run = other.runUrl === undefined ? '' : ` (${other.runUrl})`;
+    const message = `another run holds the lock: ${other.mode}, process ${holder.pid} on ${holder.host}, since ${other.since}${run}`;
+    const hint = isElsewhere(holder)
+        ? `It runs, or ran, in another container, which can't be seen from here. If it is certainly over, remove ${file}.`
+        : 'Wait until it is done, or cancel that run. A lock whose holder has died is taken over by itself.';
+    return new errors/* CaretakerError */.xT('locked', message, { hint });
+}
+
+;// CONCATENATED MODULE: ./src/modes/status.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * status: what lies and waits on this host, and a warning for each thing that needs a hand. Takes no lock and changes nothing, so it works while another run is at work; what
+ * that run has in hand is shown and not warned of. What can't be looked at is a warning, and the rest is told all the same.
+ */
+async function status_status(tools, settings) {
+    const { project, recorder } = tools;
+    const { stateDirectory } = project;
+    const told = teller(tools);
+    const before = await told('Who holds the lock', null, () => lockHolder(stateDirectory));
+    const journal = await told('What the journal holds', null, () => unfinishedRun(stateDirectory));
+    // A run may have begun or ended meanwhile: its journal is not one that was left.
+    const lock = (await lockHolder(stateDirectory).catch(() => null)) ?? before;
+    const update = await told('What the last update was', null, () => updateOrNull(stateDirectory));
+    const report = {
+        lock,
+        unfinished: journal === null ? null : inShort(journal),
+        lastUpdate: update && { at: update.at, from: update.from, to: update.to, backup: update.backup },
+        avoided: await told('Which version is avoided', null, () => avoided(stateDirectory)),
+        safety: await told('Which safety backups there are', [], () => safetyBackups(tools, settings, update?.backup)),
+        aside: await told('What lies beside the data', [], () => aside(tools, settings, journal)),
+        staging: await told('What lies in staging', [], () => entries(tools, 'staging')),
+        images: await told('Which images are protected', [], () => protectedNames(project)),
+        throwaways: await told('Which throwaways there are', [], () => throwaways(tools)),
+        stores: await Promise.all(tools.stores.map((store) => newestIn(store, project.name))),
+    };
+    for (const line of whatNeedsAHand(report, tools))
+        recorder.warn(line);
+    return report;
+}
+function teller({ recorder }) {
+    return async (what, otherwise, look) => {
+        try {
+            return await look();
+        }
+        catch (error) {
+            const isOfALook = error instanceof errors/* CaretakerError */.xT || error instanceof SyntaxError;
+            if (!isOfALook || (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled'))
+                throw error;
+            recorder.warn(`${what} can't be told: ${(0,errors/* messageOf */.bD)(error)}`);
+            return otherwise;
+        }
+    };
+}
+async function updateOrNull(stateDirectory) {
+    try {
+        return await lastUpdate(stateDirectory);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'nothing-to-roll-back')
+            return null;
+        throw error;
+    }
+}
+function inShort({ run, mode, at, steps, forward }) {
+    const undo = steps.filter((step) => step.undo !== null && step.state !== 'undone').map(({ name }) => name);
+    const left = forward?.filter(({ done }) => !done).map(({ entry }) => entry.action);
+    return { run, mode, at, committed: forward !== null, left: left ?? undo.reverse() };
+}
+async function safetyBackups({ project, local, clock }, keep, needed) {
+    const stays = safetyStays(await local.list(project.name), keep, needed, clock.now());
+    return Promise.all(stays.map(async ({ backup, kept }) => {
+        const reason = await local.readManifest(backup).then((manifest) => openManifest(manifest).reason, (error) => `its manifest can't be read (${(0,errors/* messageOf */.bD)(error)})`);
+        const { name, createdAt, bytes } = backup;
+        return { name, createdAt: createdAt.toISOString(), bytes, reason, kept };
+    }));
+}
+/** What runs have made beside the live data, and in them, of this project and no other. */
+async function aside(tools, { data }, journal) {
+    const { project, stores, local } = tools;
+    const folders = [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
+    const nothing = { take: [], leave: [] };
+    const plan = await teller(tools)('Where the data lie', nothing, () => planData(project, data, folders));
+    const roots = [
+        ...plan.take.flatMap((spec) => (spec.type === 'project-files' ? [] : [spec.path])),
+        // Data that a half done exchange has taken out of sight.
+        ...livePathsIn(journal),
+    ];
+    if (roots.length === 0)
+        return [];
+    const found = [];
+    for (const place of await project.files.oursAt([...new Set(roots)])) {
+        const [named] = roots
+            .filter((root) => [external_node_path_default().dirname(root), root].includes(external_node_path_default().dirname(place)))
+            .flatMap((root) => placeNamed(external_node_path_default().basename(place), root) ?? []);
+        if (named === undefined)
+            continue;
+        found.push({ path: place, ...named, bytes: (await project.files.scan(place)).bytes });
+    }
+    return found;
+}
+function livePathsIn(journal) {
+    const undos = (journal?.steps ?? []).map(({ undo }) => undo);
+    return undos.flatMap((undo) => {
+        const live = undo?.action === 'unswap' ? undo.data.live : undefined;
+        return typeof live === 'string' ? [live] : [];
+    });
+}
+/** What lies directly in a folder of the state directory. */
+async function entries({ project }, folder) {
+    const directory = external_node_path_default().join(project.stateDirectory, folder);
+    const names = await (0,promises_.readdir)(directory).catch((error) => {
+        if (error.code === 'ENOENT')
+            return [];
+        throw new errors/* CaretakerError */.xT('file-operation-failed', `failed to list ${directory}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            cause: error,
+        });
+    });
+    const found = [];
+    for (const name of names.sort()) {
+        const place = external_node_path_default().join(directory, name);
+        found.push({ path: place, bytes: (await project.files.scan(place)).bytes });
+    }
+    return found;
+}
+async function throwaways(tools) {
+    const { name: of, engine } = tools.project;
+    const labels = { [OF_LABEL]: of };
+    const containers = (await engine?.runtime.containers(labels)) ?? [];
+    const volumes = (await engine?.runtime.volumes(labels)) ?? [];
+    const directories = await entries(tools, 'throwaway');
+    const nameOf = (one) => one.labels[THROWAWAY_LABEL] ?? 'unnamed';
+    const names = new Set([
+        ...[...containers, ...volumes].map(nameOf),
+        ...directories.map((one) => external_node_path_default().basename(one.path)),
+    ]);
+    return [...names].sort().map((name) => {
+        const directory = directories.find((one) => external_node_path_default().basename(one.path) === name);
+        return {
+            name,
+            containers: containers.filter((one) => nameOf(one) === name).map((one) => one.name),
+            volumes: volumes.filter((one) => nameOf(one) === name).map((one) => one.name),
+            directory: directory?.path ?? null,
+            bytes: directory?.bytes ?? 0,
+        };
+    });
+}
+async function newestIn(store, project) {
+    try {
+        await store.check('read');
+        const backups = await store.list(project);
+        const newest = backups[0];
+        if (newest === undefined)
+            return { store: store.name, backups: 0, newest: null, problem: undefined };
+        const { name, createdAt, bytes, proofs } = newest;
+        return {
+            ...{ store: store.name, backups: backups.length, problem: undefined },
+            newest: { name, createdAt: createdAt.toISOString(), bytes, proven: verdict(proofs) },
+        };
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
+            throw error;
+        return { store: store.name, backups: 0, newest: null, problem: `${error.message} [${error.code}]` };
+    }
+}
+/** In the order of urgency. What a run has in hand is its own affair. */
+function whatNeedsAHand(report, { project }) {
+    const { lock, unfinished, lastUpdate: update, safety, aside: left, throwaways: made, stores } = report;
+    const lines = [];
+    const atWork = lock !== null && lock.state !== 'dead';
+    if (lock?.state === 'elsewhere') {
+        lines.push(`Whether the ${lock.mode} that holds the lock still runs can't be seen from here: if it is certainly over, remove ${external_node_path_default().join(project.stateDirectory, 'lock')}.`);
+    }
+    if (!atWork && unfinished !== null) {
+        const rest = unfinished.committed
+            ? 'after it was in place: what is left is done'
+            : 'before it was in place: it is undone';
+        lines.push(`The ${unfinished.mode} ${unfinished.run} was cut off ${rest} by the next run that acts. Run "compose-caretaker backup", or follow docs/recovery-by-hand.md.`);
+    }
+    if (!atWork && unfinished === null) {
+        for (const { path: place, kind } of left) {
+            lines.push(`${place} (${kind}) was left beside live data, and no run will come back for it: look at it, then remove it by hand. See docs/recovery-by-hand.md.`);
+        }
+    }
+    if (update !== null && !safety.some(({ name }) => name === update.backup)) {
+        lines.push(`The safety backup ${update.backup} is not there: the last update can't be rolled back with its data.`);
+    }
+    for (const { store, newest, problem } of stores) {
+        if (problem !== undefined)
+            lines.push(`What ${store} holds can't be told: ${problem}`);
+        else if (newest === null)
+            lines.push(`There is no backup of ${project.name} in ${store}.`);
+        else if (newest.proven?.ok === false) {
+            lines.push(`The drill of ${newest.name} (${store}) failed on ${newest.proven.at.slice(0, 10)}: do not rely on it.`);
+        }
+    }
+    if (!atWork && unfinished === null)
+        for (const one of made)
+            lines.push(removal(one, project));
+    return lines;
+}
+function removal({ name, containers, volumes, directory }, { engine: of, files }) {
+    const engine = of?.runtime.name ?? '';
+    const as = { direct: '', 'podman-unshare': 'podman unshare ', 'helper-container': 'sudo ' }[files.way];
+    const commands = [
+        ...(containers.length === 0 ? [] : [`${engine} rm --force --volumes ${containers.join(' ')}`]),
+        ...(volumes.length === 0 ? [] : [`${engine} volume rm ${volumes.join(' ')}`]),
+        ...(directory === null ? [] : [`${as}rm -rf ${(0,report/* quoted */.TL)(directory)}`]),
+    ];
+    return `The throwaway ${name} is left of a drill that was cut off. To remove it: ${commands.join('; ')}`;
+}
+
+;// CONCATENATED MODULE: ./src/modes/read-proof.ts
+
+
+
+
+/**
+ * What the files of a backup's databases tell by themselves, without a server: unpacked one part after the other into a directory of their own, checked, and removed. Needs no engine
+ * and nothing of the project.
+ */
+async function proveFiles(tools, parts, directory, note) {
+    const { recorder, log, clock, run } = tools;
+    // Whose the files were does not matter here, and only root may give files away.
+    const { files: own } = tools.project;
+    const files = {
+        ...own,
+        untar: ((root, options) => own.untar(root, { ...options, owners: false })),
+    };
+    const project = { ...tools.project, files };
+    const place = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-read.caretaker`);
+    for (const part of parts) {
+        const spec = specOf(part, place);
+        if (spec === undefined)
+            continue;
+        await (0,promises_.mkdir)(place, { recursive: true, mode: 0o700 });
+        const source = await createSource(spec, { project, log, clock, run });
+        try {
+            const lines = await recorder.step(`Check the files of ${part.name}`, async () => {
+                for (const swap of await source.stage(part, partReader(directory), run))
+                    await project.files.swap(swap);
+                return source.proves?.resting?.(part) ?? [];
+            });
+            note(lines);
+        }
+        finally {
+            await project.files.remove([place]);
+        }
+    }
+}
+/** Undefined for what files alone tell nothing of. */
+function specOf({ name, kind, method, postgres, origin }, place) {
+    if (kind === 'sqlite')
+        return { type: 'sqlite', name, path: external_node_path_default().join(place, external_node_path_default().basename(origin.path)), writers: [] };
+    if (kind === 'postgres' && method === 'physical') {
+        return {
+            ...{ type: 'postgres', name, method, path: external_node_path_default().join(place, 'pgdata'), containerPath: '' },
+            ...{ service: origin.service ?? '', user: postgres?.user ?? 'postgres' },
+        };
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./src/modes/verify.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * verify: choose → fetch all and verify → a throwaway with the backup's data → the database servers' own checks → the application, its health and the user's checks → take it away → keep the
+ * result beside the backup. What serves is not touched.
+ */
+async function verify(tools, settings, openFolder) {
+    const { project, recorder } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-fetched`);
+    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: project.bare === true }));
+    const { manifest } = chosen;
+    const level = settings.proof ?? (project.engine === null ? 'read' : 'databases');
+    recorder.sections = { verify: { backup: manifest.name, level, proven: [] } };
+    const proven = [];
+    const note = (lines) => {
+        proven.push(...lines);
+        for (const line of lines)
+            tools.log.info(`proven: ${line}`);
+        recorder.sections = { verify: { backup: manifest.name, level, proven } };
+    };
+    try {
+        await checkRooms(await verify_roomsFor(tools, manifest.parts));
+        await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, manifest.parts, directory));
+        note([`every file of ${manifest.parts.length} parts has its digest, unpacks, and is a whole archive`]);
+        await (level === 'read'
+            ? proveFiles(tools, manifest.parts, directory, note)
+            : drill(tools, settings, { chosen, directory, level }, note));
+    }
+    catch (error) {
+        // A throwaway that was ended because of the disk says nothing of the backup.
+        const ofDisk = recorder.health?.results.some(({ probe, ok }) => probe === DISK_PROBE && !ok) === true;
+        if (error instanceof errors/* CaretakerError */.xT && DISPROVES.includes(error.code) && !ofDisk)
+            await keep(false, [...proven, error.message]);
+        throw error;
+    }
+    finally {
+        await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+    await keep(true, proven);
+    return { chosen, level, proven };
+    /** A result that can't be kept is a result all the same. */
+    async function keep(ok, lines) {
+        const at = tools.clock.now().toISOString();
+        const { name, digest } = manifest;
+        try {
+            await chosen.store.keepProof(chosen.backup, {
+                ...{ at, level, ok, backup: name, manifest: digest, lines, caretaker: tools.caretaker },
+            });
+        }
+        catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled')
+                throw error;
+            recorder.warn(`The result can't be kept beside the backup: ${(0,errors/* messageOf */.bD)(error)}`);
+        }
+    }
+}
+/** What says something of the backup, and not of the machine that looked at it. */
+const DISPROVES = [
+    'store-damaged',
+    'part-damaged',
+    'part-hostile',
+    'sqlite-damaged',
+    'drill-failed',
+    'postgres-load-failed',
+    'postgres-not-ready',
+    'check-failed',
+    'unhealthy',
+];
+async function drill(tools, settings, { chosen, directory, level }, note) {
+    const { parts, version } = chosen.manifest;
+    const head = await tools.checkout?.head();
+    if (version.commit !== null && head !== undefined && head.commit !== version.commit) {
+        tools.recorder.warn(`The backup is of ${version.tag ?? version.describe ?? version.commit}; it is tried with the images of ${head.tag ?? head.describe ?? head.commit}, which is deployed.`);
+    }
+    const options = { parts, directory, outside: settings.throwawayNetwork === 'open', health: settings.health };
+    await withThrowaway(tools, options, async (throwaway) => {
+        await proveDatabases(throwaway, directory, note);
+        if (level === 'application')
+            note([await proveApplication(throwaway.tools, settings)]);
+        await proveChecks(throwaway, settings.checks, note);
+    });
+}
+async function proveApplication(tools, settings) {
+    await tools.recorder.step('Bring the application up', () => bringUp(tools));
+    const { results, firstHealthySeconds = 0 } = await becomeHealthy(tools, settings);
+    const seen = results.map(({ probe, detail }) => `${probe}: ${detail}`).join('; ');
+    return `the application came up on it, healthy after ${Math.round(firstHealthySeconds)} s: ${seen}`;
+}
+/** What is fetched, and what is unpacked of it. */
+async function verify_roomsFor({ project }, parts) {
+    await (0,promises_.mkdir)(project.stateDirectory, { recursive: true, mode: 0o700 });
+    const directory = project.stateDirectory;
+    const rooms = [{ directory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' }];
+    rooms.push({ directory, bytes: sizeOf(dataParts(parts), 'rawBytes'), what: 'its data, unpacked' });
+    return rooms;
+}
+
 ;// CONCATENATED MODULE: ./src/system/text-tail.ts
 
 /** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
@@ -36921,13 +42287,14 @@ function httpProbe(options) {
         const timeout = AbortSignal.timeout(timeoutMs);
         try {
             const response = await fetch(url, {
-                redirect: status >= 300 && status < 400 ? 'manual' : 'follow',
+                redirect: status === '<500' || (status >= 300 && status < 400) ? 'manual' : 'follow',
                 signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
                 headers: { 'user-agent': 'compose-caretaker' },
             });
             const text = await bodyOf(response);
             const where = response.redirected ? ` (at ${response.url})` : '';
-            if (response.status !== status)
+            const right = status === '<500' ? response.status < 500 : response.status === status;
+            if (!right)
                 return { ok: false, detail: `${response.status} instead of ${status}${where}` };
             if (contains !== undefined && !text.includes(contains)) {
                 return { ok: false, detail: `${response.status}, but without the text "${contains}"${where}` };
@@ -36965,6 +42332,7 @@ function reasonOf(error) {
 }
 
 ;// CONCATENATED MODULE: ./src/health/published-ports.ts
+
 /** Long enough for a page, short enough to be asked again. */
 const TIMEOUT_MS = 5_000;
 /**
@@ -36975,7 +42343,10 @@ async function publishedPortProbes(containers) {
     const urls = new Set(containers
         .filter(({ state, oneOff }) => state === 'running' && !oneOff)
         .flatMap(({ ports }) => ports.filter(({ protocol }) => protocol === 'tcp').map(urlOf)));
-    const probes = [...urls].map(portProbe);
+    const probes = [...urls].map((url) => ({
+        ...httpProbe({ url, status: '<500', timeoutMs: TIMEOUT_MS }),
+        shallow: true,
+    }));
     const answering = await Promise.all(probes.map(async (probe) => (await probe.check()).ok));
     return probes.filter((_, index) => answering[index]);
 }
@@ -36984,21 +42355,22 @@ function urlOf({ hostIp, hostPort }) {
     const host = everywhere ? '127.0.0.1' : hostIp.includes(':') ? `[${hostIp}]` : hostIp;
     return `http://${host}:${hostPort}/`;
 }
-function portProbe(url) {
+
+;// CONCATENATED MODULE: ./src/project/bare-project.ts
+
+/** A project known by its name alone, where nothing of it runs or is to be looked at: a machine that only reads its backups. */
+function createBareProject(name, directory, files) {
+    const none = () => Promise.reject(new TypeError(`nothing of ${name} is on this machine`));
     return {
-        name: url,
-        shallow: true,
-        async check() {
-            try {
-                const { status, body } = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
-                await body?.cancel();
-                return { ok: status < 500, detail: `answers ${status}` };
-            }
-            catch (error) {
-                const { cause, message } = error;
-                return { ok: false, detail: `does not answer: ${cause instanceof Error ? cause.message : message}` };
-            }
-        },
+        ...{ name, directory, files, engine: null, bare: true },
+        stateDirectory: (0,external_node_path_.join)(directory, '.caretaker'),
+        services: () => Promise.resolve([]),
+        containers: () => Promise.resolve([]),
+        running: () => Promise.resolve(false),
+        configurationFiles: () => Promise.resolve([]),
+        lastWords: () => Promise.resolve([]),
+        stop: () => Promise.resolve([]),
+        ...{ start: none, up: none, look: none },
     };
 }
 
@@ -37070,964 +42442,6 @@ function commandFailed(input, text, exitCode, tail) {
         hint: `Run the command by hand in the project directory; ${input} must end with exit code 0 when it did its work.`,
         input,
     });
-}
-
-;// CONCATENATED MODULE: ./src/compose/compose-files.ts
-
-
-
-
-/** Docker Compose takes the first of these, and the first override of the same family. */
-const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
-const composeOverrides = {
-    compose: ['compose.override.yml', 'compose.override.yaml'],
-    'docker-compose': ['docker-compose.override.yml', 'docker-compose.override.yaml'],
-};
-/** podman-compose takes every one of these that is there, in this order (COMPOSE_DEFAULT_LS of 1.0.3 and 1.6.0). */
-const podmanComposeNames = [
-    'compose.yaml',
-    'compose.yml',
-    'compose.override.yaml',
-    'compose.override.yml',
-    'podman-compose.yaml',
-    'podman-compose.yml',
-    'docker-compose.yml',
-    'docker-compose.yaml',
-    'docker-compose.override.yml',
-    'docker-compose.override.yaml',
-    'container-compose.yml',
-    'container-compose.yaml',
-    'container-compose.override.yml',
-    'container-compose.override.yaml',
-];
-/**
- * The files that this dialect takes by itself in a directory: those of COMPOSE_FILE (`envFile`: the variables of `.env`, which counts for
- * Docker Compose only), else the default names. Empty when there are none. Throws `compose-file-missing` for one that COMPOSE_FILE names.
- */
-async function defaultComposeFiles(dialect, directory, environment, envFile) {
-    const docker = dialect.runtime === 'docker';
-    const named = environment['COMPOSE_FILE'] ?? (docker ? envFile['COMPOSE_FILE'] : undefined);
-    if (named !== undefined && named !== '') {
-        const separator = environment['COMPOSE_PATH_SEPARATOR'] ?? envFile['COMPOSE_PATH_SEPARATOR'] ?? ':';
-        const files = named.split(separator).filter((file) => file !== '');
-        return existingComposeFiles(files, directory);
-    }
-    const there = async (names) => {
-        const paths = names.map((name) => (0,external_node_path_.join)(directory, name));
-        const found = await Promise.all(paths.map(compose_files_exists));
-        return paths.filter((_path, index) => found[index]);
-    };
-    if (!docker)
-        return there(podmanComposeNames);
-    const first = (await there(composeNames))[0];
-    if (first === undefined)
-        return [];
-    const family = (0,external_node_path_.basename)(first).replace(/\.ya?ml$/, '');
-    return [first, ...(await there(composeOverrides[family] ?? [])).slice(0, 1)];
-}
-/** The paths made absolute. Throws `compose-file-missing` when one of them is not there. */
-async function existingComposeFiles(files, directory) {
-    const paths = files.map((file) => (0,external_node_path_.resolve)(directory, file));
-    for (const path of paths) {
-        if (!(await compose_files_exists(path)))
-            throw composeFileMissing(`failed to find the compose file ${path}`);
-    }
-    return paths;
-}
-function composeFileMissing(message) {
-    return new errors/* CaretakerError */.xT('compose-file-missing', message, {
-        hint: 'Set project-directory to the directory of the compose file, or name the files in compose-files.',
-        input: 'compose-files',
-    });
-}
-/**
- * The name that a project gets with this dialect: as given, else COMPOSE_PROJECT_NAME, else `name:` of the files, else the directory's base
- * name; in lower case and with nothing but a–z, 0–9, `_` and `-`. podman-compose 1.0.3 knows but the last and keeps leading dashes.
- * Containers that exist have the last word: the caller asks them first.
- */
-async function projectNameOf(dialect, files, directory, environment, envFile) {
-    const old = dialect.runtime === 'podman' && dialect.capabilities.config === 'none';
-    const named = old
-        ? undefined
-        : (environment['COMPOSE_PROJECT_NAME'] ?? envFile['COMPOSE_PROJECT_NAME'] ?? (await nameInFiles(files, dialect)));
-    const wish = named === undefined || named === '' ? (0,external_node_path_.basename)(directory).toLowerCase() : named;
-    const name = normaliseProjectName(wish, dialect);
-    if (name === '') {
-        throw new errors/* CaretakerError */.xT('project-name-invalid', `failed to make a project name of "${wish}"`, {
-            hint: 'Set project-name: lower-case letters, digits, dashes and underscores.',
-            input: 'project-name',
-        });
-    }
-    return name;
-}
-function normaliseProjectName(name, dialect) {
-    if (dialect.runtime === 'podman')
-        return name.replace(/[^-_a-z0-9]/g, '');
-    return name
-        .toLowerCase()
-        .replace(/[^-_a-z0-9]/g, '')
-        .replace(/^[_-]+/, '');
-}
-/** Docker Compose takes the last file's `name:`, podman-compose the first file's only. */
-async function nameInFiles(files, dialect) {
-    const names = [];
-    for (const file of files)
-        names.push(textOf(parseComposeFile(file, await (0,promises_.readFile)(file, 'utf8'), null)['name']));
-    return dialect.runtime === 'docker' ? names.filter((name) => name !== undefined).at(-1) : names[0];
-}
-async function compose_files_exists(path) {
-    try {
-        await (0,promises_.access)(path);
-        return true;
-    }
-    catch (error) {
-        if (['ENOENT', 'ENOTDIR'].includes(error.code ?? ''))
-            return false;
-        throw new errors/* CaretakerError */.xT('path-denied', `failed to look at ${path}: permission denied`, {
-            hint: 'Run as a user who may enter the directory.',
-            cause: error,
-        });
-    }
-}
-
-;// CONCATENATED MODULE: ./src/compose/command-line.ts
-/**
- * The argv up to the verb. Files and project name are always said: what Compose would choose by itself depends on
- * COMPOSE_* variables and on the folder's name, which differ between a job and the administrator's shell.
- */
-function composeArgv(dialect, project, ...verb) {
-    return [
-        ...dialect.argv,
-        // Cursor movements and colours have no place in a job's log.
-        ...(dialect.runtime === 'docker' ? ['--ansi', 'never'] : []),
-        '-p',
-        project.projectName,
-        ...project.files.flatMap((file) => ['-f', file]),
-        ...project.profiles.flatMap((profile) => ['--profile', profile]),
-        ...project.envFiles.flatMap((file) => ['--env-file', file]),
-        ...verb,
-    ];
-}
-/**
- * Podman leaves processes of its own behind, whatever was asked (the keeper of a rootless user's namespace); with the job's tracking id in their
- * environment the runner would end them, and with them the containers' network.
- */
-function composeEnv(dialect) {
-    return dialect.runtime === 'podman' ? { RUNNER_TRACKING_ID: '' } : {};
-}
-function configArgv(dialect, project) {
-    return composeArgv(dialect, project, 'config', ...(dialect.capabilities.config === 'json' ? ['--format', 'json'] : []));
-}
-/** Never with `--yes` or `-V`: Compose would renew a volume whose definition changed, and the data with it. */
-function upArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'up', '-d', ...services);
-}
-function startArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'start', ...services);
-}
-function stopArgv(dialect, project, graceSeconds, services) {
-    return composeArgv(dialect, project, 'stop', '-t', String(Math.ceil(graceSeconds)), ...services);
-}
-/** Volumes stay: there is no `-v` here, whatever happens. */
-function downArgv(dialect, project) {
-    return composeArgv(dialect, project, 'down');
-}
-function buildArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'build', ...services);
-}
-function pullArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'pull', ...services);
-}
-
-;// CONCATENATED MODULE: ./src/compose/env-file.ts
-
-
-/**
- * Reads an env file by Compose's rules: `KEY=VALUE`, `export KEY=…`, comments, single quotes taken literally, double quotes with
- * escapes, values over several lines inside quotes, `${OTHER}` from `lookup` or from earlier lines. A key without `=` takes its value
- * from `lookup`. Throws `env-file-invalid` with the line.
- */
-function parseEnvFile(path, text, lookup, style = 'compose') {
-    const values = {};
-    const fill = (raw) => interpolate(style === 'compose' ? raw : raw.replace(/\$(?!\{)/g, '$$$$'), known);
-    const known = (name) => lookup(name) ?? values[name];
-    const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
-    let at = 0;
-    const fail = (why) => {
-        const line = source.slice(0, at).split('\n').length;
-        throw new errors/* CaretakerError */.xT('env-file-invalid', `failed to read ${path}: line ${line}: ${why}`, {
-            hint: 'Write one KEY=VALUE a line; quote values that hold spaces, # or $.',
-        });
-    };
-    while (at < source.length) {
-        const blank = /[ \t]*(?:#[^\n]*)?(?:\n|$)/y;
-        blank.lastIndex = at;
-        const skipped = blank.exec(source);
-        if (skipped !== null && skipped[0] !== '') {
-            at += skipped[0].length;
-            continue;
-        }
-        const key = /[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(=|:|(?=\n|$))/y;
-        key.lastIndex = at;
-        const match = key.exec(source);
-        if (match === null)
-            return fail('it is not KEY=VALUE');
-        const name = match[1] ?? '';
-        at += match[0].length;
-        if (match[2] === '') {
-            const inherited = lookup(name);
-            if (inherited !== undefined)
-                values[name] = inherited;
-            continue;
-        }
-        const space = /[ \t]*/y;
-        space.lastIndex = at;
-        at += space.exec(source)?.[0].length ?? 0;
-        const quote = source[at];
-        try {
-            if (quote === "'" || quote === '"') {
-                const quoted = quote === "'" ? /'((?:[^'\\]|\\.)*)'/sy : /"((?:[^"\\]|\\.)*)"/sy;
-                quoted.lastIndex = at;
-                const found = quoted.exec(source);
-                if (found === null)
-                    return fail(`the quotes of ${name} are not closed`);
-                at += found[0].length;
-                const raw = found[1] ?? '';
-                values[name] = quote === "'" ? raw.replace(/\\'/g, "'") : fill(env_file_unescape(raw));
-                const rest = /[^\n]*/y;
-                rest.lastIndex = at;
-                const tail = rest.exec(source)?.[0] ?? '';
-                if (!/^\s*(#.*)?$/.test(tail))
-                    return fail(`there is text after the quotes of ${name}`);
-                at += tail.length;
-            }
-            else {
-                const line = /[^\n]*/y;
-                line.lastIndex = at;
-                const raw = line.exec(source)?.[0] ?? '';
-                // A # begins a comment only after a space: `a#b` is a value.
-                values[name] = fill(raw.replace(/(^|\s)#.*$/, '').trim());
-                at += raw.length;
-            }
-        }
-        catch (error) {
-            if (error instanceof InterpolationError)
-                return fail(`the value of ${name} is an ${env_file_describe(error)}`);
-            throw error;
-        }
-    }
-    return values;
-}
-/** The value itself stays out of the message: env files hold secrets. */
-function env_file_describe(error) {
-    return error.message.startsWith('required') ? `error: ${error.message}` : 'invalid template';
-}
-function env_file_unescape(raw) {
-    return raw.replace(/\\(.)/gs, (whole, char) => {
-        if (char === 'n')
-            return '\n';
-        if (char === 'r')
-            return '\r';
-        if (char === 't')
-            return '\t';
-        // \$ means a dollar that is no variable.
-        if (char === '$')
-            return '$$';
-        return char === '"' || char === '\\' ? char : whole;
-    });
-}
-
-;// CONCATENATED MODULE: ./src/compose/order.ts
-/**
- * The names in an order in which they can start: what a service depends on comes before it, otherwise as given. A cycle, which Compose
- * refuses anyway, is broken where it closes.
- */
-function startOrder(services) {
-    const byName = new Map(services.map((service) => [service.name, service]));
-    const order = [];
-    const seen = new Set();
-    const visit = (service) => {
-        if (seen.has(service.name))
-            return;
-        seen.add(service.name);
-        for (const dependency of service.dependsOn) {
-            const found = byName.get(dependency);
-            if (found !== undefined)
-                visit(found);
-        }
-        order.push(service.name);
-    };
-    services.forEach(visit);
-    return order;
-}
-/** These services and everything that depends on them, directly or not. */
-function order_withDependents(services, names) {
-    const result = new Set(names);
-    for (let grown = true; grown;) {
-        grown = false;
-        for (const service of services) {
-            if (!result.has(service.name) && service.dependsOn.some((name) => result.has(name))) {
-                result.add(service.name);
-                grown = true;
-            }
-        }
-    }
-    return result;
-}
-
-;// CONCATENATED MODULE: ./src/compose/model.ts
-
-
-
-/**
- * The model out of one merged and interpolated document: what `docker compose config --format json` prints, what podman-compose's `config`
- * prints, or what our own reading made. Relative paths are relative to `directory`, that of the first compose file. Throws
- * `compose-file-invalid`.
- */
-function modelOf(content, name, directory) {
-    const volumes = Object.fromEntries(Object.entries(asMapping(content['volumes'])).map(([key, value]) => [
-        key,
-        topLevelVolume(key, asMapping(value), name),
-    ]));
-    const services = Object.entries(asMapping(content['services'])).map(([service, fields]) => serviceOf(service, asMapping(fields), directory));
-    if (services.length === 0)
-        throw invalidComposeFile(`failed to find a service in the compose files of ${directory}`);
-    return { name, services, volumes };
-}
-function topLevelVolume(key, fields, project) {
-    const external = fields['external'];
-    // The form of version 2 of the format: `external: {name: …}`.
-    const externalName = isMapping(external) ? textOf(external['name']) : undefined;
-    const isExternal = isMapping(external) || external === true || external === 'true';
-    return {
-        name: textOf(fields['name']) ?? externalName ?? (isExternal ? key : `${project}_${key}`),
-        external: isExternal,
-    };
-}
-function serviceOf(name, fields, directory) {
-    const environment = Object.entries(asEnvironment(fields['environment'])).filter((entry) => entry[1] !== null);
-    const healthcheck = asMapping(fields['healthcheck']);
-    const test = asList(healthcheck['test']);
-    return {
-        name,
-        image: textOf(fields['image']) ?? null,
-        build: fields['build'] !== undefined && fields['build'] !== null,
-        buildOptions: buildOptionsOf(fields['build']),
-        containerName: textOf(fields['container_name']),
-        dependsOn: [...new Set([...dependencyNames(fields['depends_on']), ...linkNames(fields['links'])])],
-        // Unquoted, `no` is false for a YAML 1.1 reader.
-        restart: fields['restart'] === false ? 'no' : textOf(fields['restart']),
-        volumes: [
-            ...asList(fields['volumes']).map((volume) => volumeOf(volume, name, directory)),
-            ...asList(fields['tmpfs']).map((path) => ({
-                type: 'tmpfs',
-                source: '',
-                target: (textOf(path) ?? '').split(':')[0] ?? '',
-                readOnly: false,
-            })),
-        ],
-        envFiles: envFilesOf(fields).map((path) => absolute(path, directory)),
-        environment: Object.fromEntries(environment),
-        hasHealthCheck: test.length > 0 && test[0] !== 'NONE' && healthcheck['disable'] !== true,
-        profiles: asList(fields['profiles'])
-            .map(textOf)
-            .filter((profile) => profile !== undefined),
-        replicas: replicasOf(fields),
-        stopGraceSeconds: secondsOf(fields['stop_grace_period']),
-    };
-}
-/** The context's place is the host's own matter, and so left out: two hosts that build the same have it elsewhere. */
-function buildOptionsOf(build) {
-    if (build === undefined || build === null)
-        return {};
-    const { args, target, dockerfile, dockerfile_inline: inline, platforms } = asMapping(build);
-    const given = {
-        args: Object.entries(asEnvironment(args)).sort(([one], [other]) => (one < other ? -1 : 1)),
-        target: textOf(target),
-        // Docker's Compose fills the default in, podman-compose does not.
-        dockerfile: textOf(dockerfile) ?? 'Dockerfile',
-        inline: textOf(inline),
-        platforms: asList(platforms).map(String),
-    };
-    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-/** A service's `env_file` as written, in any of its forms: one path, a list, a list of `{path, required}`. */
-function envFilesOf(service) {
-    return asList(service['env_file'])
-        .map((entry) => textOf(isMapping(entry) ? entry['path'] : entry) ?? '')
-        .filter((path) => path !== '');
-}
-function linkNames(links) {
-    return asList(links).map((link) => (textOf(link) ?? '').split(':')[0] ?? '');
-}
-function replicasOf(fields) {
-    const value = fields['scale'] ?? asMapping(fields['deploy'])['replicas'];
-    const count = value === undefined || value === null ? 1 : Number(value);
-    return Number.isInteger(count) && count >= 0 ? count : 1;
-}
-/** `90`, `90s`, `1m30s`, `1h`. */
-function secondsOf(value) {
-    if (typeof value === 'number')
-        return value;
-    if (typeof value !== 'string' || value === '')
-        return undefined;
-    if (/^\d+$/.test(value))
-        return Number(value);
-    const units = { h: 3600, m: 60, s: 1, ms: 0.001, us: 0.000001 };
-    let seconds = 0;
-    for (const [, count, unit] of value.matchAll(/([\d.]+)(ms|us|h|m|s)/g))
-        seconds += Number(count) * (units[unit ?? ''] ?? 0);
-    return seconds;
-}
-function volumeOf(volume, service, directory) {
-    if (isMapping(volume)) {
-        const type = textOf(volume['type']) ?? 'volume';
-        const source = textOf(volume['source']) ?? textOf(volume['src']) ?? '';
-        return {
-            type: type === 'bind' || type === 'volume' || type === 'tmpfs' ? type : 'other',
-            source: type === 'bind' ? absolute(source, directory) : source,
-            target: textOf(volume['target']) ?? textOf(volume['destination']) ?? textOf(volume['dst']) ?? '',
-            readOnly: [volume['read_only'], volume['readonly']].some((value) => value === true || value === 'true'),
-        };
-    }
-    const parts = (textOf(volume) ?? '').split(':');
-    const [first = '', second, third, fourth] = parts;
-    if (first === '' && second === undefined)
-        throw invalidComposeFile(`failed to read a volume of the service ${service}: it is empty`);
-    if (fourth !== undefined)
-        throw invalidComposeFile(`failed to read the volume ${parts.join(':')} of the service ${service}: too many colons`);
-    // `/var/lib/mysql` and `/var/lib/mysql:ro`: an anonymous volume.
-    if (second === undefined || !second.startsWith('/')) {
-        return { type: 'volume', source: '', target: first, readOnly: hasReadOnly(second) };
-    }
-    const bind = /^[./~]/.test(first);
-    return {
-        type: bind ? 'bind' : 'volume',
-        source: bind ? absolute(first, directory) : first,
-        target: second,
-        readOnly: hasReadOnly(third),
-    };
-}
-function hasReadOnly(options) {
-    return (options ?? '').split(',').includes('ro');
-}
-function absolute(path, directory) {
-    if (path === '~' || path.startsWith('~/'))
-        return (0,external_node_path_.join)((0,external_node_os_.homedir)(), path.slice(1));
-    return (0,external_node_path_.isAbsolute)(path) ? path : (0,external_node_path_.resolve)(directory, path);
-}
-
-;// CONCATENATED MODULE: ./src/compose/read-model.ts
-
-
-
-
-
-
-
-
-/**
- * The model of a project in the words of its own dialect: by `config` where there is one (Compose knows best what it is going to do), else
- * by our own reading. Throws `compose-file-missing`, `compose-file-invalid` (with line and column for what is no YAML),
- * `env-file-invalid`.
- */
-async function readModel(dialect, project, processes, environment) {
-    const directory = projectDirectoryOf(project.files);
-    // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
-    const raw = [];
-    for (const file of project.files)
-        raw.push(parseComposeFile(file, await read(file), null));
-    const lookup = variablesOf(dialect, await readEnvFiles(dialect, project, environment), environment, project.projectName);
-    if (dialect.capabilities.config === 'none') {
-        return modelOf(await readByOurselves(project.files, lookup), project.projectName, directory);
-    }
-    const output = await config(dialect, project, processes, directory);
-    if (dialect.capabilities.config === 'yaml') {
-        const content = parseComposeFile('the output of podman-compose config', output, null);
-        const resolved = await resolveExtends(content, async (file) => parseComposeFile(file, await read((0,external_node_path_.resolve)(directory, file)), lookup));
-        return modelOf(resolved, project.projectName, directory);
-    }
-    const model = modelOf(unescapeDollars(JSON.parse(output)), project.projectName, directory);
-    // Its output holds the env files' values in the place of their names.
-    return {
-        ...model,
-        services: model.services.map((service) => ({
-            ...service,
-            envFiles: raw
-                .flatMap((content) => envFilesOf(asMapping(asMapping(content['services'])[service.name])))
-                .map((path) => (0,external_node_path_.resolve)(directory, lenient(path, lookup))),
-        })),
-    };
-}
-async function config(dialect, project, processes, cwd) {
-    try {
-        return (await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })).stdout;
-    }
-    catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed') {
-            throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${read_model_lastLine(error.message)}`, error);
-        }
-        throw error;
-    }
-}
-/** A Python traceback and Compose's own message have this in common: the last line says what is wrong. */
-function read_model_lastLine(message) {
-    return message.trim().split('\n').at(-1)?.trim() ?? message;
-}
-async function readByOurselves(files, lookup) {
-    const contents = [];
-    for (const file of files) {
-        const content = parseComposeFile(file, await read(file), lookup);
-        if (content['include'] !== undefined) {
-            throw invalidComposeFile(`failed to read ${file}: this podman-compose does not know include and would leave those services out`);
-        }
-        contents.push(content);
-    }
-    const directory = projectDirectoryOf(files);
-    return resolveExtends(mergeComposeFiles(contents), async (file) => {
-        const path = (0,external_node_path_.resolve)(directory, file);
-        return parseComposeFile(path, await read(path), lookup);
-    });
-}
-/** Compose prints a dollar as `$$`, so that its output is a compose file again. */
-function unescapeDollars(value) {
-    if (typeof value === 'string')
-        return value.replaceAll('$$', '$');
-    if (Array.isArray(value))
-        return value.map(unescapeDollars);
-    if (isMapping(value))
-        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unescapeDollars(item)]));
-    return value;
-}
-/** Relative paths in compose files, and `.env`, are those of the first file's directory, also in a second file elsewhere. */
-function projectDirectoryOf(files) {
-    return (0,external_node_path_.dirname)(files[0] ?? '.');
-}
-/**
- * The variables of `.env` beside the first compose file, or of the env files given in its place. Throws `env-file-missing` for a file that
- * was asked for, `env-file-invalid`.
- */
-async function readEnvFiles(dialect, project, environment) {
-    const style = dialect.runtime === 'podman' ? 'python-dotenv' : 'compose';
-    const values = {};
-    const given = project.envFiles.length > 0;
-    for (const file of given ? project.envFiles : [(0,external_node_path_.join)(projectDirectoryOf(project.files), '.env')]) {
-        let text;
-        try {
-            text = await (0,promises_.readFile)(file, 'utf8');
-        }
-        catch (error) {
-            if (!given && error.code === 'ENOENT')
-                continue;
-            throw new errors/* CaretakerError */.xT('env-file-missing', `failed to read the env file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
-                hint: 'Check the path and that the user who runs this may read the file.',
-                input: 'env-files',
-                cause: error,
-            });
-        }
-        Object.assign(values, parseEnvFile(file, text, (name) => environment[name] ?? values[name], style));
-    }
-    return values;
-}
-/** What a `${NAME}` is worth: the process environment before `.env`, but the other way round in podman-compose 1.0.3. */
-function variablesOf(dialect, envFile, environment, projectName) {
-    return (name) => {
-        if (name === 'COMPOSE_PROJECT_NAME')
-            return projectName;
-        return dialect.capabilities.envFiles === 'none'
-            ? (envFile[name] ?? environment[name])
-            : (environment[name] ?? envFile[name]);
-    };
-}
-/**
- * Profiles that each service asks for, from the files as they are written. For choosing profiles before a dialect is asked for its model,
- * which shows the services of active profiles only.
- */
-async function readProfiles(files) {
-    const result = new Map();
-    for (const file of files) {
-        for (const [name, service] of Object.entries(asMapping(parseComposeFile(file, await read(file), null)['services']))) {
-            const profiles = asList(asMapping(service)['profiles']).map(textOf);
-            result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
-        }
-    }
-    return result;
-}
-/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
-async function filesOfModel(files, lookup) {
-    const directory = projectDirectoryOf(files);
-    const all = new Set();
-    const visit = async (file, base) => {
-        if (all.has(file))
-            return;
-        all.add(file);
-        const content = parseComposeFile(file, await read(file), null);
-        const fill = (path) => lenient(path, lookup);
-        for (const entry of asList(content['include'])) {
-            const parts = isMapping(entry) ? entry : { path: entry };
-            const paths = asList(parts['path']).map(textOf);
-            for (const path of paths) {
-                const included = (0,external_node_path_.resolve)(base, fill(path ?? ''));
-                await visit(included, (0,external_node_path_.dirname)(included));
-            }
-            for (const path of asList(parts['env_file']).map(textOf))
-                all.add((0,external_node_path_.resolve)(base, fill(path ?? '')));
-        }
-        for (const kind of ['secrets', 'configs']) {
-            for (const entry of Object.values(asMapping(content[kind]))) {
-                const path = textOf(asMapping(entry)['file']);
-                if (path !== undefined)
-                    all.add((0,external_node_path_.resolve)(base, fill(path)));
-            }
-        }
-        for (const service of Object.values(asMapping(content['services']))) {
-            const fields = asMapping(service);
-            const other = textOf(asMapping(fields['extends'])['file']);
-            if (other !== undefined) {
-                const path = (0,external_node_path_.resolve)(base, fill(other));
-                await visit(path, (0,external_node_path_.dirname)(path));
-            }
-            for (const path of envFilesOf(fields))
-                all.add((0,external_node_path_.resolve)(base, fill(path)));
-        }
-    };
-    for (const file of files)
-        await visit(file, directory);
-    return [...all];
-}
-/** A list of files must not fail for a variable that only matters elsewhere. */
-function lenient(path, lookup) {
-    try {
-        return interpolate(path, lookup);
-    }
-    catch (error) {
-        if (error instanceof InterpolationError)
-            return path;
-        throw error;
-    }
-}
-async function read(file) {
-    try {
-        return await (0,promises_.readFile)(file, 'utf8');
-    }
-    catch (error) {
-        throw new errors/* CaretakerError */.xT('compose-file-missing', `failed to read the compose file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
-            hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
-            input: 'compose-files',
-            cause: error,
-        });
-    }
-}
-
-;// CONCATENATED MODULE: ./src/compose/compose-program.ts
-
-
-
-
-
-
-
-
-const projectLabel = 'com.docker.compose.project';
-/** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
-const startTries = 5;
-const startPauseMs = 3_000;
-/** Compose for every dialect: what they do differently is asked of their capabilities. */
-function createCompose(dialect, project, deps) {
-    const { processes, runtime, log, clock } = deps;
-    const { capabilities } = dialect;
-    const directory = projectDirectoryOf(project.files);
-    const model = () => readModel(dialect, project, processes, deps.environment);
-    const containers = async (services) => {
-        const all = await runtime.containers({ [projectLabel]: project.projectName });
-        return all.filter((container) => !container.oneOff && (services.length === 0 || services.includes(container.service)));
-    };
-    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones. */
-    async function run(title, argv, options = {}) {
-        await log.group(title, async () => {
-            const tail = [];
-            let failed = false;
-            const onLine = (line) => {
-                if (line.trim() === '')
-                    return;
-                log.info(line);
-                options.onLine?.(line);
-                tail.push(line);
-                if (tail.length > 15)
-                    tail.shift();
-                if (options.isFailure?.(line) === true)
-                    failed = true;
-            };
-            try {
-                await processes.run({ argv, cwd: directory, env: composeEnv(dialect) }, { onLine, outlivesJob: options.outlivesJob ?? false });
-            }
-            catch (error) {
-                if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed')
-                    throw composeFailed(title, tail, error);
-                throw error;
-            }
-            if (failed)
-                throw composeFailed(title, tail);
-        });
-    }
-    function composeFailed(title, tail, cause) {
-        const words = tail.length === 0 ? '' : `: ${tail.join('\n')}`;
-        return new errors/* CaretakerError */.xT('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
-            hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
-            cause,
-        });
-    }
-    async function up(services = []) {
-        if (!capabilities.upRecreatesChanged)
-            await removeChanged(services);
-        await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
-        if (dialect.runtime === 'podman')
-            await startCreated(services);
-    }
-    /**
-     * podman-compose leaves a container whose image was rebuilt under the same tag, and before 1.3 every container that exists. So those that
-     * changed go first, with all that depend on them: Podman ties a container to the very one that it requires.
-     */
-    async function removeChanged(services) {
-        const { services: defined } = await model();
-        const existing = await containers([]);
-        const wanted = services.length === 0 ? new Set(defined.map((service) => service.name)) : closure(defined, services);
-        const changed = new Set();
-        for (const container of existing) {
-            const service = defined.find((candidate) => candidate.name === container.service);
-            if (service === undefined || !wanted.has(service.name))
-                continue;
-            // Without a hash nothing tells that the configuration is the same, and the wrong one that goes on running is worse than a restart.
-            if (!capabilities.comparesConfiguration ||
-                (await imageChanged(service, container)) ||
-                (await envFilesChanged(service, container))) {
-                changed.add(service.name);
-            }
-        }
-        if (changed.size === 0)
-            return;
-        const affected = order_withDependents(defined, changed);
-        log.info(`Recreating ${[...affected].join(', ')}: the image or the configuration is another one`);
-        const doomed = inStopOrder(existing.filter((container) => affected.has(container.service)), defined);
-        for (const { service, mounts } of doomed) {
-            for (const { volume, target } of mounts) {
-                // Docker Compose hands them on; under Podman a new container begins with an empty one, and the old one stays behind.
-                if (/^[0-9a-f]{64}$/.test(volume ?? ''))
-                    log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
-            }
-        }
-        await stopContainers(doomed, defined);
-        await runtime.remove(doomed.map((container) => container.id));
-        // Dependents that were not asked for were taken away above: they come back as well.
-        const others = [...affected].filter((name) => !wanted.has(name));
-        if (others.length > 0) {
-            await run('Bring up the dependent containers', upArgv(dialect, project, [...wanted, ...others]), {
-                outlivesJob: true,
-            });
-        }
-    }
-    async function imageChanged(service, container) {
-        const now = await runtime.imageId(service.image ?? container.imageName);
-        // No such image here: `up` is going to build or pull it, and a container of another image is then another one.
-        return now !== container.imageId;
-    }
-    /** podman-compose's hash covers the names of env files, not what is in them. A variable that was taken out is not noticed. */
-    async function envFilesChanged(service, container) {
-        const wanted = {};
-        for (const file of service.envFiles) {
-            if (!(await compose_files_exists(file)))
-                continue;
-            const text = await (0,promises_.readFile)(file, 'utf8');
-            Object.assign(wanted, parseEnvFile(file, text, (name) => wanted[name] ?? deps.environment[name], 'python-dotenv'));
-        }
-        return Object.entries({ ...wanted, ...service.environment }).some(([name, value]) => container.env[name] !== value);
-    }
-    /**
-     * What podman-compose left created but not started. Podman 4.3 refuses to start a container while one that it requires is restarting, and
-     * 1.0.3 answers 0 whatever happened. Whether what runs is healthy is not asked here.
-     */
-    async function startCreated(services) {
-        const { services: defined } = await model();
-        const expected = defined.filter((service) => service.replicas > 0 && (services.length === 0 || services.includes(service.name)));
-        for (let attempt = 1;; attempt++) {
-            const existing = await containers([]);
-            const missing = expected.filter((service) => !existing.some((container) => container.service === service.name));
-            if (missing.length > 0) {
-                throw composeFailed('bring up the containers', [
-                    `no container was created for ${missing.map((service) => service.name).join(', ')}`,
-                ]);
-            }
-            const waiting = inStopOrder(existing.filter((container) => container.state === 'created' && expected.some((service) => service.name === container.service)), defined).reverse();
-            if (waiting.length === 0)
-                return;
-            try {
-                await runtime.start(waiting.map((container) => container.id));
-            }
-            catch (error) {
-                if (attempt >= startTries)
-                    throw error;
-                log.debug(`not started yet: ${error instanceof Error ? error.message : String(error)}`);
-                await clock.sleep(startPauseMs);
-            }
-        }
-    }
-    async function stopContainers(ordered, defined) {
-        for (const container of ordered) {
-            // A frozen process can't shut down: it would be killed when the grace is over.
-            if (container.state === 'paused')
-                await runtime.unpause([container.id]);
-            const grace = defined.find((service) => service.name === container.service)?.stopGraceSeconds;
-            if (dialect.runtime === 'podman' && grace !== undefined && ['running', 'paused'].includes(container.state)) {
-                // podman-compose does not hand the grace period to the container, so podman alone would kill after 10 s.
-                await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]));
-            }
-            await runtime.stop([container.id]);
-        }
-    }
-    /** By the model where it can be read; the order must not keep an application from being stopped while a compose file is broken. */
-    async function definedServices() {
-        try {
-            return (await model()).services;
-        }
-        catch (error) {
-            log.warn(`The compose file can't be read, so the containers' own order is used: ${error instanceof Error ? error.message : String(error)}`);
-            return [];
-        }
-    }
-    return {
-        dialect,
-        files: project.files,
-        model,
-        up,
-        async start(services = []) {
-            const still = (await containers(services)).filter((container) => container.state !== 'running');
-            const paused = still.filter((container) => container.state === 'paused');
-            if (paused.length > 0)
-                await runtime.unpause(paused.map((container) => container.id));
-            const existing = still.filter((container) => container.state !== 'paused');
-            if (existing.length === 0)
-                return;
-            if (dialect.runtime === 'docker') {
-                try {
-                    // By name, so that services of profiles which are not active start as well.
-                    const names = [...new Set(existing.map((container) => container.service))];
-                    await run('Start the containers', startArgv(dialect, project, names), { outlivesJob: true });
-                    return;
-                }
-                catch (error) {
-                    if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'compose-failed'))
-                        throw error;
-                    // The containers are there whatever became of the compose file: starting them is what keeps users served.
-                    log.warn(`Compose could not start the containers, so they are started one by one: ${error.message}`);
-                }
-            }
-            const ordered = inStopOrder(existing, await definedServices()).reverse();
-            await startInOrder(ordered);
-        },
-        async stop(services = []) {
-            const defined = await definedServices();
-            const running = (await containers(services)).filter((container) => ['running', 'restarting', 'paused'].includes(container.state));
-            await stopContainers(inStopOrder(running, defined), defined);
-        },
-        async down() {
-            const defined = await definedServices();
-            const existing = inStopOrder(await containers([]), defined);
-            // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
-            await stopContainers(existing, defined);
-            await run('Remove the containers', downArgv(dialect, project));
-            const left = (await containers([])).map((container) => container.id);
-            if (left.length > 0)
-                await runtime.remove(left);
-        },
-        async build(services = []) {
-            // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
-            const isFailure = (line) => /^exit code: [1-9]/.test(line);
-            // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.
-            const steps = [];
-            const onLine = (line) => {
-                const [, id] = /--> ([0-9a-f]{11,64})$/.exec(line.trimEnd()) ?? [];
-                if (id !== undefined)
-                    steps.push(id);
-            };
-            try {
-                await run('Build the images', buildArgv(dialect, project, services), {
-                    onLine,
-                    ...(capabilities.reliableExitCodes ? {} : { isFailure }),
-                });
-            }
-            catch (error) {
-                for (const id of steps.reverse()) {
-                    await removeNameless(runtime, id).catch((left) => log.warn(`A step of the build is left: ${(0,errors/* messageOf */.bD)(left)}`)); // prettier-ignore
-                }
-                throw error;
-            }
-        },
-        async pull(services = []) {
-            const wanted = (await model()).services.filter((service) => service.image !== null && (services.length === 0 ? !service.build : services.includes(service.name)));
-            if (wanted.length === 0)
-                return;
-            if (dialect.runtime === 'docker') {
-                await run('Pull the images', pullArgv(dialect, project, wanted.map((service) => service.name)));
-                return;
-            }
-            // podman-compose answers 0 when one of several pulls failed (1.0.3 and 1.6.0), so Podman itself is asked, image by image.
-            for (const image of new Set(wanted.map((service) => service.image ?? ''))) {
-                if (!image.startsWith('localhost/'))
-                    await run(`Pull the image ${image}`, ['podman', 'pull', image]);
-            }
-        },
-    };
-    async function startInOrder(ordered) {
-        for (let attempt = 1;; attempt++) {
-            try {
-                await runtime.start(ordered.map((container) => container.id));
-                return;
-            }
-            catch (error) {
-                // A dependency that restarts just now keeps Podman from starting what requires it.
-                if (attempt >= startTries || dialect.runtime !== 'podman')
-                    throw error;
-                await clock.sleep(startPauseMs);
-            }
-        }
-    }
-}
-/** These services and what they depend on, as `up SERVICE` brings them up. */
-function closure(defined, names) {
-    const result = new Set();
-    const visit = (name) => {
-        if (result.has(name))
-            return;
-        result.add(name);
-        defined.find((service) => service.name === name)?.dependsOn.forEach(visit);
-    };
-    names.forEach(visit);
-    return result;
-}
-/**
- * Dependents first. What each depends on is said by the model, for services that it does not know by the label of Docker Compose; where neither
- * says anything, what was started last stops first.
- */
-function inStopOrder(containers, defined) {
-    const byStart = [...containers].sort((a, b) => (a.startedAt ?? '').localeCompare(b.startedAt ?? ''));
-    const services = [...new Set(byStart.map((container) => container.service))].map((name) => ({
-        name,
-        dependsOn: defined.find((service) => service.name === name)?.dependsOn ??
-            labelled(byStart.find((container) => container.service === name)),
-    }));
-    const order = startOrder(services);
-    return byStart
-        .map((container, index) => ({ container, index }))
-        .sort((a, b) => order.indexOf(b.container.service) - order.indexOf(a.container.service) || b.index - a.index)
-        .map(({ container }) => container);
-}
-/** `database:service_healthy:false,cache:service_started:true` */
-function labelled(container) {
-    const label = container?.labels['com.docker.compose.depends_on'] ?? '';
-    return label
-        .split(',')
-        .map((entry) => entry.split(':')[0] ?? '')
-        .filter((name) => name !== '');
 }
 
 ;// CONCATENATED MODULE: ./src/compose/dialects.ts
@@ -38119,169 +42533,6 @@ function atLeast(version, wanted) {
             return have > part;
     }
     return true;
-}
-
-;// CONCATENATED MODULE: ./src/project/compose-project.ts
-
-
-
-
-
-
-/** A project of Docker Compose or podman-compose. Reads containers and model anew at every call: updates change both. */
-function createComposeProject(parts) {
-    const { runtime, compose } = parts;
-    const containers = async () => (await runtime.containers({ [projectLabel]: parts.name })).filter((container) => !container.oneOff);
-    const chosen = async (services) => (await containers()).filter((container) => services === undefined || services.includes(container.service));
-    // A health check looks every second; the model costs a process each time and changes only by what this project does.
-    let expected;
-    const expectedServices = () => {
-        expected ??= compose.model().then((model) => model.services);
-        expected.catch(() => (expected = undefined));
-        return expected;
-    };
-    async function views() {
-        const [existing, services] = await Promise.all([containers(), expectedServices()]);
-        const result = [];
-        for (const service of services) {
-            const own = existing.filter((container) => container.service === service.name);
-            if (own.length === 0 && service.replicas > 0) {
-                result.push({
-                    service: service.name,
-                    container: undefined,
-                    ok: false,
-                    detail: `${service.name}: no container`,
-                    fatal: false,
-                });
-            }
-            for (const container of own)
-                result.push(viewOf(container, service, await healthOf(container)));
-        }
-        return result;
-    }
-    /** Podman's own timer may not be there (no systemd, no login session): its state is then the one of the last check by hand, or none. */
-    async function healthOf(container) {
-        if (runtime.name !== 'podman' || container.health === null || container.state !== 'running')
-            return container.health;
-        let now;
-        try {
-            now = await runtime.runHealthCheck(container.id);
-        }
-        catch (error) {
-            // It went down between two questions: the next look sees it.
-            if (error instanceof errors/* CaretakerError */.xT && error.code === 'engine-failed')
-                return 'unhealthy';
-            throw error;
-        }
-        return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
-    }
-    return {
-        name: parts.name,
-        directory: parts.directory,
-        stateDirectory: (0,external_node_path_.join)(parts.directory, '.caretaker'),
-        files: parts.files,
-        engine: { runtime, compose },
-        async services() {
-            return startOrder((await compose.model()).services);
-        },
-        containers,
-        async running() {
-            return (await containers()).some(isUp);
-        },
-        async stop(services) {
-            const up = (await chosen(services)).filter(isUp);
-            const names = [...new Set(up.map((container) => container.service))];
-            if (names.length > 0)
-                await compose.stop(names);
-            return names;
-        },
-        async start(services) {
-            expected = undefined;
-            await compose.start(services);
-        },
-        async up(services) {
-            expected = undefined;
-            await compose.up(services);
-        },
-        async look() {
-            const seen = await views();
-            if (seen.length === 0)
-                return { ok: false, detail: 'no service is defined' };
-            const bad = seen.filter((view) => !view.ok);
-            const detail = (bad.length > 0 ? bad : seen).map((view) => view.detail).join('; ');
-            const result = { ok: bad.length === 0, detail };
-            return bad.some((view) => view.fatal) ? { ...result, fatal: true } : result;
-        },
-        async lastWords(lines) {
-            const seen = await views();
-            const bad = seen.filter((view) => !view.ok);
-            // When the engine finds nothing wrong and yet somebody asks, the answer is in what the services print.
-            const wanted = bad.length > 0 ? bad : seen;
-            const ordered = inStopOrder(wanted.flatMap((view) => (view.container === undefined ? [] : [view.container])), await expectedServices()).reverse();
-            const words = wanted
-                .filter((view) => view.container === undefined)
-                .map((view) => ({ service: view.service, state: 'missing', text: '' }));
-            for (const container of ordered) {
-                words.push({
-                    service: container.service,
-                    state: stateOf(container),
-                    text: await runtime.logTail(container.id, lines),
-                });
-            }
-            return words;
-        },
-        async configurationFiles() {
-            const { files, dialect } = compose;
-            const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
-            const lookup = variablesOf(dialect, variables, parts.environment, parts.name);
-            const all = new Set([
-                ...(await filesOfModel(files, lookup)),
-                ...(parts.envFiles.length > 0 ? parts.envFiles : [(0,external_node_path_.join)(projectDirectoryOf(files), '.env')]),
-            ]);
-            const present = [];
-            for (const file of all)
-                if (await compose_files_exists(file))
-                    present.push(file);
-            return present;
-        },
-    };
-}
-/** What one container's state means for its service. Pure, so that every state can be tested. */
-function viewOf(container, service, health) {
-    const base = { service: service.name, container };
-    const say = (ok, detail, fatal = false) => ({
-        ...base,
-        ok,
-        detail: `${service.name}: ${detail}`,
-        fatal,
-    });
-    const comesBack = service.restart !== undefined && service.restart !== 'no';
-    switch (container.state) {
-        case 'running':
-            if (health === null)
-                return say(true, 'running');
-            return say(health === 'healthy', `running, ${health}`);
-        case 'stopped':
-            if (container.exitCode === 0 && !comesBack)
-                return say(true, 'done (exit code 0)');
-            // Nobody will start it again: waiting can't help.
-            return say(false, `exited with code ${container.exitCode ?? 'unknown'}`, container.exitCode !== 0 && !comesBack);
-        case 'restarting':
-            return say(false, `restarting (${container.restartCount} restarts so far, last exit code ${container.exitCode ?? 'unknown'})`);
-        case 'created':
-        case 'paused':
-        case 'dead':
-            return say(false, container.state);
-    }
-}
-function stateOf(container) {
-    if (container.state === 'running' && container.health !== null)
-        return `running, ${container.health}`;
-    return container.state === 'stopped' ? `exited with code ${container.exitCode ?? 'unknown'}` : container.state;
-}
-/** A container that restarts or is paused comes back by itself or with its memory: whoever wants silence must stop it too. */
-function isUp(container) {
-    return ['running', 'restarting', 'paused'].includes(container.state);
 }
 
 ;// CONCATENATED MODULE: ./src/project/discover.ts
@@ -38464,7 +42715,7 @@ async function filesOfContainers(containers, directory) {
     // podman-compose writes them as they were given, relative to where the administrator stood.
     for (const base of [container.labels[workingDirectoryLabel] ?? directory, directory]) {
         const paths = label.split(',').map((file) => (0,external_node_path_.resolve)(base, file));
-        const there = await Promise.all(paths.map(compose_files_exists));
+        const there = await Promise.all(paths.map(exists));
         if (there.every(Boolean))
             return paths;
     }
@@ -38479,7 +42730,7 @@ async function envFilesOfContainers(containers, directory) {
     if (files.every(isStandard))
         return [];
     const paths = files.map((file) => (0,external_node_path_.resolve)(directory, file));
-    const there = await Promise.all(paths.map(compose_files_exists));
+    const there = await Promise.all(paths.map(exists));
     return there.every(Boolean) ? paths : [];
 }
 function refuseUnsupported(dialect, envFiles, profiles) {
@@ -38577,6 +42828,7 @@ function toContainer(raw) {
         user: raw.Config.User ?? '',
         // Docker Compose writes True and False.
         oneOff: labels['com.docker.compose.oneoff']?.toLowerCase() === 'true',
+        pid: (raw.State.Pid ?? 0) > 0 ? raw.State.Pid : undefined,
     };
 }
 /**
@@ -38636,10 +42888,10 @@ function healthOf(raw) {
 }
 /** Docker forgets the ports of a container that does not run; they come back with it, so its configuration tells them. */
 function portsOf(raw) {
-    const now = publishedPorts(raw.NetworkSettings?.Ports ?? {});
-    return now.length > 0 ? now : publishedPorts(raw.HostConfig?.PortBindings ?? {});
+    const now = containers_publishedPorts(raw.NetworkSettings?.Ports ?? {});
+    return now.length > 0 ? now : containers_publishedPorts(raw.HostConfig?.PortBindings ?? {});
 }
-function publishedPorts(ports) {
+function containers_publishedPorts(ports) {
     return Object.entries(ports).flatMap(([key, bindings]) => {
         const [port, protocol = 'tcp'] = key.split('/');
         if (protocol !== 'tcp' && protocol !== 'udp')
@@ -38666,12 +42918,152 @@ function instant(text) {
     return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
+;// CONCATENATED MODULE: ./src/runtimes/helper-container.ts
+
+
+
+
+/** Made here out of nothing, never pulled. A new content gets a new number. */
+const HELPER_IMAGE = 'compose-caretaker/helper:1';
+const HELPER_LABEL = 'compose-caretaker.helper';
+/** Two empty blocks: an archive of nothing. */
+const EMPTY_TAR = '\0'.repeat(1024);
+/** What programs of the host need to run, as far as a host has it. */
+const SYSTEM = [
+    ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'],
+    ...['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/passwd', '/etc/group', '/etc/alternatives'],
+];
+/** Reading and writing other users' files with owners, modes, devices and capabilities; nothing else of what root may do. */
+const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'];
+/**
+ * The way of a member of group docker: the host's own programs as root, in a container of an empty image without network, with the host's
+ * /usr read-only and the directories in question. `programs`: directories of the Node binary and the agent.
+ */
+function helperContainer(runtime, processes, programs) {
+    let system;
+    return {
+        name: 'helper-container',
+        async wrap(argv, paths, absent, network) {
+            system ??= systemMounts(programs);
+            // Each time: a prune may take an image that no container uses.
+            const image = (await runtime.imageId(HELPER_IMAGE)) ?? (await importHelper(processes, runtime));
+            const places = await Promise.all(paths.map((path) => placesOf(path, absent)));
+            const data = outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
+            const name = `caretaker-helper-${(0,external_node_crypto_.randomUUID)()}`;
+            return {
+                command: { argv: helperArgv(name, image, [...(await system), ...data], argv, network?.id) },
+                // The client's end is not the container's.
+                end: async () => {
+                    await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
+                },
+            };
+        },
+    };
+}
+/** Pure: `docker run` of the helper; in the network of a container, where its id is given, and else in none. */
+function helperArgv(name, image, mounts, argv, container) {
+    return [
+        'docker',
+        ...confined(name, mounts, CAPABILITIES, container === undefined ? 'none' : `container:${container}`),
+        ...['--interactive', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+        image,
+        ...argv,
+    ];
+}
+/** Pure: the arguments, for either engine, of a container of our own that can reach nothing but what it is given. The image and what it runs are to follow. */
+function confined(name, mounts, capabilities, network = 'none') {
+    const last = new Map(mounts.map((mount) => [mount.target, mount]));
+    return [
+        ...['run', '--rm', '--name', name, '--label', HELPER_LABEL],
+        ...['--pull', 'never', '--network', network, '--read-only', '--tmpfs', '/tmp'],
+        // A signal for the client is for the client: the first process of a container ignores what it does not expect.
+        '--sig-proxy=false',
+        // The archive goes through standard output: Docker's log would keep all of it on disk.
+        ...['--log-driver', 'none'],
+        // The daemon's user namespace, where there is one, maps root to nobody: owners are those of the host here.
+        ...['--user', '0:0', '--userns', 'host', '--workdir', '/'],
+        ...['--security-opt', 'label=disable', '--security-opt', 'no-new-privileges', '--cap-drop', 'ALL'],
+        ...capabilities.flatMap((capability) => ['--cap-add', capability]),
+        ...['--env', 'LC_ALL=C'],
+        ...[...last.values()].flatMap((mount) => ['--mount', mountOption(mount)]),
+    ];
+}
+/** `--mount`, as `--volume` makes a missing directory and can't take a colon. Its value is a line of CSV. */
+function mountOption({ source, target, writable }) {
+    const fields = ['type=bind', `source=${source}`, `target=${target}`, ...(writable ? [] : ['readonly'])];
+    return fields.map((field) => (/[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
+}
+async function systemMounts(programs) {
+    const mounts = [];
+    for (const target of [...SYSTEM, ...programs]) {
+        const source = await (0,promises_.realpath)(target).catch(() => undefined);
+        if (source === undefined || (programs.includes(target) && helper_container_isWithin('/usr', source)))
+            continue;
+        mounts.push({ source, target, writable: false });
+    }
+    return mounts;
+}
+/**
+ * The directories to mount so that a path, and renames beside it, are in reach: its parent, and the parent of what it leads to as a symbolic link.
+ * Where this user can see that the parent is missing, or the daemon has said so (`absent`), the nearest directory above that is there.
+ */
+async function placesOf(path, absent) {
+    const real = await (0,promises_.realpath)(path).catch(() => path);
+    return (await Promise.all([...new Set([path, real])].map((one) => placeOf(one, absent)))).flat();
+}
+async function placeOf(path, absent) {
+    let place = (0,external_node_path_.dirname)(path);
+    for (const directory of ancestors(place)) {
+        if (absent.has(directory) || (await isMissing(directory))) {
+            place = (0,external_node_path_.dirname)(directory);
+            break;
+        }
+    }
+    if (place !== '/')
+        return [place];
+    // Nothing can be mounted over the root itself. Where even the first directory is missing, it is in the container as well.
+    return (0,external_node_path_.dirname)(path) === '/' && !absent.has(path) && !(await isMissing(path)) ? [path] : [];
+}
+/** `/a`, `/a/b`, `/a/b/c`. */
+function ancestors(directory) {
+    const parts = directory.split(external_node_path_.sep).filter((part) => part !== '');
+    return parts.map((_, index) => (0,external_node_path_.join)('/', ...parts.slice(0, index + 1)));
+}
+/** True only where it is certain: what may not be looked at is taken to be there. */
+async function isMissing(path) {
+    try {
+        await (0,promises_.lstat)(path);
+        return false;
+    }
+    catch (error) {
+        return ['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
+    }
+}
+/** Those that lie in no other of them. A rename between two mounts fails, so there must be no needless ones. */
+function outermost(paths) {
+    const unique = [...new Set(paths)].sort();
+    return unique.filter((path) => !unique.some((other) => other !== path && helper_container_isWithin(other, path)));
+}
+function helper_container_isWithin(directory, path) {
+    const rest = (0,external_node_path_.relative)(directory, path);
+    return rest !== '..' && !rest.startsWith(`..${external_node_path_.sep}`);
+}
+async function importHelper(processes, runtime) {
+    await processes.run({ argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] }, { input: EMPTY_TAR });
+    const id = await runtime.imageId(HELPER_IMAGE);
+    if (id === null)
+        throw new errors/* CaretakerError */.xT('engine-failed', `failed to import ${HELPER_IMAGE}: it is not there`);
+    return id;
+}
+
 ;// CONCATENATED MODULE: ./src/runtimes/engine.ts
 
 
 
+
+
 /** How both engines say that something is not there. */
-const ABSENT = /no such (?:container|image|volume|object)|no container with name or id|image not known/i;
+const engine_ABSENT = /no such (?:container|image|volume|network|pod|object)|network (?:not found|\S+ not found)|no container with name or id|image not known/i;
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
 /** Words of the engine itself, in the place of those of a program that was to run in a container. */
@@ -38711,7 +43103,7 @@ function engineCommand(name, processes) {
             const result = await run(args, action, { accept: engine_ANY_CODE });
             if (result.exitCode === 0)
                 return result.stdout;
-            if (ABSENT.test(result.stderr))
+            if (engine_ABSENT.test(result.stderr))
                 return null;
             throw engineFailed(name, action, wordsOf(result));
         },
@@ -38811,6 +43203,20 @@ function commonRuntime(facts, engine, processes) {
         execStream(id, argv, options = {}) {
             return processes.stream(engine.command(execArgs(id, argv, options, true), options.env), options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs });
         },
+        async runOnce(image, [program, ...args], { mounts, ...options }) {
+            const container = `caretaker-helper-${(0,external_node_crypto_.randomUUID)()}`;
+            const readOnly = mounts.map((mount) => ({ ...mount, writable: false }));
+            // Reading what belongs to others, a database's files above all.
+            const argv = [...confined(container, readOnly, ['DAC_READ_SEARCH']), '--entrypoint', program, image, ...args];
+            try {
+                return await engine.run(argv, `run ${program} in a container of ${engine_short(image)}`, options);
+            }
+            catch (error) {
+                // The client's end is not the container's; the failure that led here is the one to tell.
+                await engine.find(['rm', '--force', container], `remove the container ${container}`).catch(() => undefined);
+                throw error;
+            }
+        },
         async stop(ids) {
             for (let round = 1; ids.length > 0; round++) {
                 const now = await byId(ids);
@@ -38877,6 +43283,9 @@ function commonRuntime(facts, engine, processes) {
             const answer = await engine.find(args, `look at the image ${image}`);
             return answer === null ? null : Number(answer);
         },
+        async pull(reference) {
+            await engine.run(['pull', '--quiet', reference], `pull ${reference}`);
+        },
         async tag(image, newName) {
             await engine.run(['tag', image, newName], `name the image ${image} ${newName}`);
         },
@@ -38893,6 +43302,19 @@ function commonRuntime(facts, engine, processes) {
             return [...new Set(stdout.split('\n').map((line) => nameAs(line, prefix)))].filter((line) => line !== '' && line.startsWith(prefix) && !line.includes('<none>'));
         },
         volume,
+        async volumes(labels) {
+            const wanted = Object.entries(labels);
+            const filters = wanted.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
+            const { stdout } = await engine.run(['volume', 'ls', '--quiet', ...filters], 'list volumes');
+            const found = [];
+            for (const line of stdout.split('\n').filter((one) => one !== '')) {
+                const info = await volume(line);
+                // Engines differ in whether several label filters mean all of them or any.
+                if (info !== null && wanted.every(([key, value]) => info.labels[key] === value))
+                    found.push(info);
+            }
+            return found;
+        },
         async createVolume(wanted, labels) {
             const existing = await volume(wanted);
             if (existing !== null)
@@ -38904,6 +43326,26 @@ function commonRuntime(facts, engine, processes) {
                 throw engineFailed(name, `create the volume ${wanted}`, 'it is not there');
             return created;
         },
+        async removeRest(project) {
+            const label = 'com.docker.compose.project';
+            const { stdout } = await engine.run(['network', 'ls', '--quiet', '--filter', `label=${label}=${project}`], 'list networks');
+            for (const network of stdout.split('\n').filter((line) => line !== '')) {
+                const answer = await engine.find(['network', 'inspect', network], `look at the network ${network}`);
+                // Docker writes Labels, Podman labels.
+                const [found] = JSON.parse(answer ?? '[]');
+                if ((found?.Labels ?? found?.labels)?.[label] === project)
+                    await engine.find(['network', 'rm', network], `remove the network ${network}`);
+            }
+        },
+        async removeVolume(wanted, labels) {
+            const found = await volume(wanted);
+            if (found === null)
+                return true;
+            if (Object.entries(labels).some(([key, value]) => found.labels[key] !== value))
+                return false;
+            await engine.find(['volume', 'rm', wanted], `remove the volume ${wanted}`);
+            return true;
+        },
     };
 }
 /** Podman shows `app:1` as `localhost/app:1`, and takes either. */
@@ -38914,7 +43356,7 @@ function nameAs(line, prefix) {
 /** Podman's warnings (`level=warning`, `WARN[0000]`) may stand beside what counts. */
 function onlyAbsent(stderr) {
     const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/level=|^WARN\[/.test(line));
-    return lines.length > 0 && lines.every((line) => ABSENT.test(line));
+    return lines.length > 0 && lines.every((line) => engine_ABSENT.test(line));
 }
 
 ;// CONCATENATED MODULE: ./src/runtimes/docker.ts
@@ -38944,10 +43386,10 @@ async function createDocker(processes) {
     const common = commonRuntime(facts, engine, processes);
     return {
         ...common,
-        async remove(ids) {
-            // Without --volumes: an anonymous volume may be all that holds somebody's data.
+        async remove(ids, { anonymousVolumes = false } = {}) {
+            const volumes = anonymousVolumes ? ['--volumes'] : [];
             for (const id of ids)
-                await engine.find(['rm', '--force', id], `remove the container ${id}`);
+                await engine.find(['rm', '--force', ...volumes, id], `remove the container ${id}`);
         },
         async runHealthCheck(id) {
             const inspected = await engine.run(['container', 'inspect', '--', id], `look at the container ${id}`);
@@ -39002,6 +43444,7 @@ async function answer(processes) {
 
 
 
+
 /** An engine that does not answer within this time does not answer. */
 const podman_ANSWER_MS = 30_000;
 /** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
@@ -39025,7 +43468,8 @@ async function createPodman(processes) {
     const names = (0,external_node_path_.join)(facts.rootless ? info.store.runRoot : '/run/containers', 'networks/aardvark-dns');
     return {
         ...common,
-        async remove(ids) {
+        async remove(ids, { anonymousVolumes = false } = {}) {
+            const volumes = anonymousVolumes ? ['--volumes'] : [];
             // A container on which another one depends can't be removed before it. --depend would also take those that nobody named.
             let words = '';
             for (let round = 0, left = [...ids]; left.length > 0; round++) {
@@ -39034,7 +43478,7 @@ async function createPodman(processes) {
                 const next = [];
                 for (const id of left) {
                     try {
-                        await engine.find(['rm', '--force', id], `remove the container ${id}`);
+                        await engine.find(['rm', '--force', ...volumes, id], `remove the container ${id}`);
                     }
                     catch (error) {
                         if (!(error instanceof errors/* CaretakerError */.xT) || error.code !== 'engine-failed')
@@ -39047,6 +43491,12 @@ async function createPodman(processes) {
                     throw engineFailed('podman', `remove ${next.join(', ')}`, words);
                 left = next;
             }
+            await forgetNames(names, ids, processes);
+        },
+        async removeRest(project) {
+            // podman-compose's default since 1.1; without --force, a pod that has containers stays.
+            await engine.find(['pod', 'rm', `pod_${project}`], `remove the pod of ${project}`);
+            await common.removeRest(project);
         },
         async runHealthCheck(id) {
             const action = `run the health check of ${id}`;
@@ -39112,27 +43562,66 @@ async function createPodman(processes) {
  * that entry in a network namespace that is gone, ends.)
  */
 async function lostNameServer(directory) {
-    const pid = await textOrNull((0,external_node_path_.join)(directory, 'aardvark.pid'));
-    if (pid === null)
-        return false;
-    const state = await textOrNull(`/proc/${pid.trim()}/stat`);
-    return state === null || !/^\d+ \(aardvark-dns\) [^ZX]/.test(state);
+    return (await readText((0,external_node_path_.join)(directory, 'aardvark.pid'))) !== null && (await nameServer(directory)) === null;
+}
+/** Its process id; null where none runs. */
+async function nameServer(directory) {
+    const pid = (await readText((0,external_node_path_.join)(directory, 'aardvark.pid')))?.trim();
+    const state = pid === undefined ? null : await readText(`/proc/${pid}/stat`);
+    return state !== null && /^\d+ \(aardvark-dns\) [^ZX]/.test(state) ? Number(pid) : null;
 }
 /** Those of the containers whose names it is to know. */
 async function namesServed(directory, ids) {
-    const networks = await Promise.all((await (0,promises_.readdir)(directory)).map((name) => textOrNull((0,external_node_path_.join)(directory, name))));
-    const known = new Set(networks.flatMap((text) => (text ?? '').split('\n').map((line) => line.split(' ')[0] ?? '')));
-    return ids.filter((id) => known.has(id));
+    const known = await namesKnown(directory);
+    return ids.filter((id) => [...known.values()].some((served) => served.has(id)));
 }
-async function textOrNull(file) {
+/** Of each list (one for each network, by its path) the containers in it. */
+async function namesKnown(directory) {
+    const known = new Map();
+    for (const name of await namesIn(directory)) {
+        if (name === 'aardvark.pid')
+            continue;
+        const file = (0,external_node_path_.join)(directory, name);
+        // After a line of addresses: id, addresses and names of one container on each line.
+        const [, ...lines] = ((await readText(file)) ?? '').split('\n');
+        known.set(file, new Set(lines.flatMap((line) => line.split(' ')[0] ?? [])));
+    }
+    return known;
+}
+/**
+ * Takes containers that are gone out of the name server's lists. Podman leaves the entry of a container that could not start (its port was taken) there even when it removes the container and its network; the
+ * next network of any project of this user that gets the same addresses then has no name server, for one address cannot be served twice. (Measured with Podman 4.3, netavark 1.4.)
+ * As netavark itself does it: under its lock, an empty list goes, the server is told to read them anew.
+ */
+async function forgetNames(directory, ids, processes) {
+    const full = ids.filter((id) => /^[0-9a-f]{64}$/.test(id));
+    for (const [file, known] of await namesKnown(directory)) {
+        const gone = full.filter((id) => known.has(id));
+        if (gone.length === 0)
+            continue;
+        const lines = gone.map((id) => `/^${id} /d`).join(';');
+        await processes.run({ argv: ['flock', (0,external_node_path_.join)(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] });
+        const pid = await nameServer(directory);
+        if (pid !== null)
+            process.kill(pid, 'SIGHUP');
+    }
+}
+/** $0: a list; $1: sed's words for the lines to take out. Its first line are the addresses to serve at. */
+const TAKE_OUT = `
+left=$(sed "$1" "$0") || exit
+case $left in
+  *"
+"*) printf '%s\\n' "$left" > "$0" ;;
+  *) rm "$0" ;;
+esac`;
+async function namesIn(directory) {
     try {
-        return await (0,promises_.readFile)(file, 'utf8');
+        return await (0,promises_.readdir)(directory);
     }
     catch (error) {
-        // ESRCH: a process that ends while it is looked at.
-        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
-            return null;
-        throw error;
+        if (error.code === 'ENOENT')
+            return [];
+        throw files_fileError(`read ${directory}`, error);
     }
 }
 async function podman_answer(processes) {
@@ -39158,136 +43647,6 @@ async function detectRuntimes(processes) {
     return runtimes.filter((runtime) => runtime !== null);
 }
 
-;// CONCATENATED MODULE: ./src/runtimes/helper-container.ts
-
-
-
-
-/** Made here out of nothing, never pulled. A new content gets a new number. */
-const HELPER_IMAGE = 'compose-caretaker/helper:1';
-const HELPER_LABEL = 'compose-caretaker.helper';
-/** Two empty blocks: an archive of nothing. */
-const EMPTY_TAR = '\0'.repeat(1024);
-/** What programs of the host need to run, as far as a host has it. */
-const SYSTEM = [
-    ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'],
-    ...['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/passwd', '/etc/group', '/etc/alternatives'],
-];
-/** Reading and writing other users' files with owners, modes, devices and capabilities; nothing else of what root may do. */
-const CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'];
-/**
- * The way of a member of group docker: the host's own programs as root, in a container of an empty image without network, with the host's
- * /usr read-only and the directories in question. `programs`: directories of the Node binary and the agent.
- */
-function helperContainer(runtime, processes, programs) {
-    let system;
-    return {
-        name: 'helper-container',
-        async wrap(argv, paths, absent) {
-            system ??= systemMounts(programs);
-            // Each time: a prune may take an image that no container uses.
-            const image = (await runtime.imageId(HELPER_IMAGE)) ?? (await importHelper(processes, runtime));
-            const places = await Promise.all(paths.map((path) => placesOf(path, absent)));
-            const data = outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
-            const name = `caretaker-helper-${(0,external_node_crypto_.randomUUID)()}`;
-            return {
-                command: { argv: helperArgv(name, image, [...(await system), ...data], argv) },
-                // The client's end is not the container's.
-                end: async () => {
-                    await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
-                },
-            };
-        },
-    };
-}
-/** Pure: `docker run` of the helper. */
-function helperArgv(name, image, mounts, argv) {
-    const last = new Map(mounts.map((mount) => [mount.target, mount]));
-    return [
-        ...['docker', 'run', '--rm', '--interactive', '--name', name, '--label', HELPER_LABEL],
-        ...['--pull', 'never', '--network', 'none', '--read-only', '--tmpfs', '/tmp'],
-        // A signal for the client is for the client: the first process of a container ignores what it does not expect.
-        '--sig-proxy=false',
-        // The archive goes through standard output: Docker's log would keep all of it on disk.
-        ...['--log-driver', 'none'],
-        // The daemon's user namespace, where there is one, maps root to nobody: owners are those of the host here.
-        ...['--user', '0:0', '--userns', 'host', '--workdir', '/'],
-        ...['--security-opt', 'label=disable', '--security-opt', 'no-new-privileges', '--cap-drop', 'ALL'],
-        ...CAPABILITIES.flatMap((capability) => ['--cap-add', capability]),
-        ...['--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', '--env', 'LC_ALL=C'],
-        ...[...last.values()].flatMap((mount) => ['--mount', mountOption(mount)]),
-        image,
-        ...argv,
-    ];
-}
-/** `--mount`, as `--volume` makes a missing directory and can't take a colon. Its value is a line of CSV. */
-function mountOption({ source, target, writable }) {
-    const fields = ['type=bind', `source=${source}`, `target=${target}`, ...(writable ? [] : ['readonly'])];
-    return fields.map((field) => (/[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
-}
-async function systemMounts(programs) {
-    const mounts = [];
-    for (const target of [...SYSTEM, ...programs]) {
-        const source = await (0,promises_.realpath)(target).catch(() => undefined);
-        if (source === undefined || (programs.includes(target) && isWithin('/usr', source)))
-            continue;
-        mounts.push({ source, target, writable: false });
-    }
-    return mounts;
-}
-/**
- * The directories to mount so that a path, and renames beside it, are in reach: its parent, and the parent of what it leads to as a symbolic link.
- * Where this user can see that the parent is missing, or the daemon has said so (`absent`), the nearest directory above that is there.
- */
-async function placesOf(path, absent) {
-    const real = await (0,promises_.realpath)(path).catch(() => path);
-    return (await Promise.all([...new Set([path, real])].map((one) => placeOf(one, absent)))).flat();
-}
-async function placeOf(path, absent) {
-    let place = (0,external_node_path_.dirname)(path);
-    for (const directory of ancestors(place)) {
-        if (absent.has(directory) || (await isMissing(directory))) {
-            place = (0,external_node_path_.dirname)(directory);
-            break;
-        }
-    }
-    if (place !== '/')
-        return [place];
-    // Nothing can be mounted over the root itself. Where even the first directory is missing, it is in the container as well.
-    return (0,external_node_path_.dirname)(path) === '/' && !absent.has(path) && !(await isMissing(path)) ? [path] : [];
-}
-/** `/a`, `/a/b`, `/a/b/c`. */
-function ancestors(directory) {
-    const parts = directory.split(external_node_path_.sep).filter((part) => part !== '');
-    return parts.map((_, index) => (0,external_node_path_.join)('/', ...parts.slice(0, index + 1)));
-}
-/** True only where it is certain: what may not be looked at is taken to be there. */
-async function isMissing(path) {
-    try {
-        await (0,promises_.lstat)(path);
-        return false;
-    }
-    catch (error) {
-        return ['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
-    }
-}
-/** Those that lie in no other of them. A rename between two mounts fails, so there must be no needless ones. */
-function outermost(paths) {
-    const unique = [...new Set(paths)].sort();
-    return unique.filter((path) => !unique.some((other) => other !== path && isWithin(other, path)));
-}
-function isWithin(directory, path) {
-    const rest = (0,external_node_path_.relative)(directory, path);
-    return rest !== '..' && !rest.startsWith(`..${external_node_path_.sep}`);
-}
-async function importHelper(processes, runtime) {
-    await processes.run({ argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] }, { input: EMPTY_TAR });
-    const id = await runtime.imageId(HELPER_IMAGE);
-    if (id === null)
-        throw new errors/* CaretakerError */.xT('engine-failed', `failed to import ${HELPER_IMAGE}: it is not there`);
-    return id;
-}
-
 ;// CONCATENATED MODULE: ./src/runtimes/host-files-ways.ts
 
 
@@ -39302,16 +43661,27 @@ async function importHelper(processes, runtime) {
  * where the way does not work.
  */
 async function createHostFiles(options) {
-    const { processes } = options;
-    const agent = (0,external_node_fs_.realpathSync)(options.agent);
-    const node = (0,external_node_fs_.realpathSync)(options.node);
-    await requireGnuTar(processes);
-    const way = chooseWay(options, [(0,external_node_path_.dirname)(node), (0,external_node_path_.dirname)(agent)]);
-    const files = hostFilesBy(way, { processes, node, agent });
+    await requireGnuTar(options.processes);
+    const { way, tools } = chooseWay(options);
+    const files = hostFilesBy(way, tools);
     await files.probe();
     return files;
 }
-function chooseWay({ runtime, root, processes }, programs) {
+/** The same way into the network of a container. */
+function createContainerNetwork(options) {
+    const { way, tools } = chooseWay(options);
+    const { ask } = agentBy(way, tools);
+    return {
+        http: (container, port, probe) => ask('http', { port, ...probe }, [], container),
+    };
+}
+function chooseWay(options) {
+    const { processes } = options;
+    const agent = (0,external_node_fs_.realpathSync)(options.agent);
+    const node = (0,external_node_fs_.realpathSync)(options.node);
+    return { way: wayOf(options, [(0,external_node_path_.dirname)(node), (0,external_node_path_.dirname)(agent)]), tools: { processes, node, agent } };
+}
+function wayOf({ runtime, root, processes }, programs) {
     // Rootless Podman run by root: its containers' root is the host's all the same.
     if (root || runtime === null)
         return direct;
@@ -39321,12 +43691,17 @@ function chooseWay({ runtime, root, processes }, programs) {
 }
 const direct = {
     name: 'direct',
-    wrap: (argv) => Promise.resolve({ command: { argv } }),
+    wrap: (argv, _paths, _absent, network) => Promise.resolve({ command: { argv: host_files_ways_inside(network, argv) } }),
 };
+function host_files_ways_inside(network, argv) {
+    return network === undefined ? argv : ['nsenter', `--net=/proc/${network.pid}/ns/net`, '--', ...argv];
+}
 const podmanUnshare = {
     name: 'podman-unshare',
     // The keeper of the namespace may be started by this, and must not end with the job.
-    wrap: (argv) => Promise.resolve({ command: { argv: ['podman', 'unshare', '--', ...argv], env: { RUNNER_TRACKING_ID: '' } } }),
+    wrap: (argv, _paths, _absent, network) => Promise.resolve({
+        command: { argv: ['podman', 'unshare', '--', ...host_files_ways_inside(network, argv)], env: { RUNNER_TRACKING_ID: '' } },
+    }),
 };
 async function requireGnuTar(processes) {
     const hint = 'Install GNU tar (package tar) on this machine.';
@@ -39342,12 +43717,11 @@ async function requireGnuTar(processes) {
     }
     throw new errors/* CaretakerError */.xT('tar-missing', 'failed to find GNU tar: the tar on PATH is another one', { hint });
 }
-function hostFilesBy(way, { processes, node, agent }) {
-    /** Runs a program to its end; answers with its output. */
-    async function run(argv, paths, input = '') {
+function agentBy(way, { processes, node, agent }) {
+    async function run(argv, paths, input = '', network) {
         const absent = new Set();
         for (;;) {
-            const wrapped = await way.wrap(argv, paths, absent);
+            const wrapped = await way.wrap(argv, paths, absent, network);
             try {
                 return (await processes.run(inEnglish(wrapped.command), { input })).stdout;
             }
@@ -39361,11 +43735,11 @@ function hostFilesBy(way, { processes, node, agent }) {
             }
         }
     }
-    async function ask(operation, request, paths) {
+    async function ask(operation, request, paths, network) {
         let output;
         try {
             // Warnings (of types being stripped, of an experimental module) would be taken for the cause when something else fails.
-            output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request));
+            output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network);
         }
         catch (error) {
             throw denied(operation, paths, error);
@@ -39388,6 +43762,11 @@ function hostFilesBy(way, { processes, node, agent }) {
             cause,
         });
     }
+    return { run, ask, denied };
+}
+function hostFilesBy(way, tools) {
+    const { processes } = tools;
+    const { run, ask, denied } = agentBy(way, tools);
     /** Runs a program between two streams, once what it needs is there. `then` runs after it has ended well or badly. */
     function stream(before, then) {
         return startedLater(async (stillWanted) => {
@@ -39423,7 +43802,9 @@ function hostFilesBy(way, { processes, node, agent }) {
         way: way.name,
         probe: () => ask('probe', {}, []),
         scan: (root) => ask('scan', { root }, [root]),
+        oursAt: (roots) => ask('oursAt', { roots }, roots),
         exists: (path) => ask('exists', { path }, [path]),
+        kinds: (root, paths) => ask('kinds', { root, paths }, [root]),
         fingerprint: (roots, { exclude = [], settle = false, contents = false }) => ask('fingerprint', { roots, exclude, settle, contents }, roots),
         changes: (root, options) => ask('changes', { root, ...options }, [root, options.note]),
         removeMembers: (root, names) => ask('removeMembers', { root, names }, [root]),
@@ -39443,11 +43824,11 @@ function hostFilesBy(way, { processes, node, agent }) {
                 tar.stdin.end(membersOf(only));
             return tar;
         },
-        untar(root, { over = false } = {}) {
+        untar(root, { over = false, owners = true } = {}) {
             let made = false;
             return stream(async () => {
                 if (over)
-                    return { argv: extractArgv(root), path: root };
+                    return { argv: extractArgv(root, owners), path: root };
                 try {
                     await run(['mkdir', '--mode=700', '--', root], [root]);
                 }
@@ -39455,7 +43836,7 @@ function hostFilesBy(way, { processes, node, agent }) {
                     throw notMade(root, error);
                 }
                 made = true;
-                return { argv: extractArgv(root), path: root };
+                return { argv: extractArgv(root, owners), path: root };
             }, async (failure) => {
                 let error = failure?.error;
                 if (failure === undefined) {
@@ -39477,6 +43858,8 @@ function hostFilesBy(way, { processes, node, agent }) {
         },
         copySqlite: (from, to) => ask('copySqlite', { from, to }, [from, to]),
         checkSqlite: (path) => ask('checkSqlite', { path }, [path]),
+        querySqlite: (path, query) => ask('querySqlite', { path, query }, [path]),
+        proveSqlite: (path) => ask('proveSqlite', { path }, [path]),
         makeDirectory: (path, like) => ask('makeDirectory', { path, like }, [path, like]),
         likeness: (path, like) => ask('likeness', { path, like }, [path, like]),
         swap: (swap) => ask('swap', { swap }, placesOfSwap(swap)),
@@ -39556,7 +43939,954 @@ function startedLater(start, then) {
     return { stdin, stdout, done, kill };
 }
 
+;// CONCATENATED MODULE: ./src/settings/durations.ts
+const durations_units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
+function parseDuration(text) {
+    const trimmed = text.trim();
+    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(trimmed))
+        return trimmed === '0' ? 0 : undefined;
+    let total = 0;
+    for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+        total += Number(amount) * (durations_units[unit ?? ''] ?? 0);
+    }
+    return Math.round(total);
+}
+
+;// CONCATENATED MODULE: ./src/settings/backup-choice.ts
+
+/**
+ * What stands in `backup`, paths left out: `latest`, a backup's name, digits, `before=2026-11-20` (its beginning, in UTC) or `before=2026-11-20T18:30` (with `Z` or an offset at the end for another
+ * time than UTC), `2d`, `36h`, `1w`, `version=TAG`, and without `version=` what begins as a version does (`v25.09`, `1.4`). Null for anything else.
+ */
+function parseBackupChoice(text) {
+    if (text === 'latest')
+        return { text, by: 'latest' };
+    if (/^[1-9]\d*$/.test(text))
+        return { text, by: 'id' };
+    if (/^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
+        return { text, by: 'name' };
+    const [, key, value = ''] = /^(before|version)=(.+)$/.exec(text) ?? [];
+    if (key === 'before') {
+        const at = instantOf(value);
+        return at === null ? null : { text, by: 'before', at };
+    }
+    if (key === 'version')
+        return { text, by: 'version', version: value };
+    const ms = ageOf(text);
+    if (ms !== null)
+        return { text, by: 'age', ms };
+    return /^(?:v\d|\d+\.\d)[\w.+-]*$/i.test(text) ? { text, by: 'version', version: text } : null;
+}
+function instantOf(text) {
+    const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
+    if (match === null)
+        return null;
+    const [, day = '', time = '00:00', zone = 'Z'] = match;
+    const at = new Date(`${day}T${time}${zone}`);
+    // The 31st of February is well-formed and no day.
+    const isDay = !Number.isNaN(at.getTime()) && new Date(`${day}T00:00Z`).toISOString().startsWith(day);
+    return isDay ? at : null;
+}
+function ageOf(text) {
+    const [, amount, unit] = /^(\d+)([dw])$/.exec(text) ?? [];
+    if (amount !== undefined)
+        return Number(amount) * (unit === 'w' ? 7 : 1) * 86_400_000;
+    const ms = /^\d/.test(text) ? parseDuration(text) : undefined;
+    return ms === undefined || ms === 0 ? null : ms;
+}
+
+// EXTERNAL MODULE: ./src/settings/inputs.ts
+var inputs = __nccwpck_require__(97428);
+;// CONCATENATED MODULE: ./src/settings/key-values.ts
+
+/**
+ * The lines of a list input: empty lines and lines that begin with `#` are left out, blanks at both ends too.
+ */
+function key_values_linesOf(text) {
+    return text
+        .split(/\r\n|\n|\r/)
+        .map((line) => line.trim())
+        .filter((line) => line !== '' && !line.startsWith('#'));
+}
+/** Names separated by commas, line ends or both. For lists whose members can't hold a comma. */
+function key_values_wordsOf(text) {
+    return key_values_linesOf(text).flatMap((line) => line
+        .split(',')
+        .map((word) => word.trim())
+        .filter((word) => word !== ''));
+}
+/** The same for words that may hold a comma: such a word stands in double quotes. Throws `key-values-invalid` with the input's name. */
+function quotedWordsOf(text, input) {
+    return key_values_linesOf(text).flatMap((line) => fieldsOf(line.replace(/(?:\s*,)+$/, ''), (why) => {
+        const hint = 'Separate them by commas or line ends; what holds a comma itself stands in double quotes.';
+        return new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+            input,
+            hint,
+        });
+    }));
+}
+/**
+ * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
+ * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.
+ * Throws `key-values-invalid` with the input's name.
+ */
+function parseKeyValues(line, input) {
+    const invalid = (why) => new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+        input,
+        hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
+    });
+    const result = {};
+    for (const field of fieldsOf(line, invalid)) {
+        const equals = field.indexOf('=');
+        if (equals === -1)
+            throw invalid(`"${field}" has no "="`);
+        const key = field.slice(0, equals).trim();
+        if (!/^[a-z][a-z0-9-]*$/.test(key))
+            throw invalid(`"${key}" is no key`);
+        if (Object.hasOwn(result, key))
+            throw invalid(`"${key}" is given twice`);
+        result[key] = field.slice(equals + 1).trim();
+    }
+    return result;
+}
+function fieldsOf(line, invalid) {
+    const fields = [];
+    let field = '';
+    let quoted = false;
+    /** A quoted run has ended in this field: only a comma or the end may follow. */
+    let closed = false;
+    for (let at = 0; at < line.length; at++) {
+        const char = line.charAt(at);
+        if (quoted) {
+            if (char !== '"')
+                field += char;
+            else if (line[at + 1] === '"') {
+                field += '"';
+                at++;
+            }
+            else {
+                quoted = false;
+                closed = true;
+            }
+        }
+        else if (char === ',') {
+            fields.push(field);
+            field = '';
+            closed = false;
+        }
+        else if (closed && char.trim() !== '') {
+            throw invalid('text follows a closing quote');
+        }
+        else if (char === '"' && (field.trim() === '' || /^\s*[^=]+=\s*$/.test(field))) {
+            field = field.trimStart();
+            quoted = true;
+        }
+        else if (!closed) {
+            field += char;
+        }
+    }
+    if (quoted)
+        throw invalid('a double quote is not closed');
+    fields.push(field);
+    const trimmed = fields.map((text) => text.trim());
+    if (trimmed.includes(''))
+        throw invalid('there is nothing between two commas, or at an end');
+    return trimmed;
+}
+
+;// CONCATENATED MODULE: ./src/settings/selection.ts
+/** `PART`, `PART/PATH` or `PART:DATABASE`; a text that says what is wrong with it otherwise. */
+function parseSelection(text) {
+    const [, part = '', mark, rest = ''] = /^([^/:]*)(?:([/:])([^]*))?$/.exec(text) ?? [];
+    if (part === '')
+        return `"${text}" does not begin with the name of a part`;
+    if (mark === undefined)
+        return { text, part, what: 'part' };
+    if (rest.includes('\0'))
+        return `"${text}" holds a NUL character`;
+    if (mark === ':') {
+        return rest === '' ? `"${text}" names no database` : { text, part, what: 'database', database: rest };
+    }
+    if (rest.startsWith('/'))
+        return `"${text}" has an absolute path behind the part’s name`;
+    const names = rest.split('/').filter((name) => name !== '' && name !== '.');
+    if (names.includes('..'))
+        return `"${text}" leads out of the part by ".."`;
+    if (names.length === 0)
+        return `"${text}" names nothing inside the part`;
+    return { text, part, what: 'path', path: names.join('/') };
+}
+/** The first two that can't go together: a part beside something of it, databases beside paths, or a path beside one above it. */
+function conflictIn(selections) {
+    for (const [index, one] of selections.entries()) {
+        for (const other of selections.slice(index + 1))
+            if (conflicts(one, other))
+                return [one, other];
+    }
+    return undefined;
+}
+function conflicts(one, other) {
+    if (one.part !== other.part)
+        return false;
+    if (one.what !== other.what)
+        return true;
+    if (one.what !== 'path' || other.what !== 'path' || one.path === other.path)
+        return false;
+    return `${one.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${one.path}/`);
+}
+
+// EXTERNAL MODULE: ./src/settings/suggest.ts
+var suggest = __nccwpck_require__(68843);
+;// CONCATENATED MODULE: ./src/settings/parse.ts
+
+
+
+
+
+
+
+
+const engines = {
+    auto: 'auto',
+    docker: 'docker-compose-v2',
+    podman: 'podman-compose',
+    'docker-compose-v2': 'docker-compose-v2',
+    'podman-compose': 'podman-compose',
+};
+const allowances = [
+    'major',
+    'downgrade',
+    'prerelease',
+    'dirty',
+    'postgres-major',
+    'unhealthy',
+    'version-mismatch',
+    'public-artifacts',
+];
+const PROOFS = ['read', 'databases', 'application'];
+const builds = ['auto', 'compose', 'pull', 'none'];
+/** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
+const dataKeys = {
+    postgres: ['type', 'name', 'service', 'method'],
+    sqlite: ['type', 'name', 'path', 'service', 'volume'],
+    volume: ['type', 'name', 'volume', 'path', 'exclude'],
+    directory: ['type', 'name', 'path', 'service', 'volume', 'exclude'],
+    file: ['type', 'name', 'path', 'service', 'volume'],
+    'project-files': ['type', 'name'],
+};
+/** Where the project lies: what both caretaker.yml and the parsing start from. */
+function parse_projectDirectoryOf(raw, { env, cwd, inWorkflow }) {
+    const base = inWorkflow ? (env['GITHUB_WORKSPACE'] ?? cwd) : cwd;
+    return external_node_path_default().resolve(base, raw.values['project-directory']?.text.trim() ?? '.');
+}
+/**
+ * Raw values in, settings out, before anything has an effect. Throws CaretakerErrors with all problems at once; each names its input
+ * and says what to do.
+ */
+function parseSettings(raw, environment) {
+    const parser = new Parser(raw, environment);
+    const settings = parser.settings();
+    if (settings === undefined || parser.problems.length > 0)
+        throw new errors/* CaretakerErrors */.Ur(parser.problems);
+    return settings;
+}
+/** Collects problems instead of throwing: a value that is wrong is replaced by one that lets the rest be checked. */
+class Parser {
+    problems;
+    #warnings;
+    #raw;
+    #environment;
+    #directory;
+    constructor(raw, environment) {
+        this.#raw = raw;
+        this.#environment = environment;
+        this.problems = [...raw.problems];
+        this.#warnings = [...raw.warnings];
+        this.#directory = parse_projectDirectoryOf(raw, environment);
+    }
+    settings() {
+        const mode = this.#mode();
+        if (this.#environment.kindOf(this.#directory) !== 'directory') {
+            this.#problem('project-directory-missing', 'project-directory', `there is no directory ${this.#directory}`, {
+                hint: 'Set project-directory to the directory that holds the compose file, as an absolute path.',
+            });
+            // What else is missing below it would only repeat this.
+            return undefined;
+        }
+        if (mode === undefined) {
+            this.#acting('backup');
+            return undefined;
+        }
+        this.#warnUnused(mode);
+        if (mode === 'list')
+            return { mode, ...this.#common(mode) };
+        if (mode === 'status')
+            return { mode, ...this.#common(mode), data: this.#data(), ...this.#keeping() };
+        const acting = this.#acting(mode);
+        switch (mode) {
+            case 'backup':
+                return {
+                    mode,
+                    ...acting,
+                    consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online'),
+                    keepLocalDays: this.#days('keep-local-days'),
+                };
+            case 'update':
+            case 'rehearse':
+                return {
+                    mode,
+                    ...acting,
+                    ...this.#target(),
+                    ...this.#images(),
+                    dryRun: mode === 'update' && this.#flag('dry-run'),
+                    rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
+                    throwawayNetwork: this.#throwawayNetwork(),
+                    migrateCommand: this.#text('migrate-command'),
+                    ...this.#keeping(),
+                };
+            case 'rollback': {
+                const withData = this.#withData();
+                const confirm = withData ? this.#confirm(acting.projectName) : '';
+                return { mode, ...acting, withData, confirm, ...this.#keeping() };
+            }
+            case 'restore':
+                return {
+                    mode,
+                    ...acting,
+                    backup: this.#backup(),
+                    only: this.#only(),
+                    to: this.#to(),
+                    withCode: this.#flag('with-code'),
+                    ...this.#images(),
+                    confirm: this.#text('to') === undefined ? this.#typed(acting.projectName) : '',
+                    ...this.#keeping(),
+                };
+            case 'verify':
+                return {
+                    mode,
+                    ...acting,
+                    backup: this.#backup(),
+                    proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
+                    checks: this.#checks(),
+                    throwawayNetwork: this.#throwawayNetwork(),
+                };
+        }
+    }
+    // --- Parts of settings ---
+    #common(mode) {
+        const commands = this.#commands();
+        const engine = engines[this.#oneOf('engine', Object.keys(engines), 'auto')];
+        const common = {
+            projectDirectory: this.#directory,
+            composeFiles: this.#files('compose-files', 'compose-file-missing', mode),
+            projectName: this.#projectName(),
+            profiles: this.#words('profiles'),
+            envFiles: this.#files('env-files', 'env-file-missing', mode),
+            engine,
+            commands,
+            stores: this.#stores(mode),
+            githubToken: this.#text('github-token'),
+            warnings: this.#warnings,
+        };
+        if (commands !== undefined) {
+            for (const name of ['engine', 'compose-files', 'profiles', 'env-files']) {
+                if (this.#text(name) !== undefined && !(name === 'engine' && engine === 'auto')) {
+                    this.#problem('settings-conflict', name, `${name} and start-command exclude each other`, {
+                        hint: 'An application run by commands has no Compose project: leave one of them out.',
+                    });
+                }
+            }
+        }
+        return common;
+    }
+    #acting(mode) {
+        const common = this.#common(mode);
+        const data = this.#data();
+        this.#storesOutsideData(common.stores, data);
+        const healthTimeoutMs = this.#duration('health-timeout', 300_000);
+        const settleMs = this.#duration('settle', 10_000, { zero: true });
+        if (healthTimeoutMs < 60_000 && common.commands === undefined) {
+            this.#warnings.push(`health-timeout is ${healthTimeoutMs / 1000} s; a container network may need 40 s by itself after a start. Over 60 s is safe.`);
+        }
+        return {
+            ...common,
+            data,
+            sourceDirectory: this.#sourceDirectory(),
+            allow: this.#allow(),
+            health: this.#health(),
+            healthTimeoutMs,
+            settleMs,
+        };
+    }
+    #mode() {
+        const text = this.#text('mode');
+        if (text === undefined) {
+            this.#problem('mode-missing', 'mode', 'mode is not given', { hint: `Set it to one of ${inputs/* modes */.nI.join(', ')}.` });
+            return undefined;
+        }
+        const mode = inputs/* modes */.nI.find((name) => name === text);
+        if (mode === undefined) {
+            this.#problem('mode-unknown', 'mode', `there is no mode "${text}"`, { hint: (0,suggest/* didYouMean */.a)(text, inputs/* modes */.nI) });
+        }
+        return mode;
+    }
+    #warnUnused(mode) {
+        for (const [name, value] of Object.entries(this.#raw.values)) {
+            // caretaker.yml serves all modes, and the token is always there.
+            if (value.from === 'file' || (0,inputs/* inputOf */.wg)(name).modes.includes(mode))
+                continue;
+            this.#warnings.push(`"${name}" has no effect in mode ${mode}.`);
+        }
+    }
+    #projectName() {
+        const text = this.#text('project-name');
+        if (text === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(text))
+            return text;
+        const normal = normalName(text);
+        this.#problem('project-name-invalid', 'project-name', `"${text}" can't be the name of a Compose project`, {
+            hint: `Compose allows lower-case letters, digits, dashes and underscores${normal === '' ? '' : `: perhaps "${normal}"`}.`,
+        });
+        return undefined;
+    }
+    #commands() {
+        const names = ['start-command', 'stop-command', 'status-command'];
+        const [start, stop, status] = names.map((name) => this.#text(name));
+        if (start !== undefined && stop !== undefined && status !== undefined)
+            return { start, stop, status };
+        const missing = names.filter((name) => this.#text(name) === undefined);
+        if (missing.length < names.length) {
+            for (const name of missing) {
+                this.#problem('commands-incomplete', name, `${name} is missing beside the other commands`, {
+                    hint: 'An application without containers needs all three: start-command, stop-command, status-command.',
+                });
+            }
+        }
+        return undefined;
+    }
+    #stores(mode) {
+        const lines = this.#lines('store');
+        const standard = this.#environment.inWorkflow ? 'type=artifact' : 'type=folder,path=.caretaker/backups';
+        const stores = [];
+        for (const line of lines.length === 0 ? [standard] : lines) {
+            const values = this.#keyValues(line, 'store');
+            const store = values === undefined ? undefined : this.#store(values, mode, lines.length === 0);
+            if (store === undefined)
+                continue;
+            const same = stores.some((other) => other.type === store.type &&
+                (other.type === 'artifact' || store.type === 'artifact' || other.path === store.path));
+            if (same) {
+                this.#problem('store-duplicate', 'store', `the store "${line}" is listed twice`, { hint: 'Leave one out.' });
+            }
+            else
+                stores.push(store);
+        }
+        return stores;
+    }
+    #store(values, mode, standard) {
+        const type = this.#type(values, 'store', ['artifact', 'folder']);
+        switch (type) {
+            case 'artifact':
+                this.#keys(values, 'store', ['type', 'retention-days']);
+                return this.#artifactStore(values['retention-days'], mode);
+            case 'folder': {
+                this.#keys(values, 'store', ['type', 'path']);
+                const folder = values['path'];
+                if (folder === undefined || folder === '') {
+                    this.#problem('store-invalid', 'store', 'a store of type=folder has no path', {
+                        hint: 'Write type=folder,path=/srv/backups.',
+                    });
+                    return undefined;
+                }
+                const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
+                if (resolved === undefined)
+                    return undefined;
+                if (this.#environment.kindOf(resolved) === 'file') {
+                    this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
+                        hint: 'Give a directory; it is created when it is missing.',
+                    });
+                }
+                return { type: 'folder', path: resolved };
+            }
+            case undefined:
+                return undefined;
+        }
+    }
+    #artifactStore(retention, mode) {
+        const { env } = this.#environment;
+        let retentionDays;
+        if (retention !== undefined) {
+            retentionDays = /^\d+$/.test(retention) ? Number(retention) : 0;
+            if (retentionDays < 1 || retentionDays > 400) {
+                this.#problem('retention-invalid', 'store', `retention-days=${retention} is not a number of days from 1 to 400`, {
+                    hint: 'GitHub keeps artifacts up to 90 days on public repositories and up to 400 on private ones.',
+                });
+            }
+        }
+        const repository = env['GITHUB_REPOSITORY'] ?? '';
+        const writes = mode === 'backup' || mode === 'update';
+        const reads = mode === 'list' || (['restore', 'verify'].includes(mode) && !isPath(this.#text('backup') ?? ''));
+        if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
+            this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
+                hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
+            });
+        }
+        else if (writes && (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL'])) {
+            this.#problem('artifact-outside-workflow', 'store', 'artifacts can be written only by the action in a workflow', {
+                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
+            });
+        }
+        else if (reads || writes) {
+            if (reads && this.#text('github-token') === undefined) {
+                this.#problem('token-missing', 'github-token', 'artifacts of earlier runs can be read only with a token', {
+                    hint: 'In a workflow leave github-token out and grant "permissions: actions: read"; on the command line set GITHUB_TOKEN.',
+                });
+            }
+            if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
+                this.#problem('repository-missing', 'store', 'it is not known of which repository to read the artifacts', {
+                    hint: 'Set the environment variable GITHUB_REPOSITORY to OWNER/REPO.',
+                });
+            }
+        }
+        return { type: 'artifact', retentionDays, repository };
+    }
+    #data() {
+        const lines = this.#lines('data');
+        if (lines.length === 0 || (lines.length === 1 && lines[0] === 'auto'))
+            return 'auto';
+        const records = [];
+        const seen = new Set();
+        for (const line of lines) {
+            if (line === 'auto') {
+                this.#problem('data-invalid', 'data', '"auto" stands beside other lines', {
+                    hint: 'Either "auto" alone, or one line for each thing that holds data.',
+                });
+                continue;
+            }
+            const values = this.#keyValues(line, 'data');
+            const type = values === undefined ? undefined : this.#type(values, 'data', Object.keys(dataKeys));
+            if (values === undefined || type === undefined)
+                continue;
+            this.#keys(values, 'data', dataKeys[type] ?? []);
+            const dataPath = values['path'];
+            const resolved = dataPath !== undefined && isHostPath(values) ? this.#inside('data', dataPath) : dataPath;
+            if (dataPath === '') {
+                this.#problem('data-invalid', 'data', `the line "${line}" has an empty path`, { hint: 'Write path=./local.' });
+            }
+            const { name, exclude: _, ...place } = values;
+            const identities = [
+                JSON.stringify({ ...place, path: resolved }),
+                ...(name === undefined ? [] : [`name ${name}`]),
+            ];
+            if (name !== undefined && !/^[a-z0-9][a-z0-9-]*$/.test(name)) {
+                this.#problem('data-name-invalid', 'data', `"${name}" can't be the name of a part`, {
+                    hint: 'Use lower-case letters, digits and dashes.',
+                });
+            }
+            if (identities.some((identity) => seen.has(identity))) {
+                this.#problem('data-duplicate', 'data', `the line "${line}" repeats the name or the place of another`, {
+                    hint: 'Every line needs a place, and a name if it has one, of its own.',
+                });
+            }
+            for (const identity of identities)
+                seen.add(identity);
+            records.push(values);
+        }
+        return records;
+    }
+    /** A store inside the data would put each backup into the next one. */
+    #storesOutsideData(stores, data) {
+        if (data === 'auto')
+            return;
+        for (const store of stores) {
+            for (const line of data) {
+                const dataPath = line['path'];
+                if (store.type !== 'folder' || line['type'] !== 'directory' || dataPath === undefined || !isHostPath(line))
+                    continue;
+                const root = external_node_path_default().resolve(this.#directory, dataPath);
+                const own = external_node_path_default().join(this.#directory, '.caretaker');
+                if (isInside(store.path, root) && !isInside(store.path, own)) {
+                    this.#problem('store-inside-data', 'store', `the store ${store.path} lies inside the data ${root}`, {
+                        hint: 'Each backup would hold all earlier ones: keep them elsewhere.',
+                    });
+                }
+            }
+        }
+    }
+    #health() {
+        const checks = [];
+        for (const line of this.#lines('health')) {
+            const values = this.#keyValues(line, 'health');
+            if (values === undefined)
+                continue;
+            const type = this.#type(values, 'health', ['http', 'command', 'container']);
+            if (type === 'http') {
+                this.#keys(values, 'health', ['type', 'url', 'status', 'contains']);
+                const url = this.#url(values['url'] ?? '');
+                const status = values['status'] ?? '200';
+                if (!/^[1-5]\d\d$/.test(status)) {
+                    this.#problem('health-status-invalid', 'health', `status=${status} is no HTTP status`, {
+                        hint: 'Write three digits, such as status=200.',
+                    });
+                }
+                if (url !== undefined)
+                    checks.push({ type, url, status: Number(status), contains: values['contains'] });
+            }
+            else if (type === 'command') {
+                this.#keys(values, 'health', ['type', 'run']);
+                const run = values['run'] ?? '';
+                if (run === '') {
+                    this.#problem('health-invalid', 'health', 'a check of type=command has nothing to run', {
+                        hint: 'Write type=command,run=./check.sh.',
+                    });
+                }
+                else
+                    checks.push({ type, run });
+            }
+            else if (type === 'container') {
+                // Always looked at: listing it changes nothing.
+                this.#keys(values, 'health', ['type']);
+            }
+        }
+        return checks;
+    }
+    #checks() {
+        const checks = [];
+        for (const line of this.#lines('check')) {
+            const values = this.#keyValues(line, 'check');
+            const type = values === undefined ? undefined : this.#type(values, 'check', ['sql', 'command']);
+            if (values === undefined || type === undefined)
+                continue;
+            const needed = type === 'sql' ? ['part', 'query'] : ['run'];
+            this.#keys(values, 'check', ['type', ...needed, ...(type === 'sql' ? ['database', 'expect'] : [])]);
+            const missing = needed.filter((key) => (values[key] ?? '') === '');
+            if (missing.length > 0) {
+                this.#problem('check-invalid', 'check', `a check of type=${type} has no ${missing.join(' and no ')}`, {
+                    hint: 'Write type=sql,part=database,query=select count(*) from users, or type=command,run=./check.sh.',
+                });
+            }
+            else if (type === 'command')
+                checks.push({ type, run: values['run'] ?? '' });
+            else {
+                const { part = '', query = '', database, expect } = values;
+                checks.push({ type, part, query, database, expect });
+            }
+        }
+        return checks;
+    }
+    #url(text) {
+        const url = URL.canParse(text) ? new URL(text) : undefined;
+        if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+            this.#problem('url-invalid', 'health', text === '' ? 'a check of type=http has no url' : `"${text}" is no http or https address`, {
+                hint: 'Write it in full: url=http://localhost:8000/.',
+            });
+            return undefined;
+        }
+        if (url.username !== '' || url.password !== '') {
+            this.#problem('url-credentials', 'health', `the address of ${url.host} holds a user name or password, which would show in the log`, {
+                hint: 'Check a page that needs no login, or use type=command.',
+            });
+            return undefined;
+        }
+        return text;
+    }
+    #target() {
+        const { env } = this.#environment;
+        const ref = this.#text('ref');
+        const track = this.#text('track') === undefined ? undefined : this.#oneOf('track', ['releases', 'branch'], 'branch');
+        // Where `ref` comes in by this run and `track` from the file, the nearer one counts.
+        const nearer = this.#raw.values.ref?.from !== this.#raw.values.track?.from;
+        if (ref !== undefined && track !== undefined && !nearer) {
+            this.#problem('settings-conflict', 'ref', 'ref and track exclude each other', { hint: 'Leave one of them out.' });
+        }
+        if (ref !== undefined && !isRef(ref)) {
+            this.#problem('ref-invalid', 'ref', `"${ref}" can't be the name of a tag, branch or commit`, {
+                hint: 'Give a name as git shows it, such as v1.4.0 or main.',
+            });
+        }
+        const fileRef = this.#raw.values.ref?.from === 'file';
+        const ofTag = env['GITHUB_REF_TYPE'] === 'tag' && ['push', 'release'].includes(env['GITHUB_EVENT_NAME'] ?? '');
+        return {
+            ref: track !== undefined && nearer && fileRef ? undefined : ref,
+            track: ref !== undefined && nearer && !fileRef ? undefined : track,
+            eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
+        };
+    }
+    #images() {
+        return {
+            build: this.#build(),
+            buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+            cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
+        };
+    }
+    #build() {
+        const text = this.#text('build') ?? 'auto';
+        const kind = builds.find((name) => name === text);
+        return kind === undefined ? { kind: 'command', command: text } : { kind };
+    }
+    #allow() {
+        const allowed = [];
+        for (const word of this.#words('allow')) {
+            const known = allowances.find((name) => name === word);
+            if (known !== undefined)
+                allowed.push(known);
+            else {
+                this.#problem('allow-unknown', 'allow', `"${word}" is nothing that can be allowed`, {
+                    hint: (0,suggest/* didYouMean */.a)(word, allowances),
+                });
+            }
+        }
+        return allowed;
+    }
+    #backup() {
+        const text = this.#text('backup') ?? 'latest';
+        if (isPath(text)) {
+            const resolved = external_node_path_default().resolve(this.#directory, text);
+            if (this.#environment.kindOf(resolved) === null) {
+                this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
+                    hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
+                });
+            }
+            return { text, by: 'path', path: resolved };
+        }
+        const choice = parseBackupChoice(text);
+        if (choice !== null)
+            return choice;
+        this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
+            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
+        });
+        return { text, by: 'latest' };
+    }
+    #only() {
+        const selections = [];
+        for (const word of this.#quotedWords('only')) {
+            const selection = parseSelection(word);
+            if (typeof selection !== 'string')
+                selections.push(selection);
+            else {
+                this.#problem('only-invalid', 'only', selection, {
+                    hint: 'Write a part’s name (database), a path inside a part (media/2026/a.png), or one database of a part (database:shop). Paths are relative to the part and taken literally.',
+                });
+            }
+        }
+        const [one, other] = conflictIn(selections) ?? [];
+        if (one !== undefined && other !== undefined) {
+            this.#problem('only-conflict', 'only', `"${one.text}" and "${other.text}" can’t go together`, {
+                hint: 'One holds the other, or they are of different kinds: leave one of them out.',
+            });
+        }
+        return selections;
+    }
+    #to() {
+        const text = this.#text('to');
+        return text === undefined ? undefined : this.#inside('to', text);
+    }
+    #withData() {
+        const text = this.#text('with-data');
+        if (text === undefined) {
+            this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
+                hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
+            });
+        }
+        else if (text !== 'true' && text !== 'false') {
+            this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
+                hint: 'Write true or false.',
+            });
+        }
+        return text === 'true';
+    }
+    #confirm(projectName) {
+        const typed = this.#typed(projectName);
+        const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
+        if (typed === '') {
+            this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
+                hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
+            });
+        }
+        return typed;
+    }
+    /** Empty for a restore on a host where there is nothing to lose; the mode finds out. */
+    #typed(projectName) {
+        const typed = this.#text('confirm') ?? '';
+        if (typed !== '' && projectName !== undefined && typed !== projectName) {
+            this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
+                hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
+            });
+        }
+        return typed;
+    }
+    #sourceDirectory() {
+        const text = this.#text('source-directory');
+        if (text === undefined)
+            return undefined;
+        // It lies elsewhere by its nature: a way out of the project directory is no slip here.
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (this.#environment.kindOf(resolved) !== 'directory') {
+            this.#problem('source-directory-missing', 'source-directory', `there is no directory ${resolved}`, {
+                hint: 'Give the git clone that the images are built from, as an absolute path.',
+            });
+        }
+        return resolved;
+    }
+    // --- Kinds of values ---
+    #problem(code, input, message, { hint }) {
+        const from = this.#raw.values[input]?.from === 'file' ? ' (in caretaker.yml)' : '';
+        this.problems.push(new errors/* CaretakerError */.xT(code, `${input}${from}: ${message}`, { input, hint }));
+    }
+    /** Undefined for an empty value, which is no value. */
+    #text(name) {
+        const text = this.#raw.values[name]?.text.trim();
+        return text === '' ? undefined : text;
+    }
+    #lines(name) {
+        return key_values_linesOf(this.#text(name) ?? '');
+    }
+    #words(name) {
+        return [...new Set(key_values_wordsOf(this.#text(name) ?? ''))];
+    }
+    #quotedWords(name) {
+        try {
+            return [...new Set(quotedWordsOf(this.#text(name) ?? '', name))];
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.problems.push(error);
+            return [];
+        }
+    }
+    #oneOf(name, possible, standard) {
+        const text = this.#text(name) ?? standard;
+        const found = possible.find((value) => value === text);
+        if (found === undefined) {
+            this.#problem(`${name}-unknown`, name, `"${text}" is unknown`, { hint: (0,suggest/* didYouMean */.a)(text, possible) });
+        }
+        return found ?? standard;
+    }
+    #flag(name) {
+        return this.#oneOf(name, ['true', 'false'], 'false') === 'true';
+    }
+    #throwawayNetwork() {
+        return this.#oneOf('throwaway-network', ['internal', 'open'], 'internal');
+    }
+    #duration(name, standard, { zero = false } = {}) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        const ms = parseDuration(text);
+        if (ms !== undefined && (zero || ms > 0))
+            return ms;
+        this.#problem('duration-invalid', name, `"${text}" is no time`, {
+            hint: /^\d+$/.test(text) && text !== '0' ? `Add a unit: ${text}s or ${text}m.` : 'Write it as 90s, 5m or 1m30s.',
+        });
+        return standard;
+    }
+    #count(name, standard) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        if (/^\d{1,4}$/.test(text))
+            return Number(text);
+        this.#problem('number-invalid', name, `"${text}" is not a whole number from 0 to 9999`, {
+            hint: 'Write digits only.',
+        });
+        return standard;
+    }
+    #days(name) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return undefined;
+        if (/^[1-9]\d{0,3}$/.test(text))
+            return Number(text);
+        this.#problem('number-invalid', name, `"${text}" is not a whole number of days from 1 to 9999`, {
+            hint: 'Write digits only, or leave it out.',
+        });
+        return undefined;
+    }
+    #keeping() {
+        return { keepLocal: this.#count('keep-local', 3), keepLocalDays: this.#days('keep-local-days') };
+    }
+    #keyValues(line, name) {
+        try {
+            return parseKeyValues(line, name);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.problems.push(error);
+            return undefined;
+        }
+    }
+    #type(values, name, types) {
+        const type = values['type'];
+        const found = types.find((known) => known === type);
+        if (found === undefined) {
+            this.#problem(`${name}-type-unknown`, name, type === undefined ? 'a line has no type' : `there is no type "${type}"`, { hint: type === undefined ? `Begin the line with type=${types.join(', type=')}.` : (0,suggest/* didYouMean */.a)(type, types) });
+        }
+        return found;
+    }
+    #keys(values, name, known) {
+        for (const key of Object.keys(values)) {
+            if (!known.includes(key)) {
+                this.#problem(`${name}-key-unknown`, name, `type=${values['type']} has no "${key}"`, {
+                    hint: (0,suggest/* didYouMean */.a)(key, known),
+                });
+            }
+        }
+    }
+    /** A restore may bring them. */
+    #files(name, missing, mode) {
+        return this.#lines(name).flatMap((line) => {
+            const file = this.#inside(name, line);
+            if (file !== undefined && mode !== 'restore' && this.#environment.kindOf(file) !== 'file') {
+                this.#problem(missing, name, `there is no file ${file}`, {
+                    hint: 'Give its path relative to the project directory, one file a line.',
+                });
+            }
+            return file === undefined ? [] : [file];
+        });
+    }
+    /** An absolute path is meant as it stands; a relative one that leads out of the project directory is more likely a slip, or an attack. */
+    #inside(name, text) {
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (external_node_path_default().isAbsolute(text) || isInside(resolved, this.#directory))
+            return resolved;
+        this.#problem('path-outside-project', name, `${text} leads out of the project directory ${this.#directory}`, {
+            hint: `If that is meant, write it as an absolute path: ${resolved}`,
+        });
+        return undefined;
+    }
+}
+/** Beside `service=` a path is the container's, beside `volume=` the volume's. */
+function isHostPath(line) {
+    return line['service'] === undefined && line['volume'] === undefined;
+}
+function isInside(inner, outer) {
+    return inner === outer || inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
+}
+/** As Compose makes a project's name of a directory's. */
+function normalName(text) {
+    return text
+        .toLowerCase()
+        .replace(/[^a-z0-9_-]/g, '')
+        .replace(/^[_-]+/, '');
+}
+/** What git allows in a reference, minus what its revision syntax would read as more than a name. */
+function isRef(text) {
+    return !/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|^[-/.@]|\/\/|[/.]$|\.lock$/.test(text);
+}
+/** As @actions/artifact judges it. */
+function isEnterpriseServer(url) {
+    const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
+    return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
+}
+/** Whether `backup` names a place on this host. */
+function isPath(backup) {
+    return backup.includes('/') && !backup.startsWith('version=');
+}
+
 ;// CONCATENATED MODULE: ./src/stores/folder.ts
+
 
 
 
@@ -39635,6 +44965,7 @@ class FolderStore {
     async list(project) {
         const names = new Set(await this.#names());
         const wanted = project === undefined ? undefined : (0,archive_names/* sanitizeProject */.D6)(project);
+        const proofs = proofsByBackup(names);
         const backups = [];
         for (const file of names) {
             const name = (0,archive_names/* backupOfManifest */.pN)(file);
@@ -39650,8 +44981,9 @@ class FolderStore {
                 name,
                 project: parsed.project,
                 createdAt: parsed.at,
-                bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`))),
+                bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null)),
                 ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
+                proofs: proofs.get(name) ?? [],
             });
         }
         return backups.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
@@ -39681,7 +45013,7 @@ class FolderStore {
                 throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
             const sha256 = await copyBytes(source, toPath, {
                 readError: (error) => this.#error(what, error),
-                writeError: (error) => fileError(`write ${toPath}`, error),
+                writeError: (error) => files_fileError(`write ${toPath}`, error),
                 onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
             });
             if (sha256 !== file.sha256) {
@@ -39691,6 +45023,29 @@ class FolderStore {
         }
         finally {
             await source.close();
+        }
+    }
+    async keepProof({ name }, proof) {
+        const file = proofFile(name, proof);
+        const what = `store ${file} in ${this.directory}`;
+        if (!(await this.#names()).includes((0,archive_names/* manifestFile */.YE)(name)))
+            throw folder_missing(what, `there is no ${name}`);
+        const beside = external_node_path_default().join(this.directory, `.${file}.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
+        try {
+            await writeDurable(beside, formatProof(proof));
+            await (0,promises_.rename)(beside, external_node_path_default().join(this.directory, file));
+            await files_syncDirectory(this.directory);
+            const all = proofsByBackup(await this.#names()).get(name) ?? [];
+            const kept = standing(all);
+            for (const one of all)
+                if (!kept.includes(one))
+                    await (0,promises_.rm)(external_node_path_default().join(this.directory, one.file), { force: true });
+        }
+        catch (error) {
+            throw this.#error(what, error);
+        }
+        finally {
+            await (0,promises_.rm)(beside, { force: true });
         }
     }
     async delete(backup) {
@@ -39777,7 +45132,7 @@ class FolderStore {
      */
     async #link(file, target) {
         const stats = await (0,promises_.lstat)(file.path).catch((error) => {
-            throw fileError(`read ${file.path}`, error);
+            throw files_fileError(`read ${file.path}`, error);
         });
         // A link to a symbolic link would keep the link and not the bytes.
         if (!stats.isFile())
@@ -39810,11 +45165,11 @@ class FolderStore {
     async #copy(file, target) {
         const beside = external_node_path_default().join(this.directory, `.${file.name}.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
         const source = await (0,promises_.open)(file.path).catch((error) => {
-            throw fileError(`read ${file.path}`, error);
+            throw files_fileError(`read ${file.path}`, error);
         });
         try {
             const sha256 = await copyBytes(source, beside, {
-                readError: (error) => fileError(`read ${file.path}`, error),
+                readError: (error) => files_fileError(`read ${file.path}`, error),
                 writeError: (error) => error,
                 onBytes: (bytes) => this.#log.progress(file.name, bytes, file.bytes),
             });
@@ -40298,6 +45653,9 @@ function listedArtifact(item) {
 
 
 
+
+
+
 /** A manifest's file is a few kilobytes; what comes from outside is not read without an end. */
 const artifact_MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 /**
@@ -40354,7 +45712,7 @@ class ArtifactStore {
         const client = await this.#client();
         const what = `store ${file.name} among the ${this.name}`;
         const { size } = await (0,promises_.stat)(file.path).catch((error) => {
-            throw fileError(`read ${file.path}`, error);
+            throw files_fileError(`read ${file.path}`, error);
         });
         if (size !== file.bytes) {
             throw new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: the file has ${size} bytes instead of ${file.bytes}`, {
@@ -40399,8 +45757,11 @@ class ArtifactStore {
         this.#refuseServer();
         const wanted = project === undefined ? undefined : (0,archive_names/* sanitizeProject */.D6)(project);
         const found = new Map();
-        for (const [, files] of groups((await this.#rest.artifacts()).filter(({ expired }) => !expired))) {
-            const backup = this.#complete(files);
+        const artifacts = (await this.#rest.artifacts()).filter(({ expired }) => !expired);
+        // A drill is another run than the one that took the backup.
+        const proofs = proofsByBackup(artifacts.map(({ name }) => name));
+        for (const [, files] of groups(artifacts)) {
+            const backup = this.#complete(files, proofs);
             // Newest first: of several with one name the first that is complete.
             if (backup === null || (wanted !== undefined && backup.project !== wanted) || found.has(backup.name))
                 continue;
@@ -40440,7 +45801,7 @@ class ArtifactStore {
             throw artifact_damaged(what, `it has ${artifact.bytes} bytes, the manifest says ${file.bytes}`);
         }
         const target = await (0,promises_.open)(toPath, 'wx', 0o600).catch((error) => {
-            throw fileError(`write ${toPath}`, error);
+            throw files_fileError(`write ${toPath}`, error);
         });
         try {
             const hash = (0,external_node_crypto_.createHash)('sha256');
@@ -40451,7 +45812,7 @@ class ArtifactStore {
                 if (bytes > file.bytes)
                     throw artifact_damaged(what, `more comes than the ${file.bytes} bytes of the manifest`);
                 await target.writeFile(piece).catch((error) => {
-                    throw fileError(`write ${toPath}`, error);
+                    throw files_fileError(`write ${toPath}`, error);
                 });
                 this.#options.log.progress(file.file, bytes, file.bytes);
             }
@@ -40465,6 +45826,18 @@ class ArtifactStore {
             await target.close();
             await (0,promises_.rm)(toPath, { force: true });
             throw error;
+        }
+    }
+    async keepProof(backup, proof) {
+        const file = proofFile(backup.name, proof);
+        this.#refuseServer();
+        await this.#find(backup, (0,archive_names/* manifestFile */.YE)(backup.name), undefined, `store ${file} among the ${this.name}`);
+        const directory = await (0,promises_.mkdtemp)(external_node_path_default().join((0,external_node_os_.tmpdir)(), 'caretaker-'));
+        try {
+            await this.put(await writeText(directory, file, formatProof(proof)));
+        }
+        finally {
+            await (0,promises_.rm)(directory, { recursive: true, force: true });
         }
     }
     async delete(backup) {
@@ -40481,11 +45854,15 @@ class ArtifactStore {
                 await this.#rest.deleteArtifact(file);
             removed += files.length;
         }
+        for (const { file } of backup.proofs) {
+            for (const proof of await this.#rest.artifacts({ name: file }))
+                await this.#rest.deleteArtifact(proof);
+        }
         if (removed === 0)
             throw artifact_missing(`delete ${backup.name} from the ${this.name}`, 'there is no such backup');
     }
     /** The backup that the files of one run and one backup's name make up; null while something is missing. */
-    #complete(files) {
+    #complete(files, proofs) {
         const manifest = files.find(({ name }) => (0,archive_names/* backupOfManifest */.pN)(name) !== null);
         const name = manifest === undefined ? null : (0,archive_names/* backupOfManifest */.pN)(manifest.name);
         if (manifest === undefined || name === null)
@@ -40506,6 +45883,7 @@ class ArtifactStore {
             runId: manifest.runId,
             ids: files.map(({ id }) => String(id)),
             url: this.#url(manifest.runId, manifest.id),
+            proofs: proofs.get(name) ?? [],
         };
     }
     /** The artifact of that name that belongs to the backup: the one with the digest, else the newest. */
@@ -40602,12 +45980,12 @@ class ArtifactStore {
             : `${this.#serverUrl}/${this.#repository}/actions/runs/${runId}/artifacts/${artifactId}`;
     }
 }
-/** Files by the run that stored them and the backup that they belong to, each group in the given order. Other artifacts are left out. */
+/** A backup's own files by the run that stored them, each group in the given order. Other artifacts are left out. */
 function groups(artifacts) {
     const byBackup = new Map();
     for (const artifact of artifacts) {
         const backup = artifact.name.split('.', 1)[0] ?? '';
-        if ((0,archive_names/* parseBackupName */.Df)(backup) === null)
+        if ((0,archive_names/* parseBackupName */.Df)(backup) === null || parseProofFile(artifact.name) !== null)
             continue;
         const key = `${artifact.runId}/${backup}`;
         const group = byBackup.get(key);
@@ -40895,8 +46273,6 @@ async function isOnPath(program) {
     return false;
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 ;// CONCATENATED MODULE: ./src/system/node-processes.ts
 
 
@@ -41151,16 +46527,67 @@ function neverStarted(error) {
 
 
 
+
+
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 async function open_open(settings, world) {
-    const { env, log, signal } = world;
-    const project = await openProject(settings, world);
+    const { project, missing } = await openOrMiss(settings, world);
+    await maskSecrets(project, world.log);
+    const around = openRest(settings, world, project);
+    if (settings.mode === 'list' || settings.mode === 'status') {
+        return { project, checkout: null, plan: undefined, probes: [], ...around };
+    }
+    const checkout = await openCheckout(settings.sourceDirectory ?? project.directory, { processes: nodeProcesses, log: world.log, clock: systemClock, ...tokenFor(settings.githubToken, world.env) }, { named: settings.sourceDirectory !== undefined });
+    const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
+    return { project, checkout, plan, probes, ...around, ...(missing === undefined ? {} : { missing }) };
+}
+/** A drill that only reads a backup needs nothing of the application; a restore may bring its compose files (`missing`: why there is no project yet). */
+async function openOrMiss(settings, world) {
+    const bare = async () => bareProject(settings, world, await filesOf(null));
+    try {
+        return { project: await openProject(settings, world, filesOf) };
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT))
+            throw error;
+        if (settings.mode === 'restore' && ['compose-file-missing', 'env-file-missing'].includes(error.code))
+            return { project: await bare(), missing: error };
+        const needless = settings.mode === 'verify' && settings.proof === undefined;
+        if (!needless || !['no-engine', 'engine-missing', 'compose-file-missing'].includes(error.code))
+            throw error;
+        world.log.warn(`The backup is only read, and nothing started on it: ${error.message}`);
+        return { project: await bare() };
+    }
+}
+/**
+ * For a restore into another place, which needs no application and no engine: what is found of them says whose backups are meant, and
+ * which directories are in use. Files are written by this very user.
+ */
+async function openElsewhere(settings, world) {
+    const { log } = world;
+    const direct = await filesOf(null);
+    const isRoot = process.getuid?.() === 0;
+    if (!isRoot)
+        log.info('Owners are not kept: only root could give files to others. Modes are');
+    const files = isRoot
+        ? direct
+        : { ...direct, untar: (root, options) => direct.untar(root, { ...options, owners: false }) };
+    const project = await openProject(settings, world, () => Promise.resolve(files)).catch(async (error) => {
+        if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
+            throw error;
+        const bare = await bareProject(settings, world, files);
+        log.info(`No application is found here, and none is needed; its name is taken to be ${bare.name} (${error.message})`);
+        return bare;
+    });
     await maskSecrets(project, log);
+    return { project, checkout: null, plan: undefined, probes: [], ...openRest(settings, world, project) };
+}
+function openRest(settings, { env, log, signal }, project) {
     const storeTools = {
         log,
         env,
         githubToken: settings.githubToken,
-        allowPublic: settings.mode !== 'list' && settings.allow.includes('public-artifacts'),
+        allowPublic: 'allow' in settings && settings.allow.includes('public-artifacts'),
         clock: systemClock,
         signal,
     };
@@ -41173,14 +46600,10 @@ async function open_open(settings, world) {
     const stores = settings.stores.map((store) => openStore(store, storeTools));
     const cache = createWorkflowCache({
         ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
-        timeoutMs: settings.mode === 'update' ? settings.buildTimeoutMs : 0,
+        timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
     });
-    if (settings.mode === 'list') {
-        return { project, checkout: null, stores, local, cache, plan: undefined, probes: [], openFolder };
-    }
-    const checkout = await openCheckout(settings.sourceDirectory ?? project.directory, { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) }, { named: settings.sourceDirectory !== undefined });
-    const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
-    return { project, checkout, stores, local, cache, plan, probes, openFolder };
+    const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
+    return { stores, local, cache, network, openFolder };
 }
 /** What the lines name. Data that a restore is to bring back may be missing: then the part's own origin decides. */
 async function resolvable(project, data) {
@@ -41195,14 +46618,18 @@ async function resolvable(project, data) {
         throw error;
     }
 }
-async function openProject(settings, { env, log }) {
-    const hostFiles = (runtime) => createHostFiles({
-        processes: nodeProcesses,
-        runtime,
-        node: process.execPath,
-        agent: programPath('agent'),
-        root: process.getuid?.() === 0,
-    });
+async function bareProject(settings, { env }, files) {
+    const directory = await (0,promises_.realpath)(settings.projectDirectory);
+    const name = settings.projectName ?? env['COMPOSE_PROJECT_NAME'] ?? normalName(external_node_path_default().basename(directory));
+    return createBareProject(name, directory, files);
+}
+function filesOf(runtime) {
+    return createHostFiles(hostFilesOptions(runtime));
+}
+async function openProject(settings, world, hostFiles) {
+    const { env, log } = world;
+    if (settings.mode === 'verify' && settings.proof === 'read')
+        return bareProject(settings, world, await filesOf(null));
     const { commands } = settings;
     if (commands !== undefined) {
         const { start: startCommand, stop: stopCommand, status: statusCommand } = commands;
@@ -41215,8 +46642,14 @@ async function openProject(settings, { env, log }) {
         clock: systemClock,
         environment: env,
         runtimes: () => detectRuntimes(nodeProcesses),
-        hostFiles,
+        hostFiles: hostFiles,
     });
+}
+function hostFilesOptions(runtime) {
+    return {
+        ...{ processes: nodeProcesses, runtime, node: process.execPath, agent: programPath('agent') },
+        root: process.getuid?.() === 0,
+    };
 }
 /** A program beside this very one: dist/agent for the bundles, src/agent.ts for the sources. */
 function programPath(entry) {
@@ -41247,146 +46680,6 @@ function tokenFor(token, env) {
 
 // EXTERNAL MODULE: ./src/report/errors-text.ts
 var errors_text = __nccwpck_require__(73883);
-;// CONCATENATED MODULE: ./src/safety/lock.ts
-
-
-
-
-
-
-/**
- * Takes the one lock of this project on this host, `lock` in its state directory, or throws `locked` (who holds it) at once.
- *
- * A lock is a prepared file that link(2) gives its name, which fails where the name is taken: whole or absent, never half written. That
- * of a dead holder with token T is succeeded by whoever gets the name `lock.after-T`, in the same way; he alone may rename his file over `lock`,
- * after seeing that `lock` is still T's (a slow contender may come when the succession is over). A successor who died in the middle
- * is succeeded likewise. So of any number of contenders exactly one wins, wherever any of them is killed.
- */
-async function acquireLock(stateDirectory, info, 
-/** Called before each attempt to get a name; tests let others act there. */
-before = () => Promise.resolve()) {
-    const token = (0,external_node_crypto_.randomUUID)();
-    const place = (name) => external_node_path_default().join(stateDirectory, name);
-    const mine = { ...info, token, holder: ownIdentity() };
-    const prepared = place(`lock.prepared-${token}`);
-    try {
-        await writeDurable(prepared, `${JSON.stringify(mine)}\n`);
-        while (!(await contend(place, prepared, before)))
-            continue;
-        await lock_tidy(stateDirectory);
-    }
-    catch (error) {
-        throw fileError(`take the lock ${place('lock')}`, error);
-    }
-    finally {
-        await (0,promises_.unlink)(prepared).catch((error) => {
-            if (error.code !== 'ENOENT')
-                throw error;
-        });
-    }
-    return {
-        async release() {
-            const held = await readHolder(place('lock'));
-            if (held?.token !== token)
-                return;
-            await (0,promises_.unlink)(place('lock'));
-            await files_syncDirectory(stateDirectory);
-        },
-    };
-}
-/** One attempt: true when the lock is ours, false when it changed hands meanwhile. */
-async function contend(place, prepared, before) {
-    const dead = [];
-    for (let name = 'lock';;) {
-        const file = place(name);
-        await before(name);
-        if (await tryLink(prepared, file)) {
-            if (dead.length === 0) {
-                await files_syncDirectory(external_node_path_default().dirname(file));
-                return true;
-            }
-            for (const one of dead) {
-                if ((await readHolder(one.file))?.token === one.token)
-                    continue;
-                await (0,promises_.unlink)(file);
-                return false;
-            }
-            await (0,promises_.rename)(prepared, place('lock'));
-            await files_syncDirectory(external_node_path_default().dirname(file));
-            return true;
-        }
-        const other = await readHolder(file);
-        if (other === null)
-            return false;
-        if (isAlive(other.holder))
-            throw locked(other, place('lock'));
-        dead.push({ file, token: other.token });
-        name = `lock.after-${other.token}`;
-    }
-}
-async function tryLink(existing, name) {
-    try {
-        await (0,promises_.link)(existing, name);
-        return true;
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return false;
-        throw error;
-    }
-}
-/** What killed contenders left. Whoever still contends with one of them finds `lock` changed, and begins anew. */
-async function lock_tidy(stateDirectory) {
-    for (const name of await (0,promises_.readdir)(stateDirectory)) {
-        if (!/^lock\.(after|prepared)-/.test(name))
-            continue;
-        const file = external_node_path_default().join(stateDirectory, name);
-        // A prepared file of a living contender is his to remove.
-        const owner = name.startsWith('lock.prepared-') ? await readHolderLeniently(file) : null;
-        if (owner !== null && isAlive(owner.holder))
-            continue;
-        if (name.startsWith('lock.prepared-') && owner === null)
-            continue;
-        await (0,promises_.unlink)(file).catch((error) => {
-            if (error.code !== 'ENOENT')
-                throw error;
-        });
-    }
-}
-async function readHolderLeniently(file) {
-    try {
-        return await readHolder(file);
-    }
-    catch {
-        return null; // Still being written.
-    }
-}
-async function readHolder(file) {
-    const text = await readText(file);
-    if (text === null)
-        return null;
-    try {
-        const holder = JSON.parse(text);
-        if (typeof holder.token === 'string' && typeof holder.holder.pid === 'number')
-            return holder;
-    }
-    catch {
-        // Falls through to the error that names the file.
-    }
-    throw new errors/* CaretakerError */.xT('lock-unreadable', `failed to read the lock ${file}: it is not one of ours`, {
-        hint: `Make sure that no caretaker runs for this project, then remove ${file}.`,
-    });
-}
-function locked(other, file) {
-    const { holder } = other;
-    const run = other.runUrl === undefined ? '' : ` (${other.runUrl})`;
-    const message = `another run holds the lock: ${other.mode}, process ${holder.pid} on ${holder.host}, since ${other.since}${run}`;
-    const hint = isElsewhere(holder)
-        ? `It runs, or ran, in another container, which can't be seen from here. If it is certainly over, remove ${file}.`
-        : 'Wait until it is done, or cancel that run. A lock whose holder has died is taken over by itself.';
-    return new errors/* CaretakerError */.xT('locked', message, { hint });
-}
-
 ;// CONCATENATED MODULE: ./src/safety/actions.ts
 
 /** Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails, and does none before it. */
@@ -41493,6 +46786,7 @@ async function runSaga(setup, work) {
     const tell = (outcome) => setup.onOutcome?.(outcome);
     let begun = false;
     let committed = false;
+    let wentBack = false;
     let steps = 0;
     const begin = async () => {
         if (begun)
@@ -41538,11 +46832,18 @@ async function runSaga(setup, work) {
             committed = true;
             await goForward(await unfinished(), { journal, actions: setup.forwardActions, log, clock }, goOn);
         },
+        async goBack() {
+            if (committed || wentBack)
+                throw new TypeError('what has ended does not go back');
+            if (begun)
+                await undoSteps(await unfinished(), { journal, actions: setup.undoActions, log, clock }, undefined);
+            wentBack = true;
+        },
     };
     let result;
     try {
         result = await work(saga);
-        if (!committed)
+        if (!committed && !wentBack)
             await saga.commit([]);
     }
     catch (error) {
@@ -41612,786 +46913,6 @@ async function ensureStateDirectory(projectDirectory) {
     }
 }
 
-;// CONCATENATED MODULE: ./src/settings/durations.ts
-const durations_units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-/** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
-function parseDuration(text) {
-    const trimmed = text.trim();
-    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(trimmed))
-        return trimmed === '0' ? 0 : undefined;
-    let total = 0;
-    for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-        total += Number(amount) * (durations_units[unit ?? ''] ?? 0);
-    }
-    return Math.round(total);
-}
-
-;// CONCATENATED MODULE: ./src/settings/backup-choice.ts
-
-/**
- * What stands in `backup`, paths left out: `latest`, a backup's name, digits, `before=2026-11-20` (its beginning, in UTC) or `before=2026-11-20T18:30` (with `Z` or an offset at the end for another
- * time than UTC), `2d`, `36h`, `1w`, `version=TAG`, and without `version=` what begins as a version does (`v25.09`, `1.4`). Null for anything else.
- */
-function parseBackupChoice(text) {
-    if (text === 'latest')
-        return { text, by: 'latest' };
-    if (/^[1-9]\d*$/.test(text))
-        return { text, by: 'id' };
-    if (/^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
-        return { text, by: 'name' };
-    const [, key, value = ''] = /^(before|version)=(.+)$/.exec(text) ?? [];
-    if (key === 'before') {
-        const at = instantOf(value);
-        return at === null ? null : { text, by: 'before', at };
-    }
-    if (key === 'version')
-        return { text, by: 'version', version: value };
-    const ms = ageOf(text);
-    if (ms !== null)
-        return { text, by: 'age', ms };
-    return /^(?:v\d|\d+\.\d)[\w.+-]*$/i.test(text) ? { text, by: 'version', version: text } : null;
-}
-function instantOf(text) {
-    const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
-    if (match === null)
-        return null;
-    const [, day = '', time = '00:00', zone = 'Z'] = match;
-    const at = new Date(`${day}T${time}${zone}`);
-    // The 31st of February is well-formed and no day.
-    const isDay = !Number.isNaN(at.getTime()) && new Date(`${day}T00:00Z`).toISOString().startsWith(day);
-    return isDay ? at : null;
-}
-function ageOf(text) {
-    const [, amount, unit] = /^(\d+)([dw])$/.exec(text) ?? [];
-    if (amount !== undefined)
-        return Number(amount) * (unit === 'w' ? 7 : 1) * 86_400_000;
-    const ms = /^\d/.test(text) ? parseDuration(text) : undefined;
-    return ms === undefined || ms === 0 ? null : ms;
-}
-
-// EXTERNAL MODULE: ./src/settings/inputs.ts
-var inputs = __nccwpck_require__(97428);
-;// CONCATENATED MODULE: ./src/settings/key-values.ts
-
-/**
- * The lines of a list input: empty lines and lines that begin with `#` are left out, blanks at both ends too.
- */
-function linesOf(text) {
-    return text
-        .split(/\r\n|\n|\r/)
-        .map((line) => line.trim())
-        .filter((line) => line !== '' && !line.startsWith('#'));
-}
-/** Names separated by commas, line ends or both. For lists whose members can't hold a comma. */
-function key_values_wordsOf(text) {
-    return linesOf(text).flatMap((line) => line
-        .split(',')
-        .map((word) => word.trim())
-        .filter((word) => word !== ''));
-}
-/**
- * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
- * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.
- * Throws `key-values-invalid` with the input's name.
- */
-function parseKeyValues(line, input) {
-    const invalid = (why) => new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
-        input,
-        hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
-    });
-    const result = {};
-    for (const field of fieldsOf(line, invalid)) {
-        const equals = field.indexOf('=');
-        if (equals === -1)
-            throw invalid(`"${field}" has no "="`);
-        const key = field.slice(0, equals).trim();
-        if (!/^[a-z][a-z0-9-]*$/.test(key))
-            throw invalid(`"${key}" is no key`);
-        if (Object.hasOwn(result, key))
-            throw invalid(`"${key}" is given twice`);
-        result[key] = field.slice(equals + 1).trim();
-    }
-    return result;
-}
-function fieldsOf(line, invalid) {
-    const fields = [];
-    let field = '';
-    let quoted = false;
-    /** A quoted run has ended in this field: only a comma or the end may follow. */
-    let closed = false;
-    for (let at = 0; at < line.length; at++) {
-        const char = line.charAt(at);
-        if (quoted) {
-            if (char !== '"')
-                field += char;
-            else if (line[at + 1] === '"') {
-                field += '"';
-                at++;
-            }
-            else {
-                quoted = false;
-                closed = true;
-            }
-        }
-        else if (char === ',') {
-            fields.push(field);
-            field = '';
-            closed = false;
-        }
-        else if (closed && char.trim() !== '') {
-            throw invalid('text follows a closing quote');
-        }
-        else if (char === '"' && (field.trim() === '' || /^\s*[^=]+=\s*$/.test(field))) {
-            field = field.trimStart();
-            quoted = true;
-        }
-        else if (!closed) {
-            field += char;
-        }
-    }
-    if (quoted)
-        throw invalid('a double quote is not closed');
-    fields.push(field);
-    const trimmed = fields.map((text) => text.trim());
-    if (trimmed.includes(''))
-        throw invalid('there is nothing between two commas, or at an end');
-    return trimmed;
-}
-
-// EXTERNAL MODULE: ./src/settings/suggest.ts
-var suggest = __nccwpck_require__(68843);
-;// CONCATENATED MODULE: ./src/settings/parse.ts
-
-
-
-
-
-
-
-const engines = {
-    auto: 'auto',
-    docker: 'docker-compose-v2',
-    podman: 'podman-compose',
-    'docker-compose-v2': 'docker-compose-v2',
-    'podman-compose': 'podman-compose',
-};
-const allowances = [
-    'major',
-    'downgrade',
-    'prerelease',
-    'dirty',
-    'postgres-major',
-    'unhealthy',
-    'public-artifacts',
-];
-const builds = ['auto', 'compose', 'pull', 'none'];
-/** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
-const dataKeys = {
-    postgres: ['type', 'name', 'service', 'method'],
-    sqlite: ['type', 'name', 'path', 'service', 'volume'],
-    volume: ['type', 'name', 'volume', 'path', 'exclude'],
-    directory: ['type', 'name', 'path', 'service', 'volume', 'exclude'],
-    file: ['type', 'name', 'path', 'service', 'volume'],
-    'project-files': ['type', 'name'],
-};
-/** Where the project lies: what both caretaker.yml and the parsing start from. */
-function parse_projectDirectoryOf(raw, { env, cwd, inWorkflow }) {
-    const base = inWorkflow ? (env['GITHUB_WORKSPACE'] ?? cwd) : cwd;
-    return external_node_path_default().resolve(base, raw.values['project-directory']?.text.trim() ?? '.');
-}
-/**
- * Raw values in, settings out, before anything has an effect. Throws CaretakerErrors with all problems at once; each names its input
- * and says what to do.
- */
-function parseSettings(raw, environment) {
-    const parser = new Parser(raw, environment);
-    const settings = parser.settings();
-    if (settings === undefined || parser.problems.length > 0)
-        throw new errors/* CaretakerErrors */.Ur(parser.problems);
-    return settings;
-}
-/** Collects problems instead of throwing: a value that is wrong is replaced by one that lets the rest be checked. */
-class Parser {
-    problems;
-    #warnings;
-    #raw;
-    #environment;
-    #directory;
-    constructor(raw, environment) {
-        this.#raw = raw;
-        this.#environment = environment;
-        this.problems = [...raw.problems];
-        this.#warnings = [...raw.warnings];
-        this.#directory = parse_projectDirectoryOf(raw, environment);
-    }
-    settings() {
-        const mode = this.#mode();
-        if (this.#environment.kindOf(this.#directory) !== 'directory') {
-            this.#problem('project-directory-missing', 'project-directory', `there is no directory ${this.#directory}`, {
-                hint: 'Set project-directory to the directory that holds the compose file, as an absolute path.',
-            });
-            // What else is missing below it would only repeat this.
-            return undefined;
-        }
-        if (mode === undefined) {
-            this.#acting('backup');
-            return undefined;
-        }
-        this.#warnUnused(mode);
-        if (mode === 'list')
-            return { mode, ...this.#common(mode) };
-        const acting = this.#acting(mode);
-        switch (mode) {
-            case 'backup':
-                return { mode, ...acting, consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online') };
-            case 'update':
-                return {
-                    mode,
-                    ...acting,
-                    ...this.#target(),
-                    build: this.#build(),
-                    cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
-                    dryRun: this.#oneOf('dry-run', ['true', 'false'], 'false') === 'true',
-                    migrateCommand: this.#text('migrate-command'),
-                    buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
-                    keepLocal: this.#count('keep-local', 3),
-                };
-            case 'rollback': {
-                const withData = this.#withData();
-                const confirm = withData ? this.#confirm(acting.projectName) : '';
-                return { mode, ...acting, withData, confirm, keepLocal: this.#count('keep-local', 3) };
-            }
-            case 'restore':
-                return {
-                    mode,
-                    ...acting,
-                    backup: this.#backup(),
-                    only: this.#words('only'),
-                    confirm: this.#confirm(acting.projectName),
-                    keepLocal: this.#count('keep-local', 3),
-                };
-        }
-    }
-    // --- Parts of settings ---
-    #common(mode) {
-        const commands = this.#commands();
-        const engine = engines[this.#oneOf('engine', Object.keys(engines), 'auto')];
-        const common = {
-            projectDirectory: this.#directory,
-            composeFiles: this.#files('compose-files', 'compose-file-missing'),
-            projectName: this.#projectName(),
-            profiles: this.#words('profiles'),
-            envFiles: this.#files('env-files', 'env-file-missing'),
-            engine,
-            commands,
-            stores: this.#stores(mode),
-            githubToken: this.#text('github-token'),
-            warnings: this.#warnings,
-        };
-        if (commands !== undefined) {
-            for (const name of ['engine', 'compose-files', 'profiles', 'env-files']) {
-                if (this.#text(name) !== undefined && !(name === 'engine' && engine === 'auto')) {
-                    this.#problem('settings-conflict', name, `${name} and start-command exclude each other`, {
-                        hint: 'An application run by commands has no Compose project: leave one of them out.',
-                    });
-                }
-            }
-        }
-        return common;
-    }
-    #acting(mode) {
-        const common = this.#common(mode);
-        const data = this.#data();
-        this.#storesOutsideData(common.stores, data);
-        const healthTimeoutMs = this.#duration('health-timeout', 300_000);
-        const settleMs = this.#duration('settle', 10_000, { zero: true });
-        if (healthTimeoutMs < 60_000 && common.commands === undefined) {
-            this.#warnings.push(`health-timeout is ${healthTimeoutMs / 1000} s; a container network may need 40 s by itself after a start. Over 60 s is safe.`);
-        }
-        return {
-            ...common,
-            data,
-            sourceDirectory: this.#sourceDirectory(),
-            allow: this.#allow(),
-            health: this.#health(),
-            healthTimeoutMs,
-            settleMs,
-        };
-    }
-    #mode() {
-        const text = this.#text('mode');
-        if (text === undefined) {
-            this.#problem('mode-missing', 'mode', 'mode is not given', { hint: `Set it to one of ${inputs/* modes */.nI.join(', ')}.` });
-            return undefined;
-        }
-        const mode = inputs/* modes */.nI.find((name) => name === text);
-        if (mode === undefined) {
-            this.#problem('mode-unknown', 'mode', `there is no mode "${text}"`, { hint: (0,suggest/* didYouMean */.a)(text, inputs/* modes */.nI) });
-        }
-        return mode;
-    }
-    #warnUnused(mode) {
-        for (const [name, value] of Object.entries(this.#raw.values)) {
-            // caretaker.yml serves all modes, and the token is always there.
-            if (value.from === 'file' || (0,inputs/* inputOf */.wg)(name).modes.includes(mode))
-                continue;
-            this.#warnings.push(`"${name}" has no effect in mode ${mode}.`);
-        }
-    }
-    #projectName() {
-        const text = this.#text('project-name');
-        if (text === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(text))
-            return text;
-        const normal = normalName(text);
-        this.#problem('project-name-invalid', 'project-name', `"${text}" can't be the name of a Compose project`, {
-            hint: `Compose allows lower-case letters, digits, dashes and underscores${normal === '' ? '' : `: perhaps "${normal}"`}.`,
-        });
-        return undefined;
-    }
-    #commands() {
-        const names = ['start-command', 'stop-command', 'status-command'];
-        const [start, stop, status] = names.map((name) => this.#text(name));
-        if (start !== undefined && stop !== undefined && status !== undefined)
-            return { start, stop, status };
-        const missing = names.filter((name) => this.#text(name) === undefined);
-        if (missing.length < names.length) {
-            for (const name of missing) {
-                this.#problem('commands-incomplete', name, `${name} is missing beside the other commands`, {
-                    hint: 'An application without containers needs all three: start-command, stop-command, status-command.',
-                });
-            }
-        }
-        return undefined;
-    }
-    #stores(mode) {
-        const lines = this.#lines('store');
-        const standard = this.#environment.inWorkflow ? 'type=artifact' : 'type=folder,path=.caretaker/backups';
-        const stores = [];
-        for (const line of lines.length === 0 ? [standard] : lines) {
-            const values = this.#keyValues(line, 'store');
-            const store = values === undefined ? undefined : this.#store(values, mode, lines.length === 0);
-            if (store === undefined)
-                continue;
-            const same = stores.some((other) => other.type === store.type &&
-                (other.type === 'artifact' || store.type === 'artifact' || other.path === store.path));
-            if (same) {
-                this.#problem('store-duplicate', 'store', `the store "${line}" is listed twice`, { hint: 'Leave one out.' });
-            }
-            else
-                stores.push(store);
-        }
-        return stores;
-    }
-    #store(values, mode, standard) {
-        const type = this.#type(values, 'store', ['artifact', 'folder']);
-        switch (type) {
-            case 'artifact':
-                this.#keys(values, 'store', ['type', 'retention-days']);
-                return this.#artifactStore(values['retention-days'], mode);
-            case 'folder': {
-                this.#keys(values, 'store', ['type', 'path']);
-                const folder = values['path'];
-                if (folder === undefined || folder === '') {
-                    this.#problem('store-invalid', 'store', 'a store of type=folder has no path', {
-                        hint: 'Write type=folder,path=/srv/backups.',
-                    });
-                    return undefined;
-                }
-                const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
-                if (resolved === undefined)
-                    return undefined;
-                if (this.#environment.kindOf(resolved) === 'file') {
-                    this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
-                        hint: 'Give a directory; it is created when it is missing.',
-                    });
-                }
-                return { type: 'folder', path: resolved };
-            }
-            case undefined:
-                return undefined;
-        }
-    }
-    #artifactStore(retention, mode) {
-        const { env } = this.#environment;
-        let retentionDays;
-        if (retention !== undefined) {
-            retentionDays = /^\d+$/.test(retention) ? Number(retention) : 0;
-            if (retentionDays < 1 || retentionDays > 400) {
-                this.#problem('retention-invalid', 'store', `retention-days=${retention} is not a number of days from 1 to 400`, {
-                    hint: 'GitHub keeps artifacts up to 90 days on public repositories and up to 400 on private ones.',
-                });
-            }
-        }
-        const repository = env['GITHUB_REPOSITORY'] ?? '';
-        const writes = mode === 'backup' || mode === 'update';
-        const reads = mode === 'list' || (mode === 'restore' && !isPath(this.#text('backup') ?? ''));
-        if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
-            this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
-                hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
-            });
-        }
-        else if (writes && (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL'])) {
-            this.#problem('artifact-outside-workflow', 'store', 'artifacts can be written only by the action in a workflow', {
-                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
-            });
-        }
-        else if (reads || writes) {
-            if (reads && this.#text('github-token') === undefined) {
-                this.#problem('token-missing', 'github-token', 'artifacts of earlier runs can be read only with a token', {
-                    hint: 'In a workflow leave github-token out and grant "permissions: actions: read"; on the command line set GITHUB_TOKEN.',
-                });
-            }
-            if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
-                this.#problem('repository-missing', 'store', 'it is not known of which repository to read the artifacts', {
-                    hint: 'Set the environment variable GITHUB_REPOSITORY to OWNER/REPO.',
-                });
-            }
-        }
-        return { type: 'artifact', retentionDays, repository };
-    }
-    #data() {
-        const lines = this.#lines('data');
-        if (lines.length === 0 || (lines.length === 1 && lines[0] === 'auto'))
-            return 'auto';
-        const records = [];
-        const seen = new Set();
-        for (const line of lines) {
-            if (line === 'auto') {
-                this.#problem('data-invalid', 'data', '"auto" stands beside other lines', {
-                    hint: 'Either "auto" alone, or one line for each thing that holds data.',
-                });
-                continue;
-            }
-            const values = this.#keyValues(line, 'data');
-            const type = values === undefined ? undefined : this.#type(values, 'data', Object.keys(dataKeys));
-            if (values === undefined || type === undefined)
-                continue;
-            this.#keys(values, 'data', dataKeys[type] ?? []);
-            const dataPath = values['path'];
-            const resolved = dataPath !== undefined && isHostPath(values) ? this.#inside('data', dataPath) : dataPath;
-            if (dataPath === '') {
-                this.#problem('data-invalid', 'data', `the line "${line}" has an empty path`, { hint: 'Write path=./local.' });
-            }
-            const { name, exclude: _, ...place } = values;
-            const identities = [
-                JSON.stringify({ ...place, path: resolved }),
-                ...(name === undefined ? [] : [`name ${name}`]),
-            ];
-            if (name !== undefined && !/^[a-z0-9][a-z0-9-]*$/.test(name)) {
-                this.#problem('data-name-invalid', 'data', `"${name}" can't be the name of a part`, {
-                    hint: 'Use lower-case letters, digits and dashes.',
-                });
-            }
-            if (identities.some((identity) => seen.has(identity))) {
-                this.#problem('data-duplicate', 'data', `the line "${line}" repeats the name or the place of another`, {
-                    hint: 'Every line needs a place, and a name if it has one, of its own.',
-                });
-            }
-            for (const identity of identities)
-                seen.add(identity);
-            records.push(values);
-        }
-        return records;
-    }
-    /** A store inside the data would put each backup into the next one. */
-    #storesOutsideData(stores, data) {
-        if (data === 'auto')
-            return;
-        for (const store of stores) {
-            for (const line of data) {
-                const dataPath = line['path'];
-                if (store.type !== 'folder' || line['type'] !== 'directory' || dataPath === undefined || !isHostPath(line))
-                    continue;
-                const root = external_node_path_default().resolve(this.#directory, dataPath);
-                const own = external_node_path_default().join(this.#directory, '.caretaker');
-                if (isInside(store.path, root) && !isInside(store.path, own)) {
-                    this.#problem('store-inside-data', 'store', `the store ${store.path} lies inside the data ${root}`, {
-                        hint: 'Each backup would hold all earlier ones: keep them elsewhere.',
-                    });
-                }
-            }
-        }
-    }
-    #health() {
-        const checks = [];
-        for (const line of this.#lines('health')) {
-            const values = this.#keyValues(line, 'health');
-            if (values === undefined)
-                continue;
-            const type = this.#type(values, 'health', ['http', 'command', 'container']);
-            if (type === 'http') {
-                this.#keys(values, 'health', ['type', 'url', 'status', 'contains']);
-                const url = this.#url(values['url'] ?? '');
-                const status = values['status'] ?? '200';
-                if (!/^[1-5]\d\d$/.test(status)) {
-                    this.#problem('health-status-invalid', 'health', `status=${status} is no HTTP status`, {
-                        hint: 'Write three digits, such as status=200.',
-                    });
-                }
-                if (url !== undefined)
-                    checks.push({ type, url, status: Number(status), contains: values['contains'] });
-            }
-            else if (type === 'command') {
-                this.#keys(values, 'health', ['type', 'run']);
-                const run = values['run'] ?? '';
-                if (run === '') {
-                    this.#problem('health-invalid', 'health', 'a check of type=command has nothing to run', {
-                        hint: 'Write type=command,run=./check.sh.',
-                    });
-                }
-                else
-                    checks.push({ type, run });
-            }
-            else if (type === 'container') {
-                // Always looked at: listing it changes nothing.
-                this.#keys(values, 'health', ['type']);
-            }
-        }
-        return checks;
-    }
-    #url(text) {
-        const url = URL.canParse(text) ? new URL(text) : undefined;
-        if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-            this.#problem('url-invalid', 'health', text === '' ? 'a check of type=http has no url' : `"${text}" is no http or https address`, {
-                hint: 'Write it in full: url=http://localhost:8000/.',
-            });
-            return undefined;
-        }
-        if (url.username !== '' || url.password !== '') {
-            this.#problem('url-credentials', 'health', `the address of ${url.host} holds a user name or password, which would show in the log`, {
-                hint: 'Check a page that needs no login, or use type=command.',
-            });
-            return undefined;
-        }
-        return text;
-    }
-    #target() {
-        const { env } = this.#environment;
-        const ref = this.#text('ref');
-        const track = this.#text('track') === undefined ? undefined : this.#oneOf('track', ['releases', 'branch'], 'branch');
-        // Where `ref` comes in by this run and `track` from the file, the nearer one counts.
-        const nearer = this.#raw.values.ref?.from !== this.#raw.values.track?.from;
-        if (ref !== undefined && track !== undefined && !nearer) {
-            this.#problem('settings-conflict', 'ref', 'ref and track exclude each other', { hint: 'Leave one of them out.' });
-        }
-        if (ref !== undefined && !isRef(ref)) {
-            this.#problem('ref-invalid', 'ref', `"${ref}" can't be the name of a tag, branch or commit`, {
-                hint: 'Give a name as git shows it, such as v1.4.0 or main.',
-            });
-        }
-        const fileRef = this.#raw.values.ref?.from === 'file';
-        const ofTag = env['GITHUB_REF_TYPE'] === 'tag' && ['push', 'release'].includes(env['GITHUB_EVENT_NAME'] ?? '');
-        return {
-            ref: track !== undefined && nearer && fileRef ? undefined : ref,
-            track: ref !== undefined && nearer && !fileRef ? undefined : track,
-            eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
-        };
-    }
-    #build() {
-        const text = this.#text('build') ?? 'auto';
-        const kind = builds.find((name) => name === text);
-        return kind === undefined ? { kind: 'command', command: text } : { kind };
-    }
-    #allow() {
-        const allowed = [];
-        for (const word of this.#words('allow')) {
-            const known = allowances.find((name) => name === word);
-            if (known !== undefined)
-                allowed.push(known);
-            else {
-                this.#problem('allow-unknown', 'allow', `"${word}" is nothing that can be allowed`, {
-                    hint: (0,suggest/* didYouMean */.a)(word, allowances),
-                });
-            }
-        }
-        return allowed;
-    }
-    #backup() {
-        const text = this.#text('backup') ?? 'latest';
-        if (isPath(text)) {
-            const resolved = external_node_path_default().resolve(this.#directory, text);
-            if (this.#environment.kindOf(resolved) === null) {
-                this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
-                    hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
-                });
-            }
-            return { text, by: 'path', path: resolved };
-        }
-        const choice = parseBackupChoice(text);
-        if (choice !== null)
-            return choice;
-        this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
-            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
-        });
-        return { text, by: 'latest' };
-    }
-    #withData() {
-        const text = this.#text('with-data');
-        if (text === undefined) {
-            this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
-                hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
-            });
-        }
-        else if (text !== 'true' && text !== 'false') {
-            this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
-                hint: 'Write true or false.',
-            });
-        }
-        return text === 'true';
-    }
-    #confirm(projectName) {
-        const typed = this.#text('confirm') ?? '';
-        const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
-        if (typed === '') {
-            this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
-                hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
-            });
-        }
-        else if (projectName !== undefined && typed !== projectName) {
-            this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
-                hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
-            });
-        }
-        return typed;
-    }
-    #sourceDirectory() {
-        const text = this.#text('source-directory');
-        if (text === undefined)
-            return undefined;
-        // It lies elsewhere by its nature: a way out of the project directory is no slip here.
-        const resolved = external_node_path_default().resolve(this.#directory, text);
-        if (this.#environment.kindOf(resolved) !== 'directory') {
-            this.#problem('source-directory-missing', 'source-directory', `there is no directory ${resolved}`, {
-                hint: 'Give the git clone that the images are built from, as an absolute path.',
-            });
-        }
-        return resolved;
-    }
-    // --- Kinds of values ---
-    #problem(code, input, message, { hint }) {
-        const from = this.#raw.values[input]?.from === 'file' ? ' (in caretaker.yml)' : '';
-        this.problems.push(new errors/* CaretakerError */.xT(code, `${input}${from}: ${message}`, { input, hint }));
-    }
-    /** Undefined for an empty value, which is no value. */
-    #text(name) {
-        const text = this.#raw.values[name]?.text.trim();
-        return text === '' ? undefined : text;
-    }
-    #lines(name) {
-        return linesOf(this.#text(name) ?? '');
-    }
-    #words(name) {
-        return [...new Set(key_values_wordsOf(this.#text(name) ?? ''))];
-    }
-    #oneOf(name, possible, standard) {
-        const text = this.#text(name) ?? standard;
-        const found = possible.find((value) => value === text);
-        if (found === undefined) {
-            this.#problem(`${name}-unknown`, name, `"${text}" is unknown`, { hint: (0,suggest/* didYouMean */.a)(text, possible) });
-        }
-        return found ?? standard;
-    }
-    #duration(name, standard, { zero = false } = {}) {
-        const text = this.#text(name);
-        if (text === undefined)
-            return standard;
-        const ms = parseDuration(text);
-        if (ms !== undefined && (zero || ms > 0))
-            return ms;
-        this.#problem('duration-invalid', name, `"${text}" is no time`, {
-            hint: /^\d+$/.test(text) && text !== '0' ? `Add a unit: ${text}s or ${text}m.` : 'Write it as 90s, 5m or 1m30s.',
-        });
-        return standard;
-    }
-    #count(name, standard) {
-        const text = this.#text(name);
-        if (text === undefined)
-            return standard;
-        if (/^\d{1,4}$/.test(text))
-            return Number(text);
-        this.#problem('number-invalid', name, `"${text}" is not a whole number from 0 to 9999`, {
-            hint: 'Write digits only.',
-        });
-        return standard;
-    }
-    #keyValues(line, name) {
-        try {
-            return parseKeyValues(line, name);
-        }
-        catch (error) {
-            if (!(error instanceof errors/* CaretakerError */.xT))
-                throw error;
-            this.problems.push(error);
-            return undefined;
-        }
-    }
-    #type(values, name, types) {
-        const type = values['type'];
-        const found = types.find((known) => known === type);
-        if (found === undefined) {
-            this.#problem(`${name}-type-unknown`, name, type === undefined ? 'a line has no type' : `there is no type "${type}"`, { hint: type === undefined ? `Begin the line with type=${types.join(', type=')}.` : (0,suggest/* didYouMean */.a)(type, types) });
-        }
-        return found;
-    }
-    #keys(values, name, known) {
-        for (const key of Object.keys(values)) {
-            if (!known.includes(key)) {
-                this.#problem(`${name}-key-unknown`, name, `type=${values['type']} has no "${key}"`, {
-                    hint: (0,suggest/* didYouMean */.a)(key, known),
-                });
-            }
-        }
-    }
-    #files(name, missing) {
-        return this.#lines(name).flatMap((line) => {
-            const file = this.#inside(name, line);
-            if (file !== undefined && this.#environment.kindOf(file) !== 'file') {
-                this.#problem(missing, name, `there is no file ${file}`, {
-                    hint: 'Give its path relative to the project directory, one file a line.',
-                });
-            }
-            return file === undefined ? [] : [file];
-        });
-    }
-    /** An absolute path is meant as it stands; a relative one that leads out of the project directory is more likely a slip, or an attack. */
-    #inside(name, text) {
-        const resolved = external_node_path_default().resolve(this.#directory, text);
-        if (external_node_path_default().isAbsolute(text) || isInside(resolved, this.#directory))
-            return resolved;
-        this.#problem('path-outside-project', name, `${text} leads out of the project directory ${this.#directory}`, {
-            hint: `If that is meant, write it as an absolute path: ${resolved}`,
-        });
-        return undefined;
-    }
-}
-/** Beside `service=` a path is the container's, beside `volume=` the volume's. */
-function isHostPath(line) {
-    return line['service'] === undefined && line['volume'] === undefined;
-}
-function isInside(inner, outer) {
-    return inner === outer || inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
-}
-/** As Compose makes a project's name of a directory's. */
-function normalName(text) {
-    return text
-        .toLowerCase()
-        .replace(/[^a-z0-9_-]/g, '')
-        .replace(/^[_-]+/, '');
-}
-/** What git allows in a reference, minus what its revision syntax would read as more than a name. */
-function isRef(text) {
-    return !/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|^[-/.@]|\/\/|[/.]$|\.lock$/.test(text);
-}
-/** As @actions/artifact judges it. */
-function isEnterpriseServer(url) {
-    const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
-    return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
-}
-/** Whether `backup` names a place on this host. */
-function isPath(backup) {
-    return backup.includes('/') && !backup.startsWith('version=');
-}
-
 // EXTERNAL MODULE: ./src/settings/sources.ts
 var sources = __nccwpck_require__(89651);
 ;// CONCATENATED MODULE: ./src/settings/load.ts
@@ -42402,7 +46923,7 @@ var sources = __nccwpck_require__(89651);
 
 /** The real file system's part of the environment. */
 function environmentOf(options) {
-    return { ...options, kindOf };
+    return { ...options, kindOf: load_kindOf };
 }
 /**
  * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
@@ -42435,7 +46956,7 @@ function isThere(file) {
         });
     }
 }
-function kindOf(file) {
+function load_kindOf(file) {
     // Undefined for ENOENT and ENOTDIR only: what may not be seen is not simply missing.
     const stats = readable(file, () => (0,external_node_fs_.statSync)(file, { throwIfNoEntry: false }));
     if (stats === undefined)
@@ -42487,17 +47008,28 @@ const VERSION = '0.1.0';
 
 
 
+
+
+
+function run_isElsewhere(settings) {
+    return settings.mode === 'restore' && settings.to !== undefined;
+}
 /** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
 async function runCaretaker(request) {
     const run = new Run(request);
     return run.perform(async (settings) => {
+        if (run_isElsewhere(settings))
+            return run.elsewhere(await openElsewhere(settings, run.world), settings);
         const opened = await open_open(settings, run.world);
         run.project = opened.project.name;
         if (settings.mode === 'list')
             return (0,report/* listSection */.iC)(await list(opened));
+        if (settings.mode === 'status') {
+            return { status: await status_status({ ...opened, recorder: run.recorder, clock: systemClock }, settings) };
+        }
         if (settings.mode === 'update' && settings.dryRun)
             return run.plan(opened, settings);
-        const outcome = await run.underLock(opened, settings, (tools) => act(tools, settings, opened));
+        const outcome = await run.underLock(opened, settings, (tools, reopen) => act(tools, settings, { ...opened, reopen }));
         return outcome === null ? {} : (0,report/* sectionsOf */.Ks)(outcome, { ...opened, recorder: run.recorder });
     });
 }
@@ -42507,12 +47039,15 @@ async function runCaretaker(request) {
 async function afterRun(request) {
     const environment = environmentOf({ ...request, cwd: process.cwd() });
     const directory = parse_projectDirectoryOf(request.raw, environment);
+    // What only looks leaves recovery to a run that acts.
+    if (['list', 'status'].includes(request.raw.values.mode?.text.trim() ?? ''))
+        return null;
     // `main` has told of a directory that can't be entered; and where it had got nowhere, nothing is to be finished.
     if (!(0,external_node_fs_.existsSync)(external_node_path_default().join(directory, '.caretaker', 'journal.jsonl')))
         return null;
     const run = new Run(request);
     return run.perform(async (settings) => {
-        if (settings.mode === 'list')
+        if (settings.mode === 'list' || settings.mode === 'status' || run_isElsewhere(settings))
             return {};
         const opened = await open_open(settings, run.world);
         run.project = opened.project.name;
@@ -42520,16 +47055,19 @@ async function afterRun(request) {
         return {};
     });
 }
-async function act(tools, settings, { openFolder }) {
+async function act(tools, settings, { openFolder, missing, reopen }) {
     switch (settings.mode) {
         case 'backup':
             return { mode: 'backup', ...(await backup(tools, settings)) };
         case 'update':
-            return { mode: 'update', ...(await update(tools, settings)) };
+        case 'rehearse':
+            return { mode: settings.mode, ...(await update(tools, settings)) };
         case 'rollback':
             return { mode: 'rollback', ...(await rollback(tools, settings)) };
+        case 'verify':
+            return { mode: 'verify', ...(await verify(tools, settings, openFolder)) };
         case 'restore':
-            return { mode: 'restore', ...(await restore(tools, settings, openFolder)) };
+            return { mode: 'restore', ...(await restore(tools, settings, openFolder, { reopen, missing })) };
     }
 }
 class Run {
@@ -42579,6 +47117,12 @@ class Run {
         this.#noOp = true;
         return { update: { from, to, changedServices: [] }, plan };
     }
+    /** A restore that touches nothing of the application. Without the lock: it does not matter what else runs. */
+    async elsewhere(opened, settings) {
+        this.project = opened.project.name;
+        await restoreElsewhere(this.#tools(opened, noSaga), settings, opened.openFolder);
+        return {};
+    }
     /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
     async underLock(opened, settings, work) {
         const { env, log, signal } = this.world;
@@ -42598,7 +47142,12 @@ class Run {
             const undoTools = () => ({ ...toolsNow(), signal: new AbortController().signal });
             const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
             const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
-            const recovered = await recover(stateDirectory, actions, log);
+            if (project.bare && settings.mode === 'verify' && (await unfinishedRun(stateDirectory)) !== null) {
+                throw new errors/* CaretakerError */.xT('recovery-first', 'an earlier run was cut off, and this drill does not look at the application to finish or undo it', {
+                    hint: 'Run any other mode first (status tells what waits), or this one with an engine and proof: databases.',
+                });
+            }
+            const recovered = await recover(stateDirectory, opened.missing ? withoutProject(actions, opened.missing) : actions, log);
             if (recovered !== null) {
                 this.recorder.warn(recovered.outcome === 'rolled-back'
                     ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
@@ -42619,9 +47168,16 @@ class Run {
                 },
             }, (saga) => {
                 tools = this.#tools(opened, saga);
-                return work(tools);
+                return work(tools, async (composeFiles) => {
+                    const files = settings.composeFiles.length > 0 ? settings.composeFiles : composeFiles;
+                    const now = await open_open({ ...settings, composeFiles: files }, this.world);
+                    if (now.missing !== undefined)
+                        throw now.missing;
+                    this.project = now.project.name;
+                    return (tools = this.#tools(now, saga));
+                });
             });
-            this.#noOp = outcome?.mode === 'update' && !outcome.updated;
+            this.#noOp = outcome !== null && 'updated' in outcome && !outcome.updated && !outcome.rehearsed;
             return outcome;
         }
         finally {
@@ -42683,9 +47239,12 @@ class Run {
             return 'refused';
         if (error instanceof errors/* CaretakerError */.xT && error.code === 'rollback-failed')
             return 'rollback-failed';
+        // Code and images were changed and are back: what serves never knew.
+        const untouched = error instanceof errors/* CaretakerError */.xT && error.code === 'rehearsal-failed';
         switch (this.#saga?.outcome) {
             case 'rolled-back':
-                return 'rolled-back';
+                // A throwaway that was taken away again changed nothing.
+                return untouched ? 'refused' : this.#mode === 'verify' ? 'failed' : 'rolled-back';
             case 'failed':
             case undefined:
                 return this.recorder.acted ? 'failed' : 'refused';
@@ -42715,10 +47274,19 @@ class Run {
 /** What health-timeout asks of a new version is no reason to give the old one up: a container network alone may need 40 s. */
 const OLD_VERSION_MS = 120_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Without a compose file only the project's own files can be taken away: what else a run has left needs the project. */
+function withoutProject({ undo, forward }, missing) {
+    const refuse = (actions) => Object.fromEntries(Object.entries(actions).map(([name, action]) => [
+        name,
+        name === 'files-away' ? action : () => Promise.reject(missing),
+    ]));
+    return { undo: refuse(undo), forward: refuse(forward) };
+}
 /** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
 const noSaga = {
     step: () => Promise.reject(new TypeError('recovery begins no step')),
     commit: () => Promise.reject(new TypeError('recovery commits nothing')),
+    goBack: () => Promise.reject(new TypeError('recovery goes back by itself')),
 };
 function repositoryUrl(env) {
     return `${env['GITHUB_SERVER_URL'] ?? 'https://github.com'}/${env['GITHUB_REPOSITORY'] ?? ''}`;
@@ -42730,12 +47298,17 @@ async function clearStaging({ files }, stateDirectory) {
     if (left.length > 0)
         await files.remove(left.map((name) => external_node_path_default().join(staging, name)));
 }
-/** A refused first run must not leave a folder behind. */
+/** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */
 async function removeEmptyState(stateDirectory) {
-    const contents = await (0,promises_.readdir)(stateDirectory, { recursive: true });
     const ours = ['.gitignore', 'staging', 'backups'];
-    if (contents.every((name) => ours.includes(name)))
-        await (0,promises_.rm)(stateDirectory, { recursive: true, force: true });
+    const contents = await (0,promises_.readdir)(stateDirectory);
+    if (!contents.every((name) => ours.includes(name)))
+        return;
+    for (const name of contents.filter((one) => one !== '.gitignore')) {
+        if ((await (0,promises_.readdir)(external_node_path_default().join(stateDirectory, name))).length > 0)
+            return;
+    }
+    await (0,promises_.rm)(stateDirectory, { recursive: true, force: true });
 }
 
 
@@ -42751,14 +47324,14 @@ async function removeEmptyState(stateDirectory) {
 /* harmony export */   wp: () => (/* binding */ isInputName)
 /* harmony export */ });
 /* unused harmony export inputs */
-const modes = ['backup', 'update', 'rollback', 'restore', 'list'];
+const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list', 'status'];
 const all = modes;
-const acting = ['backup', 'update', 'rollback', 'restore'];
+const acting = ['backup', 'update', 'rehearse', 'rollback', 'restore'];
 /** All inputs, in the order in which README and `--help` show them. */
 const inputs = [
     {
         name: 'mode',
-        description: 'What to do: `backup`, `update`, `rollback` (go back before the last update), `restore` or `list`.',
+        description: 'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `list` or `status`.',
         default: 'required',
         modes: all,
         example: 'backup',
@@ -42814,7 +47387,7 @@ const inputs = [
         name: 'data',
         description: 'What holds data: lines such as `type=postgres,service=database`, `type=sqlite,path=…`, `type=volume,volume=…`, `type=directory,path=./local,exclude=logs/**;tmp/**`; or `auto` to find it.',
         default: '`auto`',
-        modes: acting,
+        modes: [...acting, 'status'],
         example: 'type=postgres,service=database',
         list: 'lines',
     },
@@ -42835,10 +47408,17 @@ const inputs = [
     },
     {
         name: 'keep-local',
-        description: 'How many of the safety backups that updates and restores make stay on the host.',
+        description: 'How many safety backups stay on the host: those that updates, rollbacks and restores make of what they are about to replace. The newest stay, and the one that a rollback of the last update needs; `0` keeps none.',
         default: '`3`',
-        modes: ['update', 'rollback', 'restore'],
+        modes: ['update', 'rollback', 'restore', 'status'],
         example: '5',
+    },
+    {
+        name: 'keep-local-days',
+        description: 'Days after which a safety backup goes even where `keep-local` would keep it. The newest stays, and the one that a rollback of the last update needs.',
+        default: 'no limit by age',
+        modes: ['backup', 'update', 'rollback', 'restore', 'status'],
+        example: '30',
     },
     {
         name: 'source-directory',
@@ -42851,21 +47431,21 @@ const inputs = [
         name: 'ref',
         description: 'What to update to: a tag, a branch of the remote, or a commit.',
         default: 'see `track`',
-        modes: ['update'],
+        modes: ['update', 'rehearse'],
         example: 'v1.4.0',
     },
     {
         name: 'track',
         description: 'What to follow when no `ref` is given: `releases` is the newest version tag that `allow` lets through, `branch` the head of the branch that is checked out.',
         default: 'the tag of the event that started the workflow, otherwise `branch`',
-        modes: ['update'],
+        modes: ['update', 'rehearse'],
         example: 'releases',
     },
     {
         name: 'allow',
-        description: 'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `public-artifacts` (backups that anyone can download).',
+        description: 'What would otherwise be refused: `major` (a major version step), `downgrade`, `prerelease` (for `track: releases`), `dirty` (merge local changes into files that the update changes), `postgres-major` (a database image of another major version of PostgreSQL), `unhealthy` (begin although the application is not healthy now), `version-mismatch` (restore the data of another version than the code that is checked out), `public-artifacts` (backups that anyone can download).',
         default: 'nothing',
-        modes: acting,
+        modes: [...acting, 'verify'],
         example: 'major',
         list: 'words',
     },
@@ -42873,14 +47453,14 @@ const inputs = [
         name: 'build',
         description: 'How the new images come about: `auto`, `compose` (`build`), `pull`, `none`, or a command that is run in the source directory.',
         default: '`auto`',
-        modes: ['update'],
+        modes: ['update', 'rehearse', 'restore'],
         example: './deploy/build-image.sh nginx',
     },
     {
         name: 'cache-images',
         description: '`true`: images that another run built of the same commit, on whatever host of the same platform, are loaded from the workflow’s cache instead of being built, and those that were built are stored there once the new version serves. Whatever is wrong with the cache leads to a build.',
         default: '`false`',
-        modes: ['update'],
+        modes: ['update', 'rehearse', 'restore'],
         example: 'true',
     },
     {
@@ -42892,24 +47472,31 @@ const inputs = [
         perRun: true,
     },
     {
-        name: 'migrate-command',
-        description: 'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest.',
-        default: 'none: the application migrates when it starts',
+        name: 'rehearse',
+        description: '`true`: before the application is touched, the new version is brought up in a throwaway, on a copy of the data of that moment: migration, start, health. Where it fails there, the update is refused.',
+        default: '`false`',
         modes: ['update'],
+        example: 'true',
+    },
+    {
+        name: 'migrate-command',
+        description: 'A command that changes the data for the new version, run in the project directory after the backup and before the new version starts. What it does is undone with the rest. A rehearsal runs it with `COMPOSE_PROJECT_NAME` and `COMPOSE_FILE` of the throwaway, and only where it uses `$CARETAKER_THROWAWAY`, the throwaway’s name, and names no project or file itself.',
+        default: 'none: the application migrates when it starts',
+        modes: ['update', 'rehearse'],
         example: 'docker compose run --rm web ./manage.py migrate',
     },
     {
         name: 'build-timeout',
         description: 'How long building, pulling or migrating may take.',
         default: '`1h`',
-        modes: ['update'],
+        modes: ['update', 'rehearse', 'restore'],
         example: '90m',
     },
     {
         name: 'health',
         description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
         default: 'the containers’ states and health checks, and the published web ports that answered before',
-        modes: acting,
+        modes: [...acting, 'verify'],
         example: 'type=http,url=http://localhost:8000/login/',
         list: 'lines',
     },
@@ -42917,14 +47504,14 @@ const inputs = [
         name: 'health-timeout',
         description: 'How long the application may take to become healthy.',
         default: '`5m`',
-        modes: acting,
+        modes: [...acting, 'verify'],
         example: '10m',
     },
     {
         name: 'settle',
         description: 'How long it must then stay healthy.',
         default: '`10s`',
-        modes: acting,
+        modes: [...acting, 'verify'],
         example: '30s',
     },
     {
@@ -42937,26 +47524,64 @@ const inputs = [
     },
     {
         name: 'backup',
-        description: 'Which backup to restore: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
+        description: 'Which backup to restore or to try out: `latest`, a name, the id of the workflow run that made it or of one of its artifacts, `before=2026-11-20` (or with a time: `before=2026-11-20T18:30`, in UTC), an age (`2d`: the newest that is at least so old), a version (`v25.09`: the newest of it; `version=TAG` for any tag), or the path of a folder that holds one.',
         default: '`latest`',
-        modes: ['restore'],
+        modes: ['restore', 'verify'],
         example: 'uso-20261121T220000Z',
     },
     {
         name: 'only',
-        description: 'Names of the parts to restore.',
+        description: 'What to restore: names of parts (`database`), paths inside the part of a volume or directory (`media/2026/a.png`), single databases of a PostgreSQL dump (`database:shop`).',
         default: 'all parts',
         modes: ['restore'],
-        example: 'database',
+        example: 'media/2026',
         list: 'words',
+    },
+    {
+        name: 'to',
+        description: 'A new directory to restore into, absolute or relative to the project directory; the live application is left alone, and nothing has to be confirmed.',
+        default: 'into the live application',
+        modes: ['restore'],
+        example: '/srv/look',
+        perRun: true,
+    },
+    {
+        name: 'with-code',
+        description: '`true`: a restore checks out the backup’s commit in the clone and brings its images too: those that are on the host still, those of a registry by digest, or as `build` and `cache-images` say.',
+        default: '`false`',
+        modes: ['restore'],
+        example: 'true',
+        perRun: true,
     },
     {
         name: 'confirm',
         description: 'The project’s name, typed by whoever starts what replaces live data.',
-        default: 'required by `restore`, and by `rollback` with `with-data: true`',
+        default: 'required by `restore` where there are data or containers and no `to`, and by `rollback` with `with-data: true`',
         modes: ['rollback', 'restore'],
         example: 'uso',
         perRun: true,
+    },
+    {
+        name: 'proof',
+        description: 'How far a drill goes. `read`: every byte is read, digests, archives and the files of databases are checked; no engine is needed. `databases`: the database servers are started on the backup, in a throwaway that nothing leads to, every row is read and counted. `application`: the whole application comes up in it as well and must be healthy.',
+        default: '`databases`; `read` where the application has no containers',
+        modes: ['verify'],
+        example: 'application',
+    },
+    {
+        name: 'check',
+        description: 'Your own checks of the restored data, one a line: `type=sql,part=database,query=select count(*) from users` (with `database=…` where the server has several, and `expect=…`; else anything but empty, `f` and `0` will do), `type=command,run=./check.sh` (with `COMPOSE_PROJECT_NAME` and `COMPOSE_FILE` of the throwaway).',
+        default: 'none',
+        modes: ['verify'],
+        example: 'type=sql,part=database,query=select count(*) from users',
+        list: 'lines',
+    },
+    {
+        name: 'throwaway-network',
+        description: '`internal`: the containers of a throwaway reach each other and nothing else, so that a copy of your application sends no mail. `open`: they reach what the application reaches.',
+        default: '`internal`',
+        modes: ['update', 'rehearse', 'verify'],
+        example: 'open',
     },
     {
         name: 'start-command',
@@ -46251,7 +50876,7 @@ __webpack_unused_export__ = parser.Parser;
 __webpack_unused_export__ = publicApi.parse;
 __webpack_unused_export__ = publicApi.parseAllDocuments;
 exports.Tp = publicApi.parseDocument;
-__webpack_unused_export__ = publicApi.stringify;
+exports.As = publicApi.stringify;
 exports.YR = visit.visit;
 __webpack_unused_export__ = visit.visitAsync;
 

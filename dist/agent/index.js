@@ -8,12 +8,13 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(321);
 /* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(916);
-/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(650);
-/* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(530);
-/* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(493);
-/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(570);
+/* harmony import */ var _health_forwarded_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(165);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(650);
+/* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(530);
+/* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(493);
+/* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(570);
 /**
- * Works on the host's files where the main program may not reach them: run as `node agent.js OPERATION` under `podman unshare` or in a helper
+ * Works on the host's files, and in containers' networks, where the main program may not reach: run as `node agent.js OPERATION` under `podman unshare` or in a helper
  * container, with one JSON request on standard input and one JSON answer on standard output. Exit code 0 whenever it answered.
  */
 
@@ -22,23 +23,29 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 
 
+
 const operations = {
-    scan: ({ root }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .scanTree */ .wp)(root),
-    fingerprint: ({ roots, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .fingerprintTrees */ .OY)(roots, options),
-    changes: ({ root, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .treeChanges */ .CJ)(root, options),
-    removeMembers: ({ root, names }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .removeMembers */ .yq)(root, names),
-    exists: async ({ path }) => (await (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(path)) !== null,
-    swap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .swap */ .w)(request.swap),
-    unswap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_4__/* .unswap */ .L)(request.swap),
-    empty: ({ root, keep }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .emptyTree */ ["in"])(root, keep),
-    remove: ({ paths }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .removeTrees */ .Ui)(paths),
-    copySqlite: ({ from, to }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .copySqlite */ .e)(from, to),
-    checkSqlite: ({ path }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_3__/* .checkSqlite */ .T)(path),
-    makeDirectory: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .makeDirectoryLike */ .PT)(path, like),
-    likeness: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .likeness */ .$R)(path, like),
-    sync: ({ path }) => (0,_system_files_js__WEBPACK_IMPORTED_MODULE_2__/* .syncDirectory */ .zR)(path).catch((error) => {
-        throw (0,_system_files_js__WEBPACK_IMPORTED_MODULE_2__/* .fileError */ .zS)(`sync ${path}`, error);
+    scan: ({ root }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .scanTree */ .wp)(root),
+    fingerprint: ({ roots, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .fingerprintTrees */ .OY)(roots, options),
+    changes: ({ root, ...options }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .treeChanges */ .CJ)(root, options),
+    removeMembers: ({ root, names }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .removeMembers */ .yq)(root, names),
+    oursAt: ({ roots }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .oursAt */ .lP)(roots),
+    exists: async ({ path }) => (await (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .lstatOrNull */ .nd)(path)) !== null,
+    kinds: ({ root, paths }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .kindsIn */ .Rd)(root, paths),
+    swap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_5__/* .swap */ .w)(request.swap),
+    unswap: (request) => (0,_system_swaps_js__WEBPACK_IMPORTED_MODULE_5__/* .unswap */ .L)(request.swap),
+    empty: ({ root, keep }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .emptyTree */ ["in"])(root, keep),
+    remove: ({ paths }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .removeTrees */ .Ui)(paths),
+    copySqlite: ({ from, to }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__/* .copySqlite */ .eE)(from, to),
+    checkSqlite: ({ path }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__/* .checkSqlite */ .TI)(path),
+    querySqlite: ({ path, query }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__/* .querySqlite */ .BF)(path, query),
+    proveSqlite: ({ path }) => (0,_system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__/* .proveSqlite */ .X5)(path),
+    makeDirectory: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .makeDirectoryLike */ .PT)(path, like),
+    likeness: ({ path, like }) => (0,_system_trees_js__WEBPACK_IMPORTED_MODULE_6__/* .likeness */ .$R)(path, like),
+    sync: ({ path }) => (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .syncDirectory */ .zR)(path).catch((error) => {
+        throw (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .fileError */ .zS)(`sync ${path}`, error);
     }),
+    http: ({ port, ...options }) => (0,_health_forwarded_js__WEBPACK_IMPORTED_MODULE_2__/* .forwardedHttp */ .b)(port, options),
     probe: () => Promise.resolve({ uid: process.getuid?.(), node: process.versions.node }),
 };
 async function answer(name) {
@@ -101,6 +108,130 @@ class CaretakerErrors extends Error {
 /** The message of anything thrown, for texts of our own. */
 function messageOf(error) {
     return error instanceof Error ? error.message : String(error);
+}
+
+
+/***/ }),
+
+/***/ 165:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  b: () => (/* binding */ forwardedHttp)
+});
+
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
+;// CONCATENATED MODULE: ./src/health/http.ts
+const BODY_READ = 1024 * 1024;
+/** Asks an address as a browser would, following redirects. */
+function httpProbe(options) {
+    const { url, status = 200, contains, timeoutMs = 10_000, signal } = options;
+    return { name: url, check };
+    async function check() {
+        const timeout = AbortSignal.timeout(timeoutMs);
+        try {
+            const response = await fetch(url, {
+                redirect: status === '<500' || (status >= 300 && status < 400) ? 'manual' : 'follow',
+                signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+                headers: { 'user-agent': 'compose-caretaker' },
+            });
+            const text = await bodyOf(response);
+            const where = response.redirected ? ` (at ${response.url})` : '';
+            const right = status === '<500' ? response.status < 500 : response.status === status;
+            if (!right)
+                return { ok: false, detail: `${response.status} instead of ${status}${where}` };
+            if (contains !== undefined && !text.includes(contains)) {
+                return { ok: false, detail: `${response.status}, but without the text "${contains}"${where}` };
+            }
+            return { ok: true, detail: `${response.status}${where}` };
+        }
+        catch (error) {
+            return { ok: false, detail: timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error) };
+        }
+    }
+}
+async function bodyOf(response) {
+    const decoder = new TextDecoder();
+    let text = '';
+    let read = 0;
+    // Leaving the loop cancels the rest.
+    for await (const chunk of response.body ?? []) {
+        text += decoder.decode(chunk, { stream: true });
+        read += chunk.length;
+        if (read >= BODY_READ)
+            break;
+    }
+    return text;
+}
+/** Fetch itself says "fetch failed"; what happened (ECONNREFUSED, a certificate) is in the causes. */
+function reasonOf(error) {
+    let reason = String(error);
+    for (let at = error; at !== undefined && at !== null; at = at.cause) {
+        const { code, message } = at.errors?.[0] ?? at;
+        if (message === undefined || message === '')
+            continue;
+        reason = code === undefined || message.includes(code) ? message : `${message} (${code})`;
+    }
+    return reason;
+}
+
+;// CONCATENATED MODULE: ./src/health/forwarded.ts
+
+
+
+/**
+ * Asks an address as if its port were published from this port here: run in a container's network, where nobody else answers at it. Host header, redirects to itself
+ * and TLS are those of the real address.
+ */
+async function forwardedHttp(port, options) {
+    const url = new URL(options.url);
+    const wanted = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+    const forwards = wanted === port ? [] : await Promise.all(['127.0.0.1', '::1'].map((host) => forward(host, wanted, port)));
+    try {
+        return await httpProbe(options).check();
+    }
+    finally {
+        for (const end of forwards)
+            end();
+    }
+}
+/** Answers with what ends it, also what hangs in it. An address that is not here needs none. */
+async function forward(host, from, to) {
+    const open = new Set();
+    const server = (0,external_node_net_namespaceObject.createServer)((incoming) => {
+        // A published port leads to the container's own address, not to its loopback.
+        const outgoing = (0,external_node_net_namespaceObject.connect)(to, ownAddress());
+        for (const [one, other] of [
+            [incoming, outgoing],
+            [outgoing, incoming],
+        ]) {
+            open.add(one);
+            one.on('error', () => other.destroy());
+            one.pipe(other);
+        }
+    });
+    try {
+        await new Promise((resolve, reject) => server.once('error', reject).listen(from, host, resolve));
+    }
+    catch (error) {
+        // Where the container itself listens at it, that is what answers.
+        if (!['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EADDRINUSE'].includes(error.code ?? ''))
+            throw error;
+    }
+    return () => {
+        server.close();
+        for (const socket of open)
+            socket.destroy();
+    };
+}
+function ownAddress() {
+    const all = Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).flatMap((addresses) => addresses ?? []);
+    return all.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1';
 }
 
 
@@ -213,13 +344,13 @@ async function syncDirectory(directory) {
         await handle.close();
     }
 }
-/** Null when there is no such file. */
+/** Null when there is no such file, or the process whose file below /proc it is has ended. */
 async function readText(file) {
     try {
         return await readFile(file, 'utf8');
     }
     catch (error) {
-        if (error.code === 'ENOENT')
+        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
             return null;
         throw fileError(`read ${file}`, error);
     }
@@ -243,8 +374,10 @@ async function ensureDirectory(directory, mode = 0o700) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  T: () => (/* binding */ checkSqlite),
-  e: () => (/* binding */ copySqlite)
+  TI: () => (/* binding */ checkSqlite),
+  eE: () => (/* binding */ copySqlite),
+  X5: () => (/* binding */ proveSqlite),
+  BF: () => (/* binding */ querySqlite)
 });
 
 // EXTERNAL MODULE: external "node:fs"
@@ -272,11 +405,14 @@ var trees = __nccwpck_require__(570);
 
 /** How long to wait for a writer's lock. */
 const BUSY_MS = 60_000;
+/** Counts that are longer than this as JSON are left out: a manifest and an answer of the agent have their limits. */
+const MAX_COUNTS_CHARACTERS = 256 * 1024;
 /** All pages in one step. In smaller ones, each foreign write between two of them makes SQLite begin anew, and a steady writer starves it. */
 const ALL_PAGES = 2 ** 31 - 1;
 /**
  * A transactional copy of a database that others may be writing to, by SQLite's own backup, checked by `PRAGMA quick_check`, on disk,
  * with owner, group and mode of the original. In WAL mode nobody waits for it; in a rollback-journal mode writers wait while it reads.
+ * Answers with the rows of its tables, null where there are too many tables to tell.
  * Throws `copy-exists` (`to` is there), `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
  */
 async function copySqlite(from, to) {
@@ -297,13 +433,14 @@ async function copySqlite(from, to) {
         finally {
             source.close();
         }
-        await check(to, 'quick_check', `the copy of ${from}`);
+        const rows = await check(to, 'quick_check', `the copy of ${from}`, rowsOf);
         await (0,trees/* likeness */.$R)(to, from);
         const handle = await (0,promises_.open)(to, 'r+').catch((error) => {
             throw (0,files/* fileError */.zS)(`open ${to}`, error);
         });
         await handle.sync().finally(() => handle.close());
         await (0,files/* syncDirectory */.zR)(external_node_path_default().dirname(to));
+        return rows;
     }
     catch (error) {
         for (const suffix of ['', '-journal', '-wal', '-shm'])
@@ -313,17 +450,24 @@ async function copySqlite(from, to) {
 }
 /** `PRAGMA integrity_check`; throws `sqlite-damaged`, or `sqlite-failed` where it can't be opened. */
 async function checkSqlite(file) {
-    return check(file, 'integrity_check', file);
+    return check(file, 'integrity_check', file, () => undefined);
 }
-async function check(file, pragma, name) {
-    let words;
+/** Likewise, and what the database holds. */
+async function proveSqlite(file) {
+    return check(file, 'integrity_check', file, (database) => ({ rows: rowsOf(database), orphans: orphansOf(database) }));
+}
+/** Runs a check of SQLite's own; what `then` reads is read of a database that is whole. */
+async function check(file, pragma, name, then) {
     try {
         const database = await openAsItIs(file);
         try {
-            words = database
+            const words = database
                 .prepare(`PRAGMA ${pragma}(10)`)
                 .all()
                 .map((row) => String(Object.values(row)[0]));
+            if (words.length !== 1 || words[0] !== 'ok')
+                throw damaged(name, words.join('; '));
+            return then(database);
         }
         finally {
             database.close();
@@ -332,8 +476,39 @@ async function check(file, pragma, name) {
     catch (error) {
         throw sqliteError(`check ${name}`, error);
     }
-    if (words.length !== 1 || words[0] !== 'ok')
-        throw damaged(name, words.join('; '));
+}
+/** Of ordinary tables: what a virtual one holds is in others, and may need a module that only the application has. */
+function rowsOf(database) {
+    const tables = database
+        .prepare(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name`)
+        .all()
+        .map(({ name }) => String(name))
+        .filter((name) => !name.startsWith('sqlite_'));
+    const rows = Object.fromEntries(tables.flatMap((table) => {
+        // The table itself: an index may need a collation that only the application has, and is no proof of the table.
+        const sql = `SELECT count(*) AS rows FROM main."${table.replaceAll('"', '""')}" NOT INDEXED`;
+        return unlessOdd(() => [[table, Number(database.prepare(sql).get()?.['rows'])]], []);
+    }));
+    return JSON.stringify(rows).length > MAX_COUNTS_CHARACTERS ? null : rows;
+}
+function orphansOf(database) {
+    const orphans = new Map();
+    unlessOdd(() => {
+        for (const { table } of database.prepare('PRAGMA foreign_key_check').iterate())
+            orphans.set(String(table), (orphans.get(String(table)) ?? 0) + 1);
+    }, undefined);
+    return Object.fromEntries(orphans);
+}
+/** A schema may use what only the application has (functions, collations), or foreign keys that fit no index: that is no damage. */
+function unlessOdd(read, otherwise) {
+    try {
+        return read();
+    }
+    catch (error) {
+        if (resultCode(error) === SQLITE_ERROR)
+            return otherwise;
+        throw error;
+    }
 }
 /**
  * Opens without changing anything, as far as that is possible.
@@ -383,6 +558,23 @@ async function openAsItIs(file) {
         throw sqliteError(`open ${file}`, error);
     }
 }
+/** The first value of a query's first row as text, '' for none. Read-only. Throws `sqlite-damaged`, `sqlite-failed` with SQLite's words. */
+async function querySqlite(path, query) {
+    const database = await openAsItIs(path);
+    try {
+        const row = database.prepare(query).get();
+        const value = row === undefined ? null : (Object.values(row)[0] ?? null);
+        if (value === null)
+            return '';
+        return typeof value === 'object' ? Buffer.from(value).toString('hex') : String(value);
+    }
+    catch (error) {
+        throw sqliteError(`ask ${path}`, error);
+    }
+    finally {
+        database.close();
+    }
+}
 /** Byte 18 of the header: 2 in WAL mode. */
 async function isWal(file) {
     const handle = await (0,promises_.open)(file, 'r').catch((error) => {
@@ -396,6 +588,7 @@ async function isWal(file) {
         await handle.close();
     }
 }
+const SQLITE_ERROR = 1;
 const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
 const SQLITE_CANTOPEN = 14;
@@ -746,6 +939,11 @@ async function refuseUnsafe(one) {
     if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(one.live))?.isSymbolicLink()) {
         throw impossible(one.live, 'it is a symbolic link; give the path that it leads to', one.live);
     }
+    const root = one.kind === 'sqlite' ? undefined : one.root;
+    for (let up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(one.live); root !== undefined && isWithin(root, up); up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(up)) {
+        if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(up))?.isSymbolicLink())
+            throw impossible(up, 'it is a symbolic link now', one.live);
+    }
     if (isWithin(one.live, one.fresh) !== isWithin(one.live, one.aside)) {
         throw impossible(one.fresh, `${one.aside} must be inside the live data as well, or both outside`, one.live);
     }
@@ -841,14 +1039,18 @@ __nccwpck_require__.d(__webpack_exports__, {
   o6: () => (/* binding */ OURS),
   "in": () => (/* binding */ emptyTree),
   OY: () => (/* binding */ fingerprintTrees),
+  Rd: () => (/* binding */ kindsIn),
   $R: () => (/* binding */ likeness),
   nd: () => (/* binding */ lstatOrNull),
   PT: () => (/* binding */ makeDirectoryLike),
+  lP: () => (/* binding */ oursAt),
   yq: () => (/* binding */ removeMembers),
   Ui: () => (/* binding */ removeTrees),
   wp: () => (/* binding */ scanTree),
   CJ: () => (/* binding */ treeChanges)
 });
+
+// UNUSED EXPORTS: removeOwnTree
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
@@ -1247,6 +1449,20 @@ async function listOrEmpty(directory) {
         throw (0,files/* fileError */.zS)(`list ${directory}`, error);
     }
 }
+/** What is ours beside these trees and files, and directly in them, as far as this process may look. */
+async function oursAt(roots) {
+    const places = new Set(roots.flatMap((root) => [external_node_path_default().dirname(root), root]));
+    const found = [];
+    for (const place of places) {
+        const names = await (0,promises_.readdir)(place).catch((error) => {
+            if (['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'].includes(error.code ?? ''))
+                return [];
+            throw (0,files/* fileError */.zS)(`list ${place}`, error);
+        });
+        found.push(...names.filter((name) => name.includes(`${OURS}-`)).map((name) => external_node_path_default().join(place, name)));
+    }
+    return found.sort();
+}
 /** Null where nothing has that name; a link is what it is. */
 async function lstatOrNull(file) {
     try {
@@ -1257,6 +1473,22 @@ async function lstatOrNull(file) {
             return null;
         throw (0,files/* fileError */.zS)(`look at ${file}`, error);
     }
+}
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+async function kindsIn(root, paths) {
+    const kinds = [];
+    for (const one of paths) {
+        const stat = await lstatOrNull(external_node_path_default().join(root, one));
+        const known = stat?.isDirectory()
+            ? 'directory'
+            : stat?.isFile()
+                ? 'file'
+                : stat?.isSymbolicLink()
+                    ? 'link'
+                    : 'other';
+        kinds.push(stat === null ? null : known);
+    }
+    return kinds;
 }
 async function realpathOrNull(file) {
     try {
@@ -1299,6 +1531,18 @@ async function removeTrees(paths) {
             throw (0,files/* fileError */.zS)(`remove ${target}`, error);
         }
     }
+}
+/** Removes what this user has unpacked, directories included that he may not write in as they were stored. */
+async function removeOwnTree(root) {
+    const open = async (directory) => {
+        await chmod(directory, 0o700);
+        for (const entry of await readdir(directory, { withFileTypes: true }))
+            if (entry.isDirectory())
+                await open(path.join(directory, entry.name));
+    };
+    if ((await lstatOrNull(root))?.isDirectory())
+        await open(root);
+    await rm(root, { recursive: true, force: true });
 }
 /** Removes what is in a directory, but for `keep` (relative paths, with all below), the caretaker's own files and other filesystems. */
 async function emptyTree(root, keep) {
