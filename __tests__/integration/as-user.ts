@@ -60,7 +60,7 @@ export async function agentForAll(): Promise<{ readonly agent: string; remove():
   const source = path.resolve(import.meta.dirname, '../../src');
   const directory = await mkdtemp('/var/tmp/caretaker-agent-');
   await chmod(directory, 0o755);
-  for (const name of ['agent.ts', 'errors.ts', 'system']) {
+  for (const name of ['agent.ts', 'errors.ts', 'health', 'system']) {
     await cp(path.join(source, name), path.join(directory, name), { recursive: true });
   }
   await writeFile(path.join(directory, 'package.json'), '{"type":"module"}');
