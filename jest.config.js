@@ -10,6 +10,7 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
+  setupFiles: ['<rootDir>/__tests__/worker-user.ts'],
   testMatch: ['<rootDir>/__tests__/{unit,contract,integration,e2e}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/tmp/', '<rootDir>/dist/'],
 };

@@ -5,7 +5,7 @@
 # registry, and a PostgreSQL image built from Debian's packages that stands in for the official one.
 #
 #   scripts/test-hosts.sh install      packages, users, tools, images; what is there already is skipped (run as root)
-#   scripts/test-hosts.sh start        dockerd, the registry on 127.0.0.1:5000, the rootless user's runtime directory, images
+#   scripts/test-hosts.sh start        dockerd, the registry on 127.0.0.1:5000, the rootless users' runtime directories, images
 #   scripts/test-hosts.sh stop         ends what `start` started
 #   scripts/test-hosts.sh status       says what is up; fails if something is not
 #   scripts/test-hosts.sh env          export lines for the tests: eval "$(scripts/test-hosts.sh env)"
@@ -33,6 +33,8 @@ SELF="$(readlink -f "${BASH_SOURCE[0]}")"
 RECIPES="$(dirname "$SELF")/test-hosts"
 
 ROOTLESS_USER=ck-rootless
+# One for each of the two suites that run side by side: what happens in one Podman's storage makes commands of the other fail.
+ROOTLESS_USERS=("$ROOTLESS_USER" ck-rootless-2)
 DOCKER_USER=ck-docker
 REGISTRY=127.0.0.1:5000
 
@@ -112,18 +114,21 @@ as_user() {
     "${environment[@]}" "$@"
 }
 
-rootless() { (cd / && as_user "$ROOTLESS_USER" "$@"); }
+rootless() { (cd / && as_user "$@"); } # USER CMD...
 docker_user() { (cd / && as_user "$DOCKER_USER" "$@"); }
 
 install_users() {
   getent group docker >/dev/null || groupadd --system docker
-  local user
-  for user in "$ROOTLESS_USER" "$DOCKER_USER"; do
+  local user first=10000000
+  for user in "${ROOTLESS_USERS[@]}" "$DOCKER_USER"; do
     getent passwd "$user" >/dev/null || useradd --create-home --shell /bin/bash "$user"
   done
   # useradd gives subordinate ids by itself on most machines; a machine built without them gets a range far from theirs.
-  grep -q "^$ROOTLESS_USER:" /etc/subuid || usermod --add-subuids 10000000-10065535 "$ROOTLESS_USER"
-  grep -q "^$ROOTLESS_USER:" /etc/subgid || usermod --add-subgids 10000000-10065535 "$ROOTLESS_USER"
+  for user in "${ROOTLESS_USERS[@]}"; do
+    grep -q "^$user:" /etc/subuid || usermod --add-subuids "$first-$((first + 65535))" "$user"
+    grep -q "^$user:" /etc/subgid || usermod --add-subgids "$first-$((first + 65535))" "$user"
+    first=$((first + 65536))
+  done
   [[ " $(id -nG "$DOCKER_USER") " == *' docker '* ]] || usermod --append --groups docker "$DOCKER_USER"
 }
 
@@ -198,19 +203,21 @@ insecure = true
 TEXT
   # Without this a new rootless user may get the vfs driver, which copies the whole image for every layer. No mount_program:
   # Podman takes the kernel's own overlay where it may and fuse-overlayfs where not.
-  local home
-  home="$(getent passwd "$ROOTLESS_USER" | cut -d: -f6)"
-  write_file "$home/.config/containers/storage.conf" <<'TEXT'
+  local home user
+  for user in "${ROOTLESS_USERS[@]}"; do
+    home="$(getent passwd "$user" | cut -d: -f6)"
+    write_file "$home/.config/containers/storage.conf" <<'TEXT'
 # written by scripts/test-hosts.sh
 [storage]
 driver = "overlay"
 TEXT
-  chown "$ROOTLESS_USER:" "$home/.config" "$home/.config/containers" "$home/.config/containers/storage.conf"
+    chown "$user:" "$home/.config" "$home/.config/containers" "$home/.config/containers/storage.conf"
+  done
 }
 
 # What a boot or a new session may have undone.
 prepare_machine() {
-  local dir
+  local dir user
   # Rootless networking and fuse-overlayfs need these two; udev would have set the modes.
   mkdir -p /dev/net
   [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
@@ -218,9 +225,11 @@ prepare_machine() {
   chmod 666 /dev/net/tun /dev/fuse
   # systemd does this at boot; without it every rootless command warns that "/" is not a shared mount.
   mount --make-rshared /
-  dir="$(runtime_dir "$ROOTLESS_USER")"
-  [ -d "$dir" ] || install -d -m 755 /run/user
-  install -d -m 700 -o "$ROOTLESS_USER" -g "$ROOTLESS_USER" "$dir"
+  for user in "${ROOTLESS_USERS[@]}"; do
+    dir="$(runtime_dir "$user")"
+    [ -d "$dir" ] || install -d -m 755 /run/user
+    install -d -m 700 -o "$user" -g "$user" "$dir"
+  done
   forget_dead_containers
 }
 
@@ -228,15 +237,17 @@ prepare_machine() {
 # rootless, every command fails with "invalid internal status"; rootful, dead containers are "Up" and cannot be started. What
 # such a session left is removed: nobody can be using it.
 forget_dead_containers() {
-  local dir id pid dead=()
-  dir="$(runtime_dir "$ROOTLESS_USER")"
-  # Any Podman command of a living user leaves a pause process.
-  if [ -d "$dir/libpod" ] && ! pgrep -U "$ROOTLESS_USER" >/dev/null; then
-    say "forgetting the containers of a session of $ROOTLESS_USER that was killed"
-    find "$dir" -mindepth 1 -delete
-    rm -f "/dev/shm/libpod_rootless_lock_$(id -u "$ROOTLESS_USER")"
-    rootless podman rm --all --force --volumes >/dev/null || say "some containers of $ROOTLESS_USER are left"
-  fi
+  local dir id pid user dead=()
+  for user in "${ROOTLESS_USERS[@]}"; do
+    dir="$(runtime_dir "$user")"
+    # Any Podman command of a living user leaves a pause process.
+    if [ -d "$dir/libpod" ] && ! pgrep -U "$user" >/dev/null; then
+      say "forgetting the containers of a session of $user that was killed"
+      find "$dir" -mindepth 1 -delete
+      rm -f "/dev/shm/libpod_rootless_lock_$(id -u "$user")"
+      rootless "$user" podman rm --all --force --volumes >/dev/null || say "some containers of $user are left"
+    fi
+  done
   for id in $(podman ps --quiet --no-trunc); do
     pid="$(podman inspect --format '{{.State.ConmonPid}}' "$id" 2>/dev/null)" || continue
     process_is "$pid" conmon || dead+=("$id")
@@ -421,7 +432,7 @@ install_base_image() {
 }
 
 # load_base_image ENGINE COMMAND... : loads the archive unless all three names already stand for it (somebody's test may have
-# moved a name). COMMAND is what speaks to the engine, e.g. `rootless podman`.
+# moved a name). COMMAND is what speaks to the engine, e.g. `rootless USER podman`.
 load_base_image() {
   local engine="$1" id found
   shift
@@ -434,7 +445,8 @@ load_base_image() {
 
 load_base_images() {
   load_base_image 'rootful podman' podman
-  load_base_image "$ROOTLESS_USER's podman" rootless podman
+  local user
+  for user in "${ROOTLESS_USERS[@]}"; do load_base_image "$user's podman" rootless "$user" podman; done
   ! docker_answers || load_base_image docker docker_cli
 }
 
@@ -584,9 +596,12 @@ status_all() {
   report "docker as $DOCKER_USER" docker_user docker version
   report "registry on $REGISTRY" registry_answers
   report "rootful podman ($(podman --version 2>/dev/null || true))" podman info
-  report "rootless podman as $ROOTLESS_USER" rootless podman info
+  local user
+  for user in "${ROOTLESS_USERS[@]}"; do
+    report "rootless podman as $user" rootless "$user" podman info
+    report "base image in the podman of $user" rootless "$user" podman image inspect "${BASE_IMAGES[@]}"
+  done
   report 'base image in rootful podman' podman image inspect "${BASE_IMAGES[@]}"
-  report 'base image in rootless podman' rootless podman image inspect "${BASE_IMAGES[@]}"
   report 'base image in docker' docker_cli image inspect "${BASE_IMAGES[@]}"
   return "$code"
 }
@@ -600,7 +615,7 @@ CARETAKER_TEST_ACT $HOME_DIR/bin/act
 CARETAKER_TEST_PODMAN_COMPOSE_103_DIR $HOME_DIR/bin-podman-compose-$PODMAN_COMPOSE_OLD
 CARETAKER_TEST_PODMAN_COMPOSE_160_DIR $HOME_DIR/bin-podman-compose-$PODMAN_COMPOSE_NEW
 CARETAKER_TEST_ROOTLESS_USER $ROOTLESS_USER
-CARETAKER_TEST_ROOTLESS_RUNTIME_DIR $(runtime_dir "$ROOTLESS_USER")
+CARETAKER_TEST_ROOTLESS_USER_2 ${ROOTLESS_USERS[1]}
 CARETAKER_TEST_DOCKER_USER $DOCKER_USER
 CARETAKER_TEST_REGISTRY $REGISTRY
 TEXT

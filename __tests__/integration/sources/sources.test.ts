@@ -223,7 +223,7 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
     await emptyBackups();
     await host.ready();
     await host.psql(SCHEMA);
-    await host.psql(`drop database if exists "it's odd"`);
+    for (const name of ["it's odd", "Odd name's = x"]) await host.psql(`drop database if exists "${name}"`);
     await host.psql(`create database "it's odd"`);
     const failing = (why: RegExp): object => ({ code: 'drill-failed', message: expect.stringMatching(why) });
     /** In place, nothing started. */

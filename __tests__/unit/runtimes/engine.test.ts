@@ -182,3 +182,39 @@ test('Podman is asked to take away one name, not all', async () => {
   );
   expect(asked.some(({ command }) => command.argv[1] === 'rmi')).toBe(false);
 });
+
+describe('an image that somebody removes while Podman answers about another one', () => {
+  const went = `reading image: locating image with ID "${'0a'.repeat(32)}": image not known`;
+  const inspects = (asked: readonly { command: Command }[]): number =>
+    asked.filter(({ command }) => command.argv[1] === 'image').length;
+
+  test('is no answer: Podman is asked again', async () => {
+    const says: Said[] = [{ exitCode: 125, stderr: went }, { exitCode: 125, stderr: went }, { stdout: 'abc\n' }];
+    const { processes, asked } = programs({});
+    const one: Processes = {
+      ...processes,
+      run: (command, options) =>
+        command.argv[1] === 'image'
+          ? programs({ podman: (asked.push({ command, options: {} }), says.shift()!) }).processes.run(command, options)
+          : processes.run(command, options),
+    };
+    expect(await (await there(createPodman(one))).imageId('app:1')).toBe('sha256:abc');
+    expect(inspects(asked)).toBe(3);
+  });
+
+  test('is told after twenty more times, and never taken for an image that is not there', async () => {
+    const { processes, asked } = programs({ 'podman image inspect': { exitCode: 125, stderr: went } });
+    await expect((await there(createPodman(processes))).imageId('app:1')).rejects.toMatchObject({
+      code: 'engine-failed',
+    });
+    expect(inspects(asked)).toBe(21);
+  });
+
+  test('an image that is not there is asked for once', async () => {
+    const { processes, asked } = programs({
+      'podman image inspect': { exitCode: 125, stderr: 'Error: inspecting object: app:1: image not known' },
+    });
+    expect(await (await there(createPodman(processes))).imageId('app:1')).toBeNull();
+    expect(inspects(asked)).toBe(1);
+  });
+});
