@@ -213,11 +213,26 @@ export function workflowsOn(kind: Kind, story: Story): void {
       await site.write(1);
     });
 
-    test('list finds the backups of all runs', async () => {
+    test('weekly-drill proves the latest backup in a throwaway, and the application is not touched', async () => {
+      const before = await site.containers();
+      const job = await site.job('weekly-drill', { name: 'schedule' });
+      succeeded(job);
+      expect(job.outputs).toMatchObject({ backup: backups.at(-1)?.name, proof: 'application' });
+      expect(job.summary).toContain('### What was proven of');
+      expect(await site.containers()).toEqual(before);
+      await leavesNothingTracked();
+    });
+
+    test('list finds the backups of all runs, and when the last one was proven', async () => {
       const text = LIST.replace('DIRECTORY', site.instance);
       const job = await (await site.start('list', { name: 'workflow_dispatch' }, site.nextRun(), text)).done;
       succeeded(job);
-      const listed = JSON.parse(job.outputs['backups'] ?? '[]') as { name: string }[];
+      const listed = JSON.parse(job.outputs['backups'] ?? '[]') as {
+        name: string;
+        proven: { level: string; ok: boolean } | null;
+      }[];
+      const last = listed.find(({ name }) => name === backups.at(-1)?.name);
+      expect(last?.proven).toMatchObject({ level: 'application', ok: true });
       for (const { name } of backups) {
         expect(listed.map((one) => one.name)).toContain(name);
         expect(job.summary).toContain(name);

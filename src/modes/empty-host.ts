@@ -9,6 +9,7 @@ import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { dataParts } from './exchange.ts';
 import { imageNameOf } from './image-cache.ts';
+import { choosePieces } from './pieces.ts';
 import { bringProjectFiles, missingDirectories, removeEmpty } from './project-files-back.ts';
 import type { Tools } from './tools.ts';
 
@@ -39,7 +40,10 @@ export async function lookAtGround(
       places.set(part.name, place.path);
       empty &&= await holdsNothing(tools, place.path);
     } catch (error) {
-      const mayLack = error instanceof CaretakerError && error.code === 'part-homeless' && !needed.includes(part);
+      const mayLack =
+        error instanceof CaretakerError &&
+        error.code === 'part-homeless' &&
+        !needed.some(({ name }) => name === part.name);
       if (!mayLack) throw error;
     }
   }
@@ -72,6 +76,8 @@ export async function chooseAndOpen(
   );
   if (missing === undefined && (project.engine === null || !(await seemsEmpty(tools, chosen.manifest))))
     return { tools, chosen };
+  // What `only` can't mean is told before anything is written.
+  choosePieces(chosen.manifest, settings.only);
   const written = await bringProjectFiles(tools, chosen);
   if (written === 0 && missing !== undefined) throw missing;
   const files = settings.composeFiles.length > 0 ? [] : await composeFilesOf(project, chosen.manifest);
