@@ -38421,6 +38421,97 @@ function missing(wanted, project, candidates, anywhere) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/modes/pieces.ts
+
+
+
+/**
+ * What `only` means for this backup. Without it, all parts but the project's own files: code and configuration are what git and the
+ * administrator say. `part-unknown`, `part-indivisible`, `database-unknown`.
+ */
+function choosePieces(manifest, only, where = 'live') {
+    if (only.length === 0 && where === 'elsewhere')
+        return manifest.parts.map((part) => ({ part, paths: [], databases: [] }));
+    if (only.length === 0)
+        return dataParts(manifest.parts).map((part) => pieceOf(part, [], where));
+    const problems = [];
+    const unknown = [...new Set(only.map(({ part }) => part))].filter((name) => !manifest.parts.some((part) => part.name === name));
+    if (unknown.length > 0) {
+        problems.push(new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
+            input: 'only',
+            hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
+        }));
+    }
+    const pieces = [];
+    for (const part of manifest.parts) {
+        const wanted = only.filter((selection) => selection.part === part.name);
+        problems.push(...wanted.flatMap((selection) => problemWith(part, selection) ?? []));
+        if (wanted.length > 0)
+            pieces.push(pieceOf(part, wanted, where));
+    }
+    const [first] = problems;
+    if (first !== undefined)
+        throw problems.length === 1 ? first : new errors/* CaretakerErrors */.Ur(problems);
+    return pieces;
+}
+/** As `only` says it. */
+function pieces_namesOf({ part, paths, databases }) {
+    if (paths.length > 0)
+        return paths.map((path) => `${part.name}/${path}`);
+    return databases.length > 0 ? databases.map((database) => `${part.name}:${database}`) : [part.name];
+}
+function pieceOf(part, wanted, where) {
+    const paths = wanted.flatMap((selection) => (selection.what === 'path' ? [selection.path] : []));
+    const named = wanted.flatMap((selection) => (selection.what === 'database' ? [selection.database] : []));
+    const databases = named.length === 0 && where === 'live' && isOfDatabases(part) ? (part.postgres?.databases ?? []) : named;
+    if (databases.length === 0)
+        return { part, paths, databases };
+    const ends = databases.map((database) => `.${part.name}.${(0,archive_names/* dumpSuffix */.Ue)(database)}.zst`);
+    // Whoever loads it into a server of his own needs the roles, too.
+    if (where === 'elsewhere')
+        ends.push(`.${part.name}.globals.sql.zst`);
+    return {
+        part: { ...part, files: part.files.filter(({ file }) => ends.some((end) => file.endsWith(end))) },
+        paths,
+        databases,
+    };
+}
+/** Without roles and settings no server can be made of it: single databases, taken when a restore replaced them. */
+function isOfDatabases(part) {
+    return part.method === 'dump' && !part.files.some(({ file }) => file.endsWith('.globals.sql.zst'));
+}
+function problemWith(part, selection) {
+    if (selection.what === 'part')
+        return undefined;
+    const indivisible = (why, hint) => new errors/* CaretakerError */.xT('part-indivisible', `"${selection.text}" can’t be taken out of ${part.name}: ${why}`, {
+        input: 'only',
+        hint,
+    });
+    if (selection.what === 'path') {
+        if (part.kind === 'volume' || part.kind === 'directory')
+            return undefined;
+        const why = part.kind === 'postgres'
+            ? 'it is a database server'
+            : part.kind === 'sqlite'
+                ? 'it is one database'
+                : 'it is no tree of data';
+        return indivisible(why, `Write only: ${part.name}${part.method === 'dump' ? `, or only: ${part.name}:DATABASE` : ''}.`);
+    }
+    if (part.kind !== 'postgres') {
+        return indivisible('it is no database server', `Write only: ${part.name}, or a path inside it: ${part.name}/PATH.`);
+    }
+    if (part.method !== 'dump') {
+        return indivisible('it is a copy of the whole server’s files', `Restore the part elsewhere (only: ${part.name}, to: DIRECTORY), start a server of PostgreSQL ${part.postgres?.version ?? 'the same major version'} on it, and dump the database from there. Backups with method=dump give single databases back.`);
+    }
+    const databases = part.postgres?.databases ?? [];
+    if (databases.includes(selection.database))
+        return undefined;
+    return new errors/* CaretakerError */.xT('database-unknown', `${part.name} has no database ${selection.database}`, {
+        input: 'only',
+        hint: databases.length === 0 ? 'It holds none.' : `Its databases are: ${databases.join(', ')}.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./src/modes/fetch.ts
 
 
@@ -38583,6 +38674,7 @@ async function project_files_back_exists(file) {
 
 
 
+
 /**
  * Touches nothing. All parts of the backup count, also those that are not restored. `needed`: those that must have a place; where another version of the compose file
  * is going to count, there is none yet that must.
@@ -38600,7 +38692,9 @@ async function lookAtGround(tools, parts, { needed }) {
             empty &&= await holdsNothing(tools, place.path);
         }
         catch (error) {
-            const mayLack = error instanceof errors/* CaretakerError */.xT && error.code === 'part-homeless' && !needed.includes(part);
+            const mayLack = error instanceof errors/* CaretakerError */.xT &&
+                error.code === 'part-homeless' &&
+                !needed.some(({ name }) => name === part.name);
             if (!mayLack)
                 throw error;
         }
@@ -38623,6 +38717,8 @@ async function chooseAndOpen(tools, settings, openFolder, { reopen, missing }) {
     const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined }));
     if (missing === undefined && (project.engine === null || !(await seemsEmpty(tools, chosen.manifest))))
         return { tools, chosen };
+    // What `only` can't mean is told before anything is written.
+    choosePieces(chosen.manifest, settings.only);
     const written = await bringProjectFiles(tools, chosen);
     if (written === 0 && missing !== undefined)
         throw missing;
@@ -38743,97 +38839,6 @@ async function absentImages(project) {
             names.push(name);
     }
     return [...new Set(names)];
-}
-
-;// CONCATENATED MODULE: ./src/modes/pieces.ts
-
-
-
-/**
- * What `only` means for this backup. Without it, all parts but the project's own files: code and configuration are what git and the
- * administrator say. `part-unknown`, `part-indivisible`, `database-unknown`.
- */
-function choosePieces(manifest, only, where = 'live') {
-    if (only.length === 0 && where === 'elsewhere')
-        return manifest.parts.map((part) => ({ part, paths: [], databases: [] }));
-    if (only.length === 0)
-        return dataParts(manifest.parts).map((part) => pieceOf(part, [], where));
-    const problems = [];
-    const unknown = [...new Set(only.map(({ part }) => part))].filter((name) => !manifest.parts.some((part) => part.name === name));
-    if (unknown.length > 0) {
-        problems.push(new errors/* CaretakerError */.xT('part-unknown', `backup ${manifest.name} has no part ${unknown.join(', ')}`, {
-            input: 'only',
-            hint: `Its parts are: ${manifest.parts.map(({ name }) => name).join(', ')}.`,
-        }));
-    }
-    const pieces = [];
-    for (const part of manifest.parts) {
-        const wanted = only.filter((selection) => selection.part === part.name);
-        problems.push(...wanted.flatMap((selection) => problemWith(part, selection) ?? []));
-        if (wanted.length > 0)
-            pieces.push(pieceOf(part, wanted, where));
-    }
-    const [first] = problems;
-    if (first !== undefined)
-        throw problems.length === 1 ? first : new errors/* CaretakerErrors */.Ur(problems);
-    return pieces;
-}
-/** As `only` says it. */
-function pieces_namesOf({ part, paths, databases }) {
-    if (paths.length > 0)
-        return paths.map((path) => `${part.name}/${path}`);
-    return databases.length > 0 ? databases.map((database) => `${part.name}:${database}`) : [part.name];
-}
-function pieceOf(part, wanted, where) {
-    const paths = wanted.flatMap((selection) => (selection.what === 'path' ? [selection.path] : []));
-    const named = wanted.flatMap((selection) => (selection.what === 'database' ? [selection.database] : []));
-    const databases = named.length === 0 && where === 'live' && isOfDatabases(part) ? (part.postgres?.databases ?? []) : named;
-    if (databases.length === 0)
-        return { part, paths, databases };
-    const ends = databases.map((database) => `.${part.name}.${(0,archive_names/* dumpSuffix */.Ue)(database)}.zst`);
-    // Whoever loads it into a server of his own needs the roles, too.
-    if (where === 'elsewhere')
-        ends.push(`.${part.name}.globals.sql.zst`);
-    return {
-        part: { ...part, files: part.files.filter(({ file }) => ends.some((end) => file.endsWith(end))) },
-        paths,
-        databases,
-    };
-}
-/** Without roles and settings no server can be made of it: single databases, taken when a restore replaced them. */
-function isOfDatabases(part) {
-    return part.method === 'dump' && !part.files.some(({ file }) => file.endsWith('.globals.sql.zst'));
-}
-function problemWith(part, selection) {
-    if (selection.what === 'part')
-        return undefined;
-    const indivisible = (why, hint) => new errors/* CaretakerError */.xT('part-indivisible', `"${selection.text}" can’t be taken out of ${part.name}: ${why}`, {
-        input: 'only',
-        hint,
-    });
-    if (selection.what === 'path') {
-        if (part.kind === 'volume' || part.kind === 'directory')
-            return undefined;
-        const why = part.kind === 'postgres'
-            ? 'it is a database server'
-            : part.kind === 'sqlite'
-                ? 'it is one database'
-                : 'it is no tree of data';
-        return indivisible(why, `Write only: ${part.name}${part.method === 'dump' ? `, or only: ${part.name}:DATABASE` : ''}.`);
-    }
-    if (part.kind !== 'postgres') {
-        return indivisible('it is no database server', `Write only: ${part.name}, or a path inside it: ${part.name}/PATH.`);
-    }
-    if (part.method !== 'dump') {
-        return indivisible('it is a copy of the whole server’s files', `Restore the part elsewhere (only: ${part.name}, to: DIRECTORY), start a server of PostgreSQL ${part.postgres?.version ?? 'the same major version'} on it, and dump the database from there. Backups with method=dump give single databases back.`);
-    }
-    const databases = part.postgres?.databases ?? [];
-    if (databases.includes(selection.database))
-        return undefined;
-    return new errors/* CaretakerError */.xT('database-unknown', `${part.name} has no database ${selection.database}`, {
-        input: 'only',
-        hint: databases.length === 0 ? 'It holds none.' : `Its databases are: ${databases.join(', ')}.`,
-    });
 }
 
 ;// CONCATENATED MODULE: ./src/modes/restore-images.ts
@@ -43064,6 +43069,13 @@ async function importHelper(processes, runtime) {
 
 /** How both engines say that something is not there. */
 const engine_ABSENT = /no such (?:container|image|volume|network|pod|object)|network (?:not found|\S+ not found)|no container with name or id|image not known/i;
+/**
+ * Podman reads all images to answer about one, and fails when any of them is removed meanwhile: the words of the image itself are `NAME: image not known`. (Measured with 4.3: of 130 calls of
+ * `podman images` and `image inspect` beside somebody who builds and removes images, 15 failed.) Each failure is one image that went, so asking again comes to an end.
+ */
+const ANOTHER_WENT = /locating image with ID "[0-9a-f]{64}": image not known/;
+/** Times that Podman is asked again. */
+const ASKED_AGAIN = 20;
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
 /** Words of the engine itself, in the place of those of a program that was to run in a container. */
@@ -43084,8 +43096,13 @@ function engineCommand(name, processes) {
     });
     async function run(args, action, { env, ...options } = {}) {
         let result;
+        const reads = args[0] === 'images' || (args[0] === 'image' && args[1] === 'inspect');
         try {
-            result = await processes.run(command(args, env), { ...options, accept: engine_ANY_CODE });
+            for (let time = 0;; time++) {
+                result = await processes.run(command(args, env), { ...options, accept: engine_ANY_CODE });
+                if (!reads || time === ASKED_AGAIN || !ANOTHER_WENT.test(result.stderr))
+                    break;
+            }
         }
         catch (error) {
             if (error instanceof errors/* CaretakerError */.xT && ['command-timeout', 'cancelled'].includes(error.code))
@@ -43103,7 +43120,7 @@ function engineCommand(name, processes) {
             const result = await run(args, action, { accept: engine_ANY_CODE });
             if (result.exitCode === 0)
                 return result.stdout;
-            if (engine_ABSENT.test(result.stderr))
+            if (engine_ABSENT.test(result.stderr) && !ANOTHER_WENT.test(result.stderr))
                 return null;
             throw engineFailed(name, action, wordsOf(result));
         },

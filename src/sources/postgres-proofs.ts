@@ -15,6 +15,9 @@ const LOOK_MS = 6 * 60 * 60 * 1000;
 /** The shell's words for "no such program". */
 const ABSENT = [126, 127];
 
+/** The shell's code for a program that a signal ended is this and the signal's number. */
+const KILLED = 128;
+
 /**
  * A file for file comparison with what the server said when it sent them. A page of zeros, which is valid to a server, is found here and nowhere else. With `wal` all of the WAL is
  * read as well: a server takes the first record that it can't read for the end.
@@ -82,7 +85,7 @@ export function postgresProofs(spec: PostgresSpec, deps: SourceDeps): Proofs {
     const where = `${part.name}, database ${database}`;
     const ask = async (sql: string): Promise<string> => {
       const psql = [...server.psql, '-d', conninfo(database), '-c', sql] as const;
-      const result = await server.run(psql, undefined, LOOK_MS);
+      const result = whole(await server.run(psql, undefined, LOOK_MS), where);
       if (result.exitCode !== 0) throw disproved(part, `${where}: ${wrongIn(result)}`);
       return result.stdout.trim();
     };
@@ -95,7 +98,7 @@ export function postgresProofs(spec: PostgresSpec, deps: SourceDeps): Proofs {
           ];
 
     const dump = ['pg_dump', '-w', '-U', spec.user, '-f', '/dev/null', '-d', conninfo(database)] as const;
-    const read = await server.run(dump, undefined, LOOK_MS);
+    const read = whole(await server.run(dump, undefined, LOOK_MS), where);
     if (read.exitCode !== 0) throw disproved(part, `${where} can't be read: ${wrongIn(read)}`);
     const sums = (await ask('show data_checksums')) === 'on';
     lines.push(`${where}: every row can be read${sums ? ', and every page read has the right checksum' : ''}`);
@@ -140,6 +143,18 @@ async function count(part: Part, server: ServerAccess, database: string): Promis
     if (error instanceof CaretakerError && error.code === 'postgres-rows') throw disproved(part, error.message, error);
     throw error;
   }
+}
+
+/** A program that was killed, by a lack of memory perhaps, found nothing: `engine-failed`. */
+export function whole<Result extends { readonly exitCode: number }>(result: Result, where: string): Result {
+  if (result.exitCode <= KILLED) return result;
+  throw new CaretakerError(
+    'engine-failed',
+    `failed to look through ${where}: ended by signal ${result.exitCode - KILLED}`,
+    {
+      hint: 'Nothing was found wrong with the backup. Has the host enough memory for a throwaway? Run the drill again.',
+    },
+  );
 }
 
 /** What a program found, in its own words. */

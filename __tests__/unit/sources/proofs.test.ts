@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Part } from '../../../src/archive/manifest.ts';
 import { createSource } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
+import { whole } from '../../../src/sources/postgres-proofs.ts';
 import { localFiles } from './local-files.ts';
 import { stage } from './stand-ins.ts';
 
@@ -80,4 +81,14 @@ describe('a SQLite database that was restored', () => {
       message: expect.stringContaining('is damaged'),
     });
   });
+});
+
+test('a program that was killed while it looked through a database found nothing wrong with the backup', () => {
+  expect(() => whole({ exitCode: 137 }, 'db, database shop')).toThrow(
+    expect.objectContaining({
+      code: 'engine-failed',
+      message: 'failed to look through db, database shop: ended by signal 9',
+    }),
+  );
+  for (const exitCode of [0, 1, 127]) expect(whole({ exitCode }, 'db')).toEqual({ exitCode });
 });
