@@ -87,6 +87,14 @@ describe.each([
     };
   }
 
+  test('what only can not mean is told before anything is written', async () => {
+    const before = await left(app);
+    const { report } = await app.caretaker('restore', '--confirm', '', ...build, '--only', 'nonsense');
+    expect([report.outcome, report.error?.code]).toEqual(['refused', 'part-unknown']);
+    expect(report.steps.map(({ name }) => name)).toEqual(['Choose the backup']);
+    expect(await left(app)).toEqual(before);
+  });
+
   test('a restore that does not become healthy leaves nothing', async () => {
     const before = await left(app);
     expect(before).toMatchObject(nothing);
