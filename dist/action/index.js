@@ -33663,6 +33663,8 @@ function listed(lines) {
 const LOOK_MS = 6 * 60 * 60 * 1000;
 /** The shell's words for "no such program". */
 const ABSENT = [126, 127];
+/** The shell's code for a program that a signal ended is this and the signal's number. */
+const KILLED = 128;
 /**
  * A file for file comparison with what the server said when it sent them. A page of zeros, which is valid to a server, is found here and nowhere else. With `wal` all of the WAL is
  * read as well: a server takes the first record that it can't read for the end.
@@ -33725,7 +33727,7 @@ function postgresProofs(spec, deps) {
         const where = `${part.name}, database ${database}`;
         const ask = async (sql) => {
             const psql = [...server.psql, '-d', conninfo(database), '-c', sql];
-            const result = await server.run(psql, undefined, LOOK_MS);
+            const result = whole(await server.run(psql, undefined, LOOK_MS), where);
             if (result.exitCode !== 0)
                 throw disproved(part, `${where}: ${wrongIn(result)}`);
             return result.stdout.trim();
@@ -33737,7 +33739,7 @@ function postgresProofs(spec, deps) {
                 `${where}: ${others} collations are of another version than when the data were written; indexes on text may need REINDEX`,
             ];
         const dump = ['pg_dump', '-w', '-U', spec.user, '-f', '/dev/null', '-d', conninfo(database)];
-        const read = await server.run(dump, undefined, LOOK_MS);
+        const read = whole(await server.run(dump, undefined, LOOK_MS), where);
         if (read.exitCode !== 0)
             throw disproved(part, `${where} can't be read: ${wrongIn(read)}`);
         const sums = (await ask('show data_checksums')) === 'on';
@@ -33786,6 +33788,14 @@ async function count(part, server, database) {
             throw disproved(part, error.message, error);
         throw error;
     }
+}
+/** A program that was killed, by a lack of memory perhaps, found nothing: `engine-failed`. */
+function whole(result, where) {
+    if (result.exitCode <= KILLED)
+        return result;
+    throw new errors/* CaretakerError */.xT('engine-failed', `failed to look through ${where}: ended by signal ${result.exitCode - KILLED}`, {
+        hint: 'Nothing was found wrong with the backup. Has the host enough memory for a throwaway? Run the drill again.',
+    });
 }
 /** What a program found, in its own words. */
 function wrongIn({ exitCode, stdout, stderr }) {
@@ -38903,9 +38913,9 @@ async function restore_images_imageOf({ log }, runtime, image, name) {
 /** `docker.io/library/postgres@sha256:…` is of the repository of `postgres:17`. */
 function isOfRepository(digest, name) {
     const [repository = '', sum = ''] = digest.split('@');
-    return /^sha256:[0-9a-f]{64}$/.test(sum) && whole(repository) === whole(name.split('@')[0] ?? '');
+    return /^sha256:[0-9a-f]{64}$/.test(sum) && restore_images_whole(repository) === restore_images_whole(name.split('@')[0] ?? '');
 }
-function whole(name) {
+function restore_images_whole(name) {
     const bare = name.replace(/:[^:/]*$/, '');
     const [first = '', ...rest] = bare.split('/');
     const hasHost = rest.length > 0 && /[.:]|^localhost$/.test(first);
