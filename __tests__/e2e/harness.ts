@@ -186,7 +186,9 @@ export class Site {
     const list = async (...words: readonly string[]): Promise<string[]> =>
       (await this.as([engine, ...words])).stdout.split('\n').filter((line) => line !== '');
     const ids = await list('ps', '-aq', '--filter', `label=com.docker.compose.project=${this.project}`);
-    await this.as([engine, 'rm', '-f', ...ids]);
+    // Podman removes several at once, and fails where one goes before another that depends on it.
+    const dependent = engine === 'podman' ? ['--depend', '--ignore'] : [];
+    for (const id of ids) await this.as([engine, 'rm', '-f', ...dependent, id]);
     if (engine === 'podman') await this.as([engine, 'pod', 'rm', '-f', `pod_${this.project}`]).catch(() => undefined);
     for (const what of ['volume', 'network']) {
       const names = (await list(what, 'ls', '--format', '{{.Name}}')).filter((name) =>

@@ -182,9 +182,8 @@ export class Stack {
     const list = async (...words: string[]): Promise<string[]> =>
       (await engine(this.host, ...words)).split('\n').filter((line) => line !== '');
     const containers = await list('ps', '-aq', '--filter', label);
-    if (containers.length > 0) {
-      await engine(this.host, 'rm', '-fv', ...(this.host.engine === 'podman' ? ['--depend'] : []), ...containers);
-    }
+    const dependent = this.host.engine === 'podman' ? ['--depend', '--ignore'] : [];
+    for (const id of containers) await engine(this.host, 'rm', '-fv', ...dependent, id);
     if (this.host.engine === 'podman') {
       for (const pod of await list('pod', 'ls', '-q', '--filter', `name=pod_${this.name}`))
         await engine(this.host, 'pod', 'rm', '-f', pod);

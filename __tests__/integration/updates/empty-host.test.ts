@@ -11,7 +11,9 @@ jest.setTimeout(420_000);
 async function lose(app: Deployment): Promise<void> {
   const { project, instance, source } = app.facts;
   const ids = await list(app, ['ps', '-aq', '--filter', `label=com.docker.compose.project=${project}`]);
-  if (ids.length > 0) await app.engine('rm', '-f', ...ids);
+  // Podman removes several at once, and fails where one goes before another that depends on it.
+  const dependent = app.host.engine === 'podman' ? ['--depend', '--ignore'] : [];
+  for (const id of ids) succeeded(await app.engine('rm', '-f', ...dependent, id));
   for (const name of await ownNames(app, 'volume')) succeeded(await app.engine('volume', 'rm', name));
   if (app.host.engine === 'podman') await app.engine('pod', 'rm', '-f', `pod_${project}`);
   for (const name of await ownNames(app, 'network')) await app.engine('network', 'rm', name);
