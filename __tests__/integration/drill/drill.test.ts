@@ -1,12 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync, closeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { formatManifest, openManifest, sealManifest } from '../../../src/archive/manifest.ts';
 import { Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
+import { changeArchive, tamper } from '../tampered.ts';
 
 jest.setTimeout(300_000);
 
@@ -92,16 +88,13 @@ describe.each([
 
   test('finds a heap page that is empty, behind digests that fit', async () => {
     const relation = await sql(`select pg_relation_filepath('documents')`);
-    rewrite(physical, 'tar.zst', (raw, work) => {
-      execFileSync('tar', ['-x', '-C', work], { input: raw });
-      const file = openSync(path.join(work, relation), 'r+');
-      writeSync(file, Buffer.alloc(8192), 0, 8192, 0);
-      closeSync(file);
-      const names = execFileSync('tar', ['-t'], { input: raw, encoding: 'utf8' });
-      writeFileSync(path.join(work, '..', 'names'), names);
-      const list = path.join(work, '..', 'names');
-      return execFileSync('tar', ['-c', '-C', work, '--no-recursion', '-T', list], { maxBuffer: 2 ** 30 });
-    });
+    tamper(app.backups, physical, 'database.tar.zst', (raw) =>
+      changeArchive(raw, (directory) => {
+        const file = openSync(path.join(directory, relation), 'r+');
+        writeSync(file, Buffer.alloc(8192), 0, 8192, 0);
+        closeSync(file);
+      }),
+    );
     await fails(physical, new RegExp(`checksum mismatch.*${path.basename(relation)}`));
   });
 
@@ -113,7 +106,7 @@ describe.each([
       '-c',
       'pg_dump -U usonline -Fc -Z0 -T documents -d usonline | base64',
     );
-    rewrite(dump, 'usonline.dump.zst', () => Buffer.from(stdout, 'base64'));
+    tamper(app.backups, dump, 'database.usonline.dump.zst', () => Buffer.from(stdout, 'base64'));
     await fails(dump, /public\.documents is missing/);
   });
 
@@ -137,30 +130,6 @@ describe.each([
     return succeeded(
       await app.engine('exec', await database(), 'psql', '-U', 'usonline', '-d', 'usonline', '-Atc', query),
     ).trim();
-  }
-
-  /** Changes a file of a stored backup as somebody would who can also write its digests. */
-  function rewrite(backup: string, suffix: string, change: (raw: Buffer, work: string) => Buffer): void {
-    const file = path.join(app.backups, `${backup}.database.${suffix}`);
-    const parent = mkdtempSync(path.join(tmpdir(), 'caretaker-drill-'));
-    const work = path.join(parent, 'work');
-    execFileSync('mkdir', [work]);
-    try {
-      const raw = change(zstdDecompressSync(readFileSync(file)), work);
-      const bytes = zstdCompressSync(raw);
-      writeFileSync(file, bytes);
-      const at = path.join(app.backups, `${backup}.manifest.json`);
-      const { digest: _old, ...manifest } = openManifest(readFileSync(at, 'utf8'));
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      const rewritten = { bytes: bytes.length, rawBytes: raw.length, sha256 };
-      const parts = manifest.parts.map((part) => ({
-        ...part,
-        files: part.files.map((one) => (one.file === path.basename(file) ? { ...one, ...rewritten } : one)),
-      }));
-      writeFileSync(at, formatManifest(sealManifest({ ...manifest, parts })));
-    } finally {
-      rmSync(parent, { recursive: true });
-    }
   }
 });
 

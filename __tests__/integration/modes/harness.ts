@@ -24,6 +24,8 @@ export interface Host {
   readonly user: string;
   readonly engine: 'docker' | 'podman';
   readonly compose: string;
+  /** A directory whose programs come before all others of these names. */
+  readonly programs?: string;
 }
 
 const composeDirectory = {
@@ -413,8 +415,9 @@ export function treeOf(directory: string): string {
 export function as(host: Host, argv: readonly string[], cwd = '/'): Promise<Ended> {
   const bin = path.dirname(testHost('CARETAKER_TEST_NODE24'));
   const compose = host.compose.startsWith('/') ? `${path.dirname(host.compose)}:` : '';
+  const programs = host.programs === undefined ? '' : `${host.programs}:`;
   const environment = [
-    `PATH=${compose}${bin}:/usr/local/bin:/usr/bin:/bin`,
+    `PATH=${programs}${compose}${bin}:/usr/local/bin:/usr/bin:/bin`,
     `CONTAINER_ENGINE=${host.engine}`,
     `COMPOSE=${host.compose.startsWith('/') ? 'podman-compose' : host.compose}`,
   ];
