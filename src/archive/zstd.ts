@@ -58,7 +58,8 @@ export async function* compress(
   let frames = 0;
 
   const start = (raw: Buffer<ArrayBuffer>): void => {
-    const frame = zstdCompress(raw.subarray(0, filled), settings);
+    // Without it Node's asynchronous call writes frames that don't say how much they hold, and those are decoded by one thread, at a third of the speed.
+    const frame = zstdCompress(raw.subarray(0, filled), { ...settings, pledgedSrcSize: filled });
     frame.catch(() => undefined); // Reported when its turn comes; until then it must not count as unhandled.
     pending.push({ frame, block: raw });
     frames += 1;

@@ -21,7 +21,7 @@ import { sizeOf, type RestoreOutcome } from './restore.ts';
 import type { Tools } from './tools.ts';
 
 /**
- * restore with `to`: choose → look at the place → fetch all and verify → unpack each part into a directory of its own. Nothing of the live application is
+ * restore with `to`: choose → look at the place → fetch all → unpack each part, verified on the way, into a directory of its own. Nothing of the live application is
  * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
  */
 export async function restoreElsewhere(
@@ -50,9 +50,9 @@ export async function restoreElsewhere(
   const undo = await makePlace(to);
   const fetched = path.join(to, `.caretaker-fetched-${tools.run}`);
   try {
-    await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched));
+    await recorder.step(`Fetch ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched, { walk: false }));
     for (const piece of pieces) {
-      await recorder.step(`Unpack ${namesOf(piece).join(', ')}`, async () => {
+      await recorder.step(`Unpack and verify ${namesOf(piece).join(', ')}`, async () => {
         tools.signal.throwIfAborted();
         await unpackPiece(tools, piece, to, fetched);
         for (const line of usage(piece, path.join(to, piece.part.name))) log.info(line);

@@ -159,17 +159,23 @@ class FolderStore implements Store {
   ): Promise<void> {
     const what = `fetch ${file.file} from ${this.directory}`;
     if (path.basename(file.file) !== file.file) throw missing(what, 'that is no plain file name');
-    const source = await open(path.join(this.directory, file.file)).catch((error: unknown) => {
+    const stored = path.join(this.directory, file.file);
+    const source = await open(stored).catch((error: unknown) => {
       throw this.#error(what, error);
     });
     try {
       const { size } = await source.stat();
       if (size !== file.bytes) throw damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
-      const sha256 = await copyBytes(source, toPath, {
-        readError: (error) => this.#error(what, error),
-        writeError: (error) => fileError(`write ${toPath}`, error),
-        onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
-      });
+      const sha256 = (await linked(stored, toPath))
+        ? await digestOf(toPath).catch(async (error: unknown) => {
+            await rm(toPath);
+            throw this.#error(what, error);
+          })
+        : await copyBytes(source, toPath, {
+            readError: (error) => this.#error(what, error),
+            writeError: (error) => fileError(`write ${toPath}`, error),
+            onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
+          });
       if (sha256 !== file.sha256) {
         await rm(toPath);
         throw damaged(what, 'its SHA-256 is not the one in the manifest');
@@ -432,6 +438,15 @@ async function copyBytes(
   } finally {
     await target.close();
   }
+}
+
+/** On one filesystem a file of a folder need not be copied to be read. False where only a copy will do: another filesystem, or another's file. */
+async function linked(file: string, to: string): Promise<boolean> {
+  if (!(await lstat(file)).isFile()) return false;
+  return link(file, to).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function digestOf(file: string): Promise<string> {

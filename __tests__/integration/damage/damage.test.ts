@@ -25,6 +25,7 @@ import type { Store } from '../../../src/stores/store.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
 import type { RunReport } from '../../../src/report/run-report.ts';
 import { inMemory } from '../../unit/system/temporary.ts';
+import { tamper } from '../tampered.ts';
 
 /* Damage of a single bit, or a lost end, anywhere in a backup: it is found before anything is stopped. */
 
@@ -174,4 +175,22 @@ test('one that is longer than it was is found too, and the whole one restores', 
   }
   const report = await run('restore', '--backup', backup, '--confirm', 'shop');
   expect([report.outcome, readFileSync(at('media/a'), 'utf8'), existsSync(at('was-stopped'))]).toEqual(['done', 'first', true]); // prettier-ignore
+});
+
+test('what is wrong behind digests that fit is found while it is restored elsewhere, and nothing is left there', async () => {
+  const to = path.join(root, 'elsewhere');
+  const files = readdirSync(backups).map((name) => path.join(backups, name));
+  const whole = files.map((file) => readFileSync(file));
+  for (const change of [
+    (raw: Buffer) => raw.subarray(0, raw.length - 1000),
+    (raw: Buffer) => raw.fill(7, 0, 100),
+    (raw: Buffer) => Buffer.concat([raw, Buffer.from('more')]),
+  ]) {
+    tamper(backups, backup, 'media.tar.zst', change);
+    expect((await run('restore', '--backup', backup, '--to', to)).error?.code).toBe('part-damaged');
+    expect(existsSync(to)).toBe(false);
+    files.forEach((file, index) => writeFileSync(file, whole[index]!));
+  }
+  expect((await run('restore', '--backup', backup, '--to', to)).outcome).toBe('done');
+  expect(readFileSync(path.join(to, 'media/a'), 'utf8')).toBe('first');
 });

@@ -74,6 +74,16 @@ describe('compress and decompress', () => {
     expect((await collect(decompress(chunksOf(stored, () => 1_000_000)))).equals(raw)).toBe(true);
   });
 
+  test('each frame says how much it holds: only such ones are decoded several at a time', async () => {
+    const raw = sample(250_000, random(5));
+    const frames: Buffer[] = [];
+    for await (const frame of compress(chunksOf(raw, () => 30_000), { blockBytes: 100_000 })) frames.push(frame);
+    const blocks = [0, 100_000, 200_000].map((at) => raw.subarray(at, at + 100_000));
+    // RFC 8878, 3.1.1.1: the flag of the content's size, or a single segment.
+    expect(frames.map((frame) => (frame[4]! & 0xe0) !== 0)).toEqual([true, true, true]);
+    expect(frames.map((frame) => zlib.zstdDecompressSync(frame).equals(blocks.shift()!))).toEqual([true, true, true]);
+  });
+
   test('an empty stream is a file that every zstd reads', async () => {
     const stored = await collect(compress(chunksOf(Buffer.alloc(0), () => 1)));
     expect(stored.length).toBeGreaterThan(0);

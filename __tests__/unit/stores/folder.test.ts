@@ -207,6 +207,41 @@ test('fetch never leaves its directory', async () => {
   expect(await failure(store.fetch(found!, file, path.join(folder, 'to')))).toMatchObject({ code: 'store-missing' });
 });
 
+test('what is fetched is not copied where one filesystem has both; a link is followed', async () => {
+  const { manifest, files } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  const file = manifest.parts[0]!.files[0]!;
+  const [stored, to] = [path.join(directory, file.file), path.join(folder, 'to')];
+  await store.fetch(found!, file, to);
+  expect((await fs.stat(to)).ino).toBe((await fs.stat(stored)).ino);
+  // Gone here, it is there still.
+  await fs.rm(to);
+  await fs.rename(stored, path.join(folder, 'elsewhere'));
+  await fs.symlink('../elsewhere', stored);
+  await store.fetch(found!, file, to);
+  expect([(await fs.lstat(to)).isFile(), await fs.readFile(to)]).toEqual([true, await fs.readFile(stored)]);
+  expect((await fs.stat(to)).ino).not.toBe((await fs.stat(stored)).ino);
+});
+
+test.each(['linked', 'copied'])('a damaged file that was %s is not left where it was fetched to', async (how) => {
+  const { manifest, files } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  const file = manifest.parts[0]!.files[0]!;
+  const [stored, to] = [path.join(directory, file.file), path.join(folder, 'to')];
+  const content = await fs.readFile(stored);
+  content[3]! ^= 1;
+  await fs.writeFile(stored, content);
+  if (how === 'copied') {
+    await fs.rename(stored, path.join(folder, 'elsewhere'));
+    await fs.symlink('../elsewhere', stored);
+  }
+  expect(await failure(store.fetch(found!, file, to))).toMatchObject({ code: 'store-damaged' });
+  await expect(fs.access(to)).rejects.toThrow('ENOENT');
+  expect(await fs.readFile(stored)).toEqual(content);
+});
+
 test('a fetch that can’t be written tells where', async () => {
   const { manifest, files } = await made();
   await putAll(store, files);
