@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { missingFiles, readProjectFiles, type ProjectFile } from '../sources/project-files.ts';
-import { fileError, writeAtomic } from '../system/files.ts';
+import { fileError, removeTemporaries, writeAtomic } from '../system/files.ts';
 import { partReader } from './exchange.ts';
 import type { ChosenBackup } from './choose.ts';
 import { fetchParts } from './fetch.ts';
@@ -84,6 +84,9 @@ export async function filesAway(
 ): Promise<void> {
   for (const { path: file, sha256 } of written.files) {
     const target = path.join(project.directory, file);
+    await removeTemporaries(path.dirname(target), path.basename(target)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
     const now = await readFile(target).catch(() => null);
     if (now === null) continue;
     if (sha256Of(now) === sha256) await rm(target);

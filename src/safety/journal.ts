@@ -117,7 +117,8 @@ async function cutTornLine(file: string): Promise<void> {
   // A power cut may also leave a whole line of zeros where the file's size reached the disk before its content.
   const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
   if (whole !== '' && parseLine(whole.slice(lastStart)) === null) whole = whole.slice(0, lastStart);
-  if (whole === text) return;
+  // An empty file is what is left where the first line could not be written.
+  if (whole === text && text !== '') return;
   try {
     if (whole === '') {
       await unlink(file);

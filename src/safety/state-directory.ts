@@ -1,8 +1,8 @@
-import { access, stat } from 'node:fs/promises';
+import { access, stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import path from 'node:path';
 import { CaretakerError, messageOf } from '../errors.ts';
-import { ensureDirectory, readText, writeAtomic } from '../system/files.ts';
+import { ensureDirectory, readText } from '../system/files.ts';
 
 /**
  * Makes `.caretaker/` (mode 0700) in the project directory, with `staging/` and `backups/`, and a .gitignore by which it ignores itself:
@@ -16,7 +16,8 @@ export async function ensureStateDirectory(projectDirectory: string): Promise<st
     for (const part of ['.', 'staging', 'backups']) await ensureDirectory(path.join(directory, part));
     await access(directory, constants.W_OK | constants.X_OK);
     const ignore = path.join(directory, '.gitignore');
-    if ((await readText(ignore)) !== '*\n') await writeAtomic(ignore, '*\n', 0o644);
+    // Half written, it is written again by the next run.
+    if ((await readText(ignore)) !== '*\n') await writeFile(ignore, '*\n', { mode: 0o644 });
     return directory;
   } catch (error) {
     throw new CaretakerError('state-directory-unwritable', `failed to prepare ${directory}: ${messageOf(error)}`, {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CaretakerError, messageOf } from '../errors.ts';
 
@@ -38,6 +38,16 @@ export async function writeAtomic(file: string, content: string | Uint8Array, mo
     throw fileError(`write ${file}`, error);
   }
 }
+
+/** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
+export async function removeTemporaries(directory: string, of?: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const [, file] = TEMPORARY.exec(name) ?? [];
+    if (file !== undefined && (of === undefined || file === of)) await rm(path.join(directory, name), { force: true });
+  }
+}
+
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 
 /** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
 export async function writeDurable(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {

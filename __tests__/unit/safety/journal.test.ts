@@ -93,9 +93,9 @@ describe('the journal', () => {
     },
   );
 
-  test('a torn first line is no run', async () => {
+  test.each(['{"type":"beg', ''])('a first line that was not written whole is no run: %j', async (text) => {
     const directory = temporary();
-    writeFileSync(path.join(directory, 'journal.jsonl'), '{"type":"beg');
+    writeFileSync(path.join(directory, 'journal.jsonl'), text);
     const journal = await openJournal(directory);
     expect(await journal.unfinished()).toBeNull();
     await journal.append(begin());

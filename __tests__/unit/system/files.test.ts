@@ -2,7 +2,7 @@ import { readFileSync, readdirSync, statSync, writeFileSync, mkdirSync } from 'n
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
 import { freeBytes, sameFilesystem } from '../../../src/system/disk.ts';
-import { appendDurable, ensureDirectory, readText, writeAtomic } from '../../../src/system/files.ts';
+import { appendDurable, ensureDirectory, readText, removeTemporaries, writeAtomic } from '../../../src/system/files.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
 import { temporaryDirectories } from './temporary.ts';
 
@@ -27,6 +27,17 @@ test('a write that fails keeps what was there, leaves nothing, and names the fil
   });
   expect(readdirSync(directory)).toEqual(['target']);
   await expect(writeAtomic('/dev/full/x', 'x')).rejects.toMatchObject({ code: 'file-operation-failed' });
+});
+
+test('what a killed write left is removed, and nothing else', async () => {
+  const directory = temporary();
+  const left = '.state.json.95d0836a-b796-4471-8bf6-d45528801623.tmp';
+  const others = ['.other.95d0836a-b796-4471-8bf6-d45528801623.tmp', '.state.json.tmp', 'state.json'];
+  for (const name of [left, ...others]) writeFileSync(path.join(directory, name), '');
+  await removeTemporaries(directory, 'state.json');
+  expect(readdirSync(directory).sort()).toEqual(others);
+  await removeTemporaries(directory);
+  expect(readdirSync(directory).sort()).toEqual(others.slice(1));
 });
 
 test('a full disk is a full disk', async () => {
