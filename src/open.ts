@@ -79,7 +79,10 @@ async function openOrMiss(
     return { project: await openProject(settings, world, filesOf) };
   } catch (error) {
     if (!(error instanceof CaretakerError)) throw error;
-    if (settings.mode === 'restore' && ['compose-file-missing', 'env-file-missing'].includes(error.code))
+    if (
+      ['restore', 'recover'].includes(settings.mode) &&
+      ['compose-file-missing', 'env-file-missing'].includes(error.code)
+    )
       return { project: await bare(), missing: error };
     const needless = settings.mode === 'verify' && settings.proof === undefined;
     if (!needless || !['no-engine', 'engine-missing', 'compose-file-missing'].includes(error.code)) throw error;

@@ -24,17 +24,18 @@ import type { Log } from './report/log.ts';
 import type { Outcome, RunReport } from './report/run-report.ts';
 import type { Actions } from './safety/actions.ts';
 import { openJournal, unfinishedRun } from './safety/journal.ts';
-import { acquireLock } from './safety/lock.ts';
+import { acquireLock, lockHolder } from './safety/lock.ts';
 import { recover } from './safety/recovery.ts';
 import { runSaga, type Saga, type SagaOutcome } from './safety/saga.ts';
 import { ensureStateDirectory } from './safety/state-directory.ts';
 import { environmentOf, loadSettings } from './settings/load.ts';
 import { modes } from './settings/inputs.ts';
 import { projectDirectoryOf } from './settings/parse.ts';
-import type { RestoreSettings, Settings, UpdateSettings } from './settings/settings.ts';
+import type { RecoverSettings, RestoreSettings, Settings, UpdateSettings } from './settings/settings.ts';
 import type { RawInputs } from './settings/sources.ts';
 import { runAuthorCommand } from './system/author-command.ts';
 import { killChildren } from './system/live-processes.ts';
+import { removeTemporaries } from './system/files.ts';
 import { systemClock } from './system/system-clock.ts';
 import { VERSION } from './version.ts';
 
@@ -70,6 +71,10 @@ export async function runCaretaker(request: RunRequest): Promise<RunResult> {
       return { status: await status({ ...opened, recorder: run.recorder, clock: systemClock }, settings) };
     }
     if (settings.mode === 'update' && settings.dryRun) return run.plan(opened, settings);
+    if (settings.mode === 'recover') {
+      await run.recover(opened, settings);
+      return {};
+    }
     const outcome = await run.underLock(opened, settings, (tools, reopen) =>
       act(tools, settings, { ...opened, reopen }),
     );
@@ -99,7 +104,7 @@ export async function afterRun(request: RunRequest): Promise<RunResult | null> {
 
 async function act(
   tools: Tools,
-  settings: Acting,
+  settings: Exclude<Acting, { mode: 'recover' }>,
   { openFolder, missing, reopen }: Opened & { readonly reopen: Reopen },
 ): Promise<ModeOutcome> {
   switch (settings.mode) {
@@ -171,6 +176,24 @@ class Run {
     return {};
   }
 
+  /** Does nothing but what every run does first. Where nothing waits not even the lock is taken. */
+  async recover(opened: Opened, settings: RecoverSettings): Promise<void> {
+    const { stateDirectory } = opened.project;
+    const left = await unfinishedRun(stateDirectory);
+    const holder = await lockHolder(stateDirectory);
+    if (left === null) {
+      this.#noOp = true;
+    } else if (left.forward === null || settings.finish || (holder !== null && holder.state !== 'dead')) {
+      await this.underLock(opened, settings, () => Promise.resolve(null));
+    } else {
+      const { mode, run } = left;
+      this.recorder.recovery = { mode, run, outcome: 'in-place' };
+      this.recorder.warn(
+        `The ${mode} of run ${run} had been cut off after it was in place: to store its backup and to tidy up is left to the next run that knows its stores.`,
+      );
+    }
+  }
+
   /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
   async underLock<T extends ModeOutcome | null>(
     opened: Opened,
@@ -209,10 +232,12 @@ class Run {
         log,
       );
       if (recovered !== null) {
+        const { mode, run, outcome } = recovered;
+        this.recorder.recovery = { mode, run, outcome };
         this.recorder.warn(
-          recovered.outcome === 'rolled-back'
-            ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
-            : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`,
+          outcome === 'rolled-back'
+            ? `The ${mode} of run ${run} had been cut off: everything is as it was before it.`
+            : `The ${mode} of run ${run} had been cut off after it was in place: it is finished now.`,
         );
       }
       await clearStaging(project, stateDirectory);
@@ -284,6 +309,7 @@ class Run {
       warnings: recorder.warnings,
       downtimeSeconds: recorder.downtimeSeconds,
       health: recorder.health,
+      ...(recorder.recovery === undefined ? {} : { recovery: recorder.recovery }),
       ...recorder.sections,
       ...sections,
       ...this.#whereToRestore(sections.restoreInstructions ?? recorder.sections.restoreInstructions),
@@ -370,6 +396,7 @@ async function clearStaging({ files }: Project, stateDirectory: string): Promise
   const staging = path.join(stateDirectory, 'staging');
   const left = await readdir(staging);
   if (left.length > 0) await files.remove(left.map((name) => path.join(staging, name)));
+  await removeTemporaries(stateDirectory);
 }
 
 /** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */

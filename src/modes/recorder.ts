@@ -35,6 +35,8 @@ export class Recorder {
   safetyBackup: string | undefined;
   /** What the report tells also when the run fails later. */
   sections: Partial<RunReport> = {};
+  /** What became of an earlier run that had been cut off. */
+  recovery: RunReport['recovery'];
   /** True once something was copied or touched: a failure is then no refusal any more. */
   acted = false;
   health: HealthReport | undefined;

@@ -19,6 +19,7 @@ const nouns: Readonly<Record<RunReport['mode'], string>> = {
   rollback: 'Rollback',
   restore: 'Restore',
   verify: 'Drill',
+  recover: 'Recovery',
   list: 'List of the backups',
   status: 'Status',
 };
@@ -31,7 +32,7 @@ const levels = {
 
 /** One sentence that says how it ended. Plain text. */
 export function headline(report: RunReport): string {
-  const { mode, project, outcome, update, restore, verify, backup, backups, plan, warnings } = report;
+  const { mode, project, outcome, update, restore, verify, backup, backups, plan, recovery, warnings } = report;
   const what = `${nouns[mode]} of ${project}`;
   switch (outcome) {
     case 'no-op':
@@ -69,6 +70,10 @@ export function headline(report: RunReport): string {
       return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
     case 'verify':
       return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
+    case 'recover':
+      return recovery?.outcome === 'rolled-back'
+        ? `${project} is as it was before the ${recovery.mode} that was cut off`
+        : `The ${recovery?.mode ?? 'run'} of ${project} that was cut off is in place`;
     case 'list':
       return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
     case 'status':

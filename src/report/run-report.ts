@@ -24,7 +24,7 @@ export interface ReportedPart {
 
 /** What a run did, as plain data: the job summary, the terminal's last words and `--json` are made of it. */
 export interface RunReport {
-  readonly mode: 'backup' | 'update' | 'rehearse' | 'rollback' | 'restore' | 'verify' | 'list' | 'status';
+  readonly mode: 'backup' | 'update' | 'rehearse' | 'rollback' | 'restore' | 'verify' | 'recover' | 'list' | 'status';
   readonly project: string;
   readonly outcome: Outcome;
   /** ISO 8601, UTC. */
@@ -47,6 +47,10 @@ export interface RunReport {
     readonly bytes: number;
     readonly rawBytes: number;
   };
+  /** What became of an earlier run that had been cut off: undone, finished, or, in mode `recover`, in place with the rest left to a run that knows its stores. */
+  readonly recovery?:
+    | { readonly mode: string; readonly run: string; readonly outcome: 'rolled-back' | 'completed' | 'in-place' }
+    | undefined;
   /** What was seen and not backed up. */
   readonly left?: readonly { readonly what: string; readonly why: string }[];
   readonly update?: {

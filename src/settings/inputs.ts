@@ -1,4 +1,14 @@
-export const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list', 'status'] as const;
+export const modes = [
+  'backup',
+  'update',
+  'rehearse',
+  'rollback',
+  'restore',
+  'verify',
+  'recover',
+  'list',
+  'status',
+] as const;
 export type Mode = (typeof modes)[number];
 
 export interface Input {
@@ -31,7 +41,7 @@ export const inputs = [
   {
     name: 'mode',
     description:
-      'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `list` or `status`.',
+      'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `recover` (put right what a run left that was cut off, as every mode does first), `list` or `status`.',
     default: 'required',
     modes: all,
     example: 'backup',
@@ -132,7 +142,7 @@ export const inputs = [
     description:
       'Git clone that the code and the images come from, when it is not the project directory. A relative path starts at the project directory.',
     default: 'the project directory',
-    modes: acting,
+    modes: [...acting, 'recover'],
     example: '/srv/uso/uso',
   },
   {
@@ -212,7 +222,7 @@ export const inputs = [
     description:
       'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
     default: 'the containers’ states and health checks, and the published web ports that answered before',
-    modes: [...acting, 'verify'],
+    modes: [...acting, 'verify', 'recover'],
     example: 'type=http,url=http://localhost:8000/login/',
     list: 'lines',
   },
@@ -220,14 +230,14 @@ export const inputs = [
     name: 'health-timeout',
     description: 'How long the application may take to become healthy.',
     default: '`5m`',
-    modes: [...acting, 'verify'],
+    modes: [...acting, 'verify', 'recover'],
     example: '10m',
   },
   {
     name: 'settle',
     description: 'How long it must then stay healthy.',
     default: '`10s`',
-    modes: [...acting, 'verify'],
+    modes: [...acting, 'verify', 'recover'],
     example: '30s',
   },
   {

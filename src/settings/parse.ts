@@ -119,6 +119,8 @@ class Parser {
           consistency: this.#oneOf('consistency', ['online', 'stopped'] as const, 'online'),
           keepLocalDays: this.#days('keep-local-days'),
         };
+      case 'recover':
+        return { mode, ...acting, finish: this.#environment.inWorkflow || this.#text('store') !== undefined };
       case 'update':
       case 'rehearse':
         return {

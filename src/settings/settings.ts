@@ -6,7 +6,14 @@ import type { Selection } from './selection.ts';
  * All paths are absolute, all times milliseconds.
  */
 export type Settings =
-  BackupSettings | UpdateSettings | RollbackSettings | RestoreSettings | VerifySettings | ListSettings | StatusSettings;
+  | BackupSettings
+  | UpdateSettings
+  | RollbackSettings
+  | RestoreSettings
+  | VerifySettings
+  | RecoverSettings
+  | ListSettings
+  | StatusSettings;
 
 /** A dialect's name; `docker` and `podman` have become the dialect that goes with them. */
 export type EngineChoice = 'auto' | 'docker-compose-v2' | 'podman-compose';
@@ -147,6 +154,12 @@ export interface VerifySettings extends ActingSettings {
   readonly proof: 'read' | 'databases' | 'application' | undefined;
   readonly checks: readonly CheckSettings[];
   readonly throwawayNetwork: 'internal' | 'open';
+}
+
+export interface RecoverSettings extends ActingSettings {
+  readonly mode: 'recover';
+  /** Whether what is left to do after a commit is done as well: a backup belongs into the store of the run that made it, and on the command line nobody may have said which that is. */
+  readonly finish: boolean;
 }
 
 export interface ListSettings extends CommonSettings {

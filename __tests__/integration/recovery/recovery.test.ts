@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
 
@@ -29,6 +29,7 @@ interface Ended {
     readonly outcome: string;
     readonly warnings: readonly string[];
     readonly error?: { readonly code: string };
+    readonly recovery?: { readonly outcome: string };
   };
 }
 
@@ -95,6 +96,51 @@ describe('an update that is killed', () => {
     const stored = readdirSync(path.join(shop.directory, '.caretaker', 'backups'));
     // The one of the update, which the killed run had not stored yet, and the one of this run.
     expect(stored.filter((name) => name.endsWith('.manifest.json'))).toHaveLength(2);
+  });
+});
+
+describe('mode recover', () => {
+  test('does nothing but put right what was cut off', async () => {
+    shop.publish('v1.1.0');
+    await killAt(/"name":"switch"/, 'update', '--track', 'releases');
+
+    expect(await run('recover')).toMatchObject({ code: 0, report: { outcome: 'done', recovery: { mode: 'update', outcome: 'rolled-back' } } }); // prettier-ignore
+    expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+    expect(leftovers()).toEqual([]);
+    expect(existsSync(path.join(shop.directory, '.caretaker', 'journal.jsonl'))).toBe(false);
+    const again = await run('recover');
+    expect([again.code, again.report.outcome, again.report.recovery]).toEqual([0, 'no-op', undefined]);
+  });
+
+  test('leaves the storing of a backup to a run that knows the store', async () => {
+    shop.publish('v1.1.0');
+    await killAt(/"type":"commit"/, 'update', '--track', 'releases');
+    const file = path.join(shop.directory, 'caretaker.yml');
+    const settings = readFileSync(file, 'utf8');
+    writeFileSync(file, settings.replace(/^store:.*$/m, ''));
+
+    expect(await run('recover')).toMatchObject({ code: 0, report: { outcome: 'done', recovery: { outcome: 'in-place' } } }); // prettier-ignore
+    expect(readdirSync(path.join(shop.directory, '.caretaker', 'backups'))).toEqual([]);
+    writeFileSync(file, settings);
+    expect(await run('recover')).toMatchObject({ code: 0, report: { outcome: 'done', recovery: { outcome: 'completed' } } }); // prettier-ignore
+    expect(readdirSync(path.join(shop.directory, '.caretaker', 'backups')).length).toBeGreaterThan(0);
+    expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+  });
+
+  test('is refused while another run is at work', async () => {
+    shop.publish('v1.2.0');
+    const journal = path.join(shop.directory, '.caretaker', 'journal.jsonl');
+    const first = shop.caretaker('update', ['--track', 'releases'], 'pipe');
+    const firstEnded = new Promise<void>((resolve) => first.on('exit', () => resolve()));
+    while (!existsSync(journal)) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await run('recover')).toMatchObject({ code: 1, report: { outcome: 'refused', error: { code: 'locked' } } });
+    await firstEnded;
+  });
+
+  test('without anything to put right makes nothing', async () => {
+    rmSync(path.join(shop.directory, '.caretaker'), { recursive: true, force: true });
+    expect((await run('recover')).report.outcome).toBe('no-op');
+    expect(existsSync(path.join(shop.directory, '.caretaker'))).toBe(false);
   });
 });
 

@@ -77,7 +77,11 @@ describe('compress and decompress', () => {
   test('each frame says how much it holds: only such ones are decoded several at a time', async () => {
     const raw = sample(250_000, random(5));
     const frames: Buffer[] = [];
-    for await (const frame of compress(chunksOf(raw, () => 30_000), { blockBytes: 100_000 })) frames.push(frame);
+    for await (const frame of compress(
+      chunksOf(raw, () => 30_000),
+      { blockBytes: 100_000 },
+    ))
+      frames.push(frame);
     const blocks = [0, 100_000, 200_000].map((at) => raw.subarray(at, at + 100_000));
     // RFC 8878, 3.1.1.1: the flag of the content's size, or a single segment.
     expect(frames.map((frame) => (frame[4]! & 0xe0) !== 0)).toEqual([true, true, true]);

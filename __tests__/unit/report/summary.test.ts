@@ -117,6 +117,15 @@ describe('the job summary', () => {
       '🚨 Restore of uso failed, and so did the way back: uso needs you now',
     ],
     [{ outcome: 'failed' }, '❌ Backup of uso failed'],
+    [
+      { mode: 'recover', recovery: { mode: 'update', run: 'r', outcome: 'rolled-back' } },
+      '✅ uso is as it was before the update that was cut off',
+    ],
+    [
+      { mode: 'recover', recovery: { mode: 'restore', run: 'r', outcome: 'completed' } },
+      '✅ The restore of uso that was cut off is in place',
+    ],
+    [{ mode: 'recover', outcome: 'no-op' }, '✅ Recovery of uso: nothing to do'],
     [{ mode: 'list', backups: [] }, '✅ 0 backups of uso'],
     [{ mode: 'status', warnings: [] }, '✅ Status of uso: nothing needs a hand'],
     [{ mode: 'status', warnings: ['a', 'b'] }, '✅ Status of uso: 2 warnings'],

@@ -44,6 +44,15 @@ describe('defaults', () => {
     });
   });
 
+  test('recover finishes what was committed only where it is known which stores are meant', () => {
+    const finish = (values: Record<string, string>, environment: Environment): unknown => {
+      const settings = parse({ mode: 'recover', ...values }, environment);
+      return settings.mode === 'recover' && settings.finish;
+    };
+    const store = { store: 'type=folder,path=/srv/backups' };
+    expect([finish({}, inShell), finish(store, inShell), finish({}, inAction)]).toEqual([false, true, true]);
+  });
+
   test('in a workflow a relative project directory starts at the workspace', () => {
     const environment = { ...inAction, env: { ...inAction.env, GITHUB_WORKSPACE: '/srv' } };
     expect(parse({ mode: 'backup', 'project-directory': './uso' }, environment).projectDirectory).toBe('/srv/uso');
