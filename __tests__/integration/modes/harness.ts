@@ -114,6 +114,8 @@ interface Facts {
   readonly image?: string;
 }
 
+export type Fixture = 'uso' | 'medcattrainer' | 'tiny';
+
 /** A fixture application, deployed and served for real, and the command line run on it by the user who owns it. */
 export class Deployment {
   readonly facts: Facts;
@@ -121,10 +123,12 @@ export class Deployment {
   readonly directory: string;
   /** The folder store that the runs are told to use. */
   readonly backups: string;
-  readonly #fixture: 'uso' | 'medcattrainer';
+  /** `NAME=value` of each run of the command line, besides the user's own. */
+  environment: readonly string[] = [];
+  readonly #fixture: Fixture;
   readonly #kit = kit();
 
-  private constructor(host: Host, fixture: Deployment['fixture'], directory: string, facts: Facts) {
+  private constructor(host: Host, fixture: Fixture, directory: string, facts: Facts) {
     this.host = host;
     this.#fixture = fixture;
     this.directory = directory;
@@ -132,16 +136,12 @@ export class Deployment {
     this.facts = facts;
   }
 
-  get fixture(): 'uso' | 'medcattrainer' {
+  get fixture(): Fixture {
     return this.#fixture;
   }
 
   /** Laid out and up, at its first release. `options` are those of the fixture's `create`. */
-  static async create(
-    host: Host,
-    fixture: 'uso' | 'medcattrainer',
-    options: readonly string[] = [],
-  ): Promise<Deployment> {
+  static async create(host: Host, fixture: Fixture, options: readonly string[] = []): Promise<Deployment> {
     const parent = mkdtempSync('/var/tmp/caretaker-modes-');
     chmodSync(parent, 0o755);
     const { uid, gid } = lookUp(host.user);
@@ -183,15 +183,15 @@ export class Deployment {
   async command(mode: string, ...flags: readonly string[]): Promise<Ended> {
     const given = (flag: string): boolean => flags.includes(flag);
     const health = [
-      ...['--health', `type=http,url=${this.healthUrl}`, '--settle', '2s'],
+      ...['--health', `type=http,url=${this.healthUrl}`],
+      ...(given('--settle') ? [] : ['--settle', '2s']),
       ...(given('--health-timeout') ? [] : ['--health-timeout', '25s']),
     ];
     const looks = mode === 'list' || mode === 'status';
     const source =
-      looks || this.#fixture === 'medcattrainer' || given('--source-directory')
-        ? []
-        : ['--source-directory', this.facts.source];
+      looks || this.#fixture !== 'uso' || given('--source-directory') ? [] : ['--source-directory', this.facts.source];
     const ended = await as(this.host, [
+      ...this.environment,
       process.env['CARETAKER_TEST_NODE24'] as string,
       this.#kit.cli,
       mode,

@@ -1,0 +1,277 @@
+/**
+ * Ends a run at every effect that it has, in every way that there is, on a real engine, and looks at what is left: the application serves, its data are the old
+ * or the new whole, nothing stray lies about, and the next backup and the next update work. What an effect is: `fixtures/tiny/fault.mjs`.
+ *
+ *   node __tests__/crash/crash.ts --engine docker|podman [--part 1/8] [--random 50] [--only TEXT] [--list]
+ *
+ * Prints a line for each case and at the end `N passed, N failed`; exits with 1 where one failed. `--part` takes every eighth case, from the first one on; the cases of one
+ * kind are so spread over the parts. `--only` takes those whose name holds the text. `--random` kills as many runs of each mode at moments of their own besides, while somebody writes.
+ */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { as, Deployment, docker, kit, ledgerOf, rootless, treeOf, type Run } from '../integration/modes/harness.ts';
+import { casesOf, nameOf, type Case, type Kind, type Mode } from './points.ts';
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: 'string' },
+    part: { type: 'string', default: '1/1' },
+    only: { type: 'string', default: '' },
+    random: { type: 'string', default: '0' },
+    list: { type: 'boolean', default: false },
+  },
+});
+
+const hosts = { docker: () => docker('root'), podman: () => rootless('1.6.0') };
+const host = hosts[values.engine as keyof typeof hosts]();
+const [part, parts] = (values.part ?? '').split('/').map(Number) as [number, number];
+const faults = mkdtempSync('/var/tmp/caretaker-crash-');
+chmodSync(faults, 0o777);
+const modes = ['backup', 'update', 'restore'] as const;
+const trace = path.join(faults, 'trace');
+let app = await Deployment.create(host, 'tiny');
+/** v1.0.N is the newest release. */
+let newest = 0;
+let passed = 0;
+let failed = 0;
+/** What the newest backup holds. */
+let backedUp: State;
+/** Milliseconds that a run takes to which nothing happens. */
+const usual: Partial<Record<Mode, number>> = {};
+
+async function main(): Promise<void> {
+  try {
+    await begin();
+    const points = {} as Record<Mode, string[]>;
+    for (const mode of modes) points[mode] = await pointsOf(mode);
+    const all = modes.flatMap((mode) => casesOf(mode, points[mode]));
+    const chosen = all.filter((one, index) => index % parts === part - 1 && nameOf(one).includes(values.only));
+    console.log(
+      `${all.length} cases at ${Object.values(points).flat().length} points of ${host.engine}; ${chosen.length} of them now`,
+    );
+    if (values.list) {
+      for (const one of chosen) console.log(nameOf(one));
+      return;
+    }
+    for (const one of chosen) await attempt(nameOf(one), () => tryCase(one));
+    for (const mode of modes) {
+      for (let count = 1; count <= Number(values.random); count += 1)
+        await attempt(`${mode}: killed at a random moment, ${count}`, () => killAnywhere(mode));
+    }
+    console.log(`${passed} passed, ${failed} failed`);
+    process.exitCode = failed === 0 ? 0 : 1;
+  } finally {
+    await app.destroy();
+    rmSync(faults, { recursive: true });
+  }
+}
+
+/** One line of the result; what is wrong with it below. */
+async function attempt(name: string, work: () => Promise<string[]>): Promise<void> {
+  const start = performance.now();
+  const wrong = await work().catch((error: unknown) => [error instanceof Error ? error.message : String(error)]);
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  console.log(`${wrong.length === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`);
+  for (const line of wrong) console.log(`     ${line.slice(0, 2000)}`);
+  if (wrong.length === 0) {
+    passed += 1;
+    return;
+  }
+  failed += 1;
+  // The next one must not suffer for it.
+  await app.destroy();
+  app = await Deployment.create(host, 'tiny');
+  await begin();
+}
+
+async function begin(): Promise<void> {
+  newest = 0;
+  await app.write(2);
+  const { code, report } = await run('backup');
+  if (code !== 0) throw new Error(JSON.stringify(report.error));
+  backedUp = await stateNow();
+}
+
+/** The effects of a run that nothing happens to, in their order. */
+async function pointsOf(mode: Mode): Promise<string[]> {
+  if (mode === 'update') await release();
+  const start = performance.now();
+  const { report } = await faulty(mode, {});
+  usual[mode] = performance.now() - start;
+  if (report?.error !== undefined) throw new Error(`${mode} without a fault: ${JSON.stringify(report.error)}`);
+  return [...new Set(readFileSync(trace, 'utf8').split('\n').filter(Boolean))];
+}
+
+async function release(): Promise<void> {
+  newest += 1;
+  await app.make('release', `v1.0.${newest}`);
+}
+
+interface State {
+  readonly dump: string;
+  readonly files: string;
+}
+
+async function stateNow(): Promise<State> {
+  return { dump: await app.dump(), files: treeOf(await app.volume('files')) };
+}
+
+const same = (one: State, other: State): boolean => one.dump === other.dump && one.files === other.files;
+
+/** What is wrong after it; nothing where all is as it should be. */
+async function tryCase({ mode, point, kind }: Case): Promise<string[]> {
+  const wrong: string[] = [];
+  const before = newest;
+  if (mode === 'update') await release();
+  await app.write(1);
+  const old = await stateNow();
+  // Made by the first run of all; with it go the safety backups, which nobody asks for here.
+  if (point.includes('.gitignore')) rmSync(app.state, { recursive: true });
+  const { report, stderr } = await faulty(mode, { point, kind });
+  const said = JSON.stringify(report?.error) ?? stderr;
+  if (!existsSync(`${trace}.there`)) return [`the run never came to it: ${said}`];
+
+  // Who lived to the end has put everything right himself.
+  const lived = report !== null;
+  if (lived !== ['enospc', 'eio', 'fails', 'cancel'].includes(kind))
+    wrong.push(`it ${lived ? 'lived' : 'died'}: ${said}`);
+  if (lived) {
+    if (report.outcome === 'rollback-failed') wrong.push(`the rollback failed: ${said}`);
+    wrong.push(...(await look(`after ${report.outcome}`)));
+  }
+  if (kind === 'power') await reboot();
+  wrong.push(...(await goOn(mode, before, (now) => same(now, old) || (mode === 'restore' && same(now, backedUp)))));
+  return wrong.map((line) => (line.startsWith('the data') ? `${line}: ${said}` : line));
+}
+
+/** A run of this mode is killed at a moment between its start and its end, while somebody writes: all that was acknowledged is there, unless a backup of before is. */
+async function killAnywhere(mode: Mode): Promise<string[]> {
+  const before = newest;
+  if (mode === 'update') await release();
+  const writer = app.writer(20);
+  let over = false;
+  const running = faulty(mode, {}).finally(() => (over = true));
+  const after = Math.random() * (usual[mode] ?? 5000);
+  await wait(after);
+  const killed = !over && killRun('SIGKILL');
+  await running;
+  const { ids } = await writer.stop();
+  const wrong = await goOn(mode, before, ({ dump }) => {
+    const ledger = ledgerOf(dump);
+    return ids.every((id) => ledger.has(id)) || (mode === 'restore' && dump === backedUp.dump);
+  });
+  return wrong.map(
+    (line) => `${killed ? 'killed' : 'not killed'} after ${after.toFixed(0)} ms, ${ids.length} writes: ${line}`,
+  );
+}
+
+/** The next backup and the next update, and what there is between them. `before`: the version that served; `whole` tells whether the data may be like this. */
+async function goOn(mode: Mode, before: number, whole: (now: State) => boolean): Promise<string[]> {
+  const recovered = await run('backup');
+  if (recovered.code !== 0) return [`the backup after it: ${JSON.stringify(recovered.report.error)}`];
+  const wrong = await look('after the backup after it');
+  const now = await stateNow();
+  if (!whole(now)) wrong.push('the data are neither the old nor the new');
+  backedUp = now;
+  const served = versionOf((await app.get('/version')).body);
+  if (served !== before && !(mode === 'update' && served === newest)) wrong.push(`v1.0.${served} serves`);
+  // A store's own, which another run could still be using, go an hour later.
+  const left = (await app.leftovers()).filter((name) => !name.endsWith('.caretaker-tmp'));
+  if (left.length > 0) wrong.push(`left behind: ${left.join(', ')}`);
+
+  if (newest === served) await release();
+  const updated = await run('update');
+  if (updated.code !== 0) return [...wrong, `the update after it: ${JSON.stringify(updated.report.error)}`];
+  wrong.push(...(await look('after the update after it')));
+  const after = versionOf((await app.get('/version')).body);
+  if (after !== newest) wrong.push(`v1.0.${after} serves after the update to v1.0.${newest}`);
+  if (!same(await stateNow(), now)) wrong.push('the update after it changed the data');
+  return wrong;
+}
+
+/** The engine is gone, with all containers; when it is back, it starts those again that ran and whose policy is `always`. */
+async function reboot(): Promise<void> {
+  const running = Object.values(await app.containers()).filter((container) => container.running);
+  const ids = running.map(({ id }) => id);
+  if (ids.length === 0) return;
+  await as(host, [host.engine, 'kill', ...ids]);
+  await as(host, [host.engine, 'start', ...ids]);
+}
+
+const versionOf = (body: string): number => Number(/v1\.0\.(\d+)/.exec(body)?.[1]);
+
+/** Whether the application serves, and its tables and files belong together. */
+async function look(when: string): Promise<string[]> {
+  const answers = await Promise.all(
+    ['/health', '/invariant'].map((where) =>
+      app.get(where).catch((error: unknown) => ({ status: 0, body: String(error) })),
+    ),
+  );
+  const [health, invariant] = answers as [{ status: number; body: string }, { status: number; body: string }];
+  if (health.status === 200 && invariant.body.includes('"ok": true')) return [];
+  return [`${when} the application does not serve: ${JSON.stringify(answers)}`];
+}
+
+function run(mode: Mode): Promise<Run> {
+  return app.caretaker(mode, ...argumentsOf(mode));
+}
+
+function argumentsOf(mode: Mode): string[] {
+  const own = {
+    backup: [],
+    update: ['--build', 'none'],
+    restore: ['--backup', 'latest', '--allow', 'version-mismatch'],
+  };
+  return [...own[mode], '--settle', '0', '--health-timeout', '20s'];
+}
+
+/** A run with the fault; null for its report where it did not live to give one. */
+async function faulty(
+  mode: Mode,
+  fault: { point?: string; kind?: Kind },
+): Promise<{ report: RunReport | null; stderr: string }> {
+  rmSync(trace, { force: true });
+  for (const end of ['.there', '.pid']) rmSync(trace + end, { force: true });
+  const preload = path.join(kit().fixtures, 'tiny/fault.mjs');
+  app.environment = [`CARETAKER_FAULT=${JSON.stringify({ trace, ...fault })}`, `NODE_OPTIONS=--import=${preload}`];
+  try {
+    let over = false;
+    const running = app.command(mode, '--json', ...argumentsOf(mode)).finally(() => (over = true));
+    if (fault.kind === 'cancel') await cancel(() => over);
+    const { stdout, stderr } = await running.catch((error: unknown) => ({ stdout: '', stderr: String(error) }));
+    return { report: stdout.startsWith('{') ? (JSON.parse(stdout) as RunReport) : null, stderr };
+  } finally {
+    app.environment = [];
+  }
+}
+
+/** As GitHub does it: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation */
+async function cancel(over: () => boolean): Promise<void> {
+  while (!over() && !existsSync(`${trace}.there`)) await wait(10);
+  for (const [signal, ms] of [
+    ['SIGINT', 7500],
+    ['SIGTERM', 2500],
+    ['SIGKILL', 0],
+  ] as const) {
+    if (over() || !killRun(signal)) return;
+    for (let waited = 0; waited < ms && !over(); waited += 50) await wait(50);
+  }
+}
+
+/** False where it has not begun, or ended by itself. */
+function killRun(signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(Number(readFileSync(`${trace}.pid`, 'utf8')), signal);
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+await main();
