@@ -17,7 +17,18 @@ const rooms = [
   'safety',
   'report',
 ];
-const above = ['main', 'cli', 'shell', 'run', 'open', 'agent', 'actions-cache', 'modes', 'settings'];
+const above = [
+  'main',
+  'cli',
+  'shell',
+  'install-recovery',
+  'run',
+  'open',
+  'agent',
+  'actions-cache',
+  'modes',
+  'settings',
+];
 const allowed = {
   system: [],
   runtimes: ['system', 'report'],

@@ -232,6 +232,7 @@ export function helpText(): string {
   ].map(([flag = '', text = '']) => `  ${flag.padEnd(width)}${text}`);
   return [
     `Usage: compose-caretaker ${modes.join('|')} [--name value]…`,
+    '       compose-caretaker install-recovery [--name value]…   (mode recover after each start of the host, by systemd)',
     '',
     ...rows,
     '',

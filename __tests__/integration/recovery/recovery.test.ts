@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Shop } from '../../../demo/shop.ts';
+import { installRecovery } from '../../../src/install-recovery.ts';
 
 /*
  * The whole program, in processes of its own, on a machine with nothing but Node: killed without warning when it has begun a step,
@@ -135,6 +137,37 @@ describe('mode recover', () => {
     while (!existsSync(journal)) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(await run('recover')).toMatchObject({ code: 1, report: { outcome: 'refused', error: { code: 'locked' } } });
     await firstEnded;
+  });
+
+  test('is what the unit for after a reboot runs, with no more than a manager gives it', async () => {
+    shop.publish('v1.1.0');
+    await killAt(/"name":"switch"/, 'update', '--track', 'releases');
+    const home = mkdtempSync(path.join(tmpdir(), 'caretaker-home-'));
+    try {
+      const program = [process.execPath, path.resolve(import.meta.dirname, '../../../src/cli.ts')] as const;
+      const env = { PATH: process.env['PATH'], XDG_CONFIG_HOME: home };
+      const world = { env, cwd: path.dirname(shop.directory), uid: 1000, userName: 'somebody', home, program };
+      await installRecovery(['--project-directory', path.basename(shop.directory)], world);
+      const units = path.join(home, 'systemd/user');
+      const name = readdirSync(units).find((one) => one.endsWith('.service')) ?? '';
+      const unit = readFileSync(path.join(units, name), 'utf8');
+      // As systemd reads them: https://www.freedesktop.org/software/systemd/man/latest/systemd.syntax.html
+      const words = (setting: string): string[] =>
+        [...(new RegExp(`^${setting}=(.*)$`, 'm').exec(unit)?.[1] ?? '').matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(
+          ([, word = '']) => word.replaceAll(/\\(.)/g, '$1').replaceAll('%%', '%').replaceAll('$$', '$'),
+        );
+      const [node = '', ...argv] = words('ExecStart');
+      const [PATH] = words('Environment').map((one) => one.replace(/^PATH=/, ''));
+      execFileSync(node, ['--disable-warning=ExperimentalWarning', ...argv], {
+        cwd: '/',
+        env: { PATH },
+        stdio: 'ignore',
+      });
+      expect(await shop.look()).toEqual({ version: 'v1.0.0', orders: 3, receipts: 3 });
+      expect(leftovers()).toEqual([]);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   test('without anything to put right makes nothing', async () => {
