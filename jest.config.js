@@ -10,6 +10,8 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
+  // On a busy machine a test that makes thousands of files takes longer than the 5 s of the default.
+  testTimeout: 30_000,
   setupFiles: ['<rootDir>/__tests__/worker-user.ts'],
   testMatch: ['<rootDir>/__tests__/{unit,contract,integration,e2e}/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/tmp/', '<rootDir>/dist/'],

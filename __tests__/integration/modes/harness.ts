@@ -359,14 +359,19 @@ export class Deployment {
   }
 
   /** Writes over HTTP from another process until `stop`, which tells what was acknowledged. */
-  writer(rate: number): { stop(): Promise<Written> } {
+  writer(rate: number): { started(): Promise<void>; stop(): Promise<Written> } {
     const log = path.join(path.dirname(this.directory), 'acknowledged');
     const child = spawn('python3', [
       path.join(this.#kit.fixtures, 'uso/writer.py'),
       this.facts.url,
       ...['--rate', String(rate), '--upload', '2000', '--log', log],
     ]);
-    return { stop: () => stopWriter(child, log) };
+    return {
+      async started() {
+        while (!existsSync(log) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+      },
+      stop: () => stopWriter(child, log),
+    };
   }
 }
 
