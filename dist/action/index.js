@@ -28898,6 +28898,7 @@ const nouns = {
     rollback: 'Rollback',
     restore: 'Restore',
     verify: 'Drill',
+    recover: 'Recovery',
     list: 'List of the backups',
     status: 'Status',
 };
@@ -28908,7 +28909,7 @@ const levels = {
 };
 /** One sentence that says how it ended. Plain text. */
 function headline(report) {
-    const { mode, project, outcome, update, restore, verify, backup, backups, plan, warnings } = report;
+    const { mode, project, outcome, update, restore, verify, backup, backups, plan, recovery, warnings } = report;
     const what = `${nouns[mode]} of ${project}`;
     switch (outcome) {
         case 'no-op':
@@ -28947,6 +28948,10 @@ function headline(report) {
             return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
         case 'verify':
             return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
+        case 'recover':
+            return recovery?.outcome === 'rolled-back'
+                ? `${project} is as it was before the ${recovery.mode} that was cut off`
+                : `The ${recovery?.mode ?? 'run'} of ${project} that was cut off is in place`;
         case 'list':
             return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
         case 'status':
@@ -30503,7 +30508,8 @@ async function* compress(source, options = {}) {
     let filled = 0;
     let frames = 0;
     const start = (raw) => {
-        const frame = zstdCompress(raw.subarray(0, filled), settings);
+        // Without it Node's asynchronous call writes frames that don't say how much they hold, and those are decoded by one thread, at a third of the speed.
+        const frame = zstdCompress(raw.subarray(0, filled), { ...settings, pledgedSrcSize: filled });
         frame.catch(() => undefined); // Reported when its turn comes; until then it must not count as unhandled.
         pending.push({ frame, block: raw });
         frames += 1;
@@ -30991,6 +30997,15 @@ async function writeAtomic(file, content, mode = 0o600) {
         throw files_fileError(`write ${file}`, error);
     }
 }
+/** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
+async function removeTemporaries(directory, of) {
+    for (const name of await (0,promises_.readdir)(directory)) {
+        const [, file] = TEMPORARY.exec(name) ?? [];
+        if (file !== undefined && (of === undefined || file === of))
+            await (0,promises_.rm)(external_node_path_default().join(directory, name), { force: true });
+    }
+}
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 /** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
 async function writeDurable(file, content, mode = 0o600) {
     const handle = await (0,promises_.open)(file, 'wx', mode);
@@ -35006,7 +35021,8 @@ async function cutTornLine(file) {
     const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
     if (whole !== '' && parseLine(whole.slice(lastStart)) === null)
         whole = whole.slice(0, lastStart);
-    if (whole === text)
+    // An empty file is what is left where the first line could not be written.
+    if (whole === text && text !== '')
         return;
     try {
         if (whole === '') {
@@ -38274,6 +38290,8 @@ class Recorder {
     safetyBackup;
     /** What the report tells also when the run fails later. */
     sections = {};
+    /** What became of an earlier run that had been cut off. */
+    recovery;
     /** True once something was copied or touched: a failure is then no refusal any more. */
     acted = false;
     health;
@@ -38526,8 +38544,11 @@ function problemWith(part, selection) {
 
 
 
-/** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
-async function fetchParts(tools, chosen, parts, directory) {
+/**
+ * All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`,
+ * `disk-full`. With `walk: false` only the digest of each file is checked: for who reads all of them next, and can take back what he makes of them.
+ */
+async function fetchParts(tools, chosen, parts, directory, { walk = true } = {}) {
     const { instructions } = chosen.manifest;
     const files = parts.flatMap((part) => part.files);
     await (0,promises_.mkdir)(directory, { recursive: true, mode: 0o700 });
@@ -38537,8 +38558,9 @@ async function fetchParts(tools, chosen, parts, directory) {
         tools.signal.throwIfAborted();
         const target = external_node_path_default().join(directory, file.file);
         await chosen.store.fetch(chosen.backup, file, target);
-        await verifyPart(target, file);
-        tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
+        if (walk)
+            await verifyPart(target, file);
+        tools.log.info(`${file.file}: ${file.bytes} bytes, ${walk ? 'digest and archive are' : 'its digest is'} whole`);
     }
 }
 
@@ -38619,6 +38641,10 @@ async function bringProjectFiles(tools, chosen) {
 async function filesAway({ project, log }, written) {
     for (const { path: file, sha256 } of written.files) {
         const target = external_node_path_default().join(project.directory, file);
+        await removeTemporaries(external_node_path_default().dirname(target), external_node_path_default().basename(target)).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
         const now = await (0,promises_.readFile)(target).catch(() => null);
         if (now === null)
             continue;
@@ -40134,7 +40160,7 @@ async function likeness(target, like) {
 
 
 /**
- * restore with `to`: choose → look at the place → fetch all and verify → unpack each part into a directory of its own. Nothing of the live application is
+ * restore with `to`: choose → look at the place → fetch all → unpack each part, verified on the way, into a directory of its own. Nothing of the live application is
  * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
  */
 async function restoreElsewhere(tools, settings, openFolder) {
@@ -40155,9 +40181,9 @@ async function restoreElsewhere(tools, settings, openFolder) {
     const undo = await makePlace(to);
     const fetched = external_node_path_default().join(to, `.caretaker-fetched-${tools.run}`);
     try {
-        await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched));
+        await recorder.step(`Fetch ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched, { walk: false }));
         for (const piece of pieces) {
-            await recorder.step(`Unpack ${pieces_namesOf(piece).join(', ')}`, async () => {
+            await recorder.step(`Unpack and verify ${pieces_namesOf(piece).join(', ')}`, async () => {
                 tools.signal.throwIfAborted();
                 await unpackPiece(tools, piece, to, fetched);
                 for (const line of usage(piece, external_node_path_default().join(to, piece.part.name)))
@@ -44259,6 +44285,8 @@ class Parser {
                     consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online'),
                     keepLocalDays: this.#days('keep-local-days'),
                 };
+            case 'recover':
+                return { mode, ...acting, finish: this.#environment.inWorkflow || this.#text('store') !== undefined };
             case 'update':
             case 'rehearse':
                 return {
@@ -44922,7 +44950,7 @@ function isPath(backup) {
 
 
 
-const TEMPORARY = /^\..+\.caretaker-tmp$/;
+const folder_TEMPORARY = /^\..+\.caretaker-tmp$/;
 /** A copy that is under way moves its file's time; one that stood still for so long is a crashed run's. */
 const ABANDONED_MS = 60 * 60 * 1000;
 /**
@@ -44973,7 +45001,7 @@ class FolderStore {
     }
     async put(file) {
         const what = `store ${file.name} in ${this.directory}`;
-        if (external_node_path_default().basename(file.name) !== file.name || TEMPORARY.test(file.name)) {
+        if (external_node_path_default().basename(file.name) !== file.name || folder_TEMPORARY.test(file.name)) {
             throw new errors/* CaretakerError */.xT('store-unsupported', `failed to ${what}: that is no plain file name`);
         }
         const target = external_node_path_default().join(this.directory, file.name);
@@ -45031,18 +45059,24 @@ class FolderStore {
         const what = `fetch ${file.file} from ${this.directory}`;
         if (external_node_path_default().basename(file.file) !== file.file)
             throw folder_missing(what, 'that is no plain file name');
-        const source = await (0,promises_.open)(external_node_path_default().join(this.directory, file.file)).catch((error) => {
+        const stored = external_node_path_default().join(this.directory, file.file);
+        const source = await (0,promises_.open)(stored).catch((error) => {
             throw this.#error(what, error);
         });
         try {
             const { size } = await source.stat();
             if (size !== file.bytes)
                 throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
-            const sha256 = await copyBytes(source, toPath, {
-                readError: (error) => this.#error(what, error),
-                writeError: (error) => files_fileError(`write ${toPath}`, error),
-                onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
-            });
+            const sha256 = (await linked(stored, toPath))
+                ? await folder_digestOf(toPath).catch(async (error) => {
+                    await (0,promises_.rm)(toPath);
+                    throw this.#error(what, error);
+                })
+                : await copyBytes(source, toPath, {
+                    readError: (error) => this.#error(what, error),
+                    writeError: (error) => files_fileError(`write ${toPath}`, error),
+                    onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
+                });
             if (sha256 !== file.sha256) {
                 await (0,promises_.rm)(toPath);
                 throw folder_damaged(what, 'its SHA-256 is not the one in the manifest');
@@ -45223,7 +45257,7 @@ class FolderStore {
     }
     async #removeAbandoned() {
         for (const name of await (0,promises_.readdir)(this.directory)) {
-            if (!TEMPORARY.test(name))
+            if (!folder_TEMPORARY.test(name))
                 continue;
             const file = external_node_path_default().join(this.directory, name);
             const stats = await (0,promises_.stat)(file).catch(() => undefined); // Its own run was quicker.
@@ -45269,7 +45303,7 @@ class FolderStore {
     }
     #absent(what, cause) {
         const at = cause.path ?? '';
-        if (external_node_path_default().dirname(at) === this.directory && !TEMPORARY.test(external_node_path_default().basename(at))) {
+        if (external_node_path_default().dirname(at) === this.directory && !folder_TEMPORARY.test(external_node_path_default().basename(at))) {
             return folder_missing(what, `there is no ${external_node_path_default().basename(at)}`, cause);
         }
         return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: ${external_node_path_default().dirname(this.directory)} does not exist`, {
@@ -45309,6 +45343,12 @@ async function copyBytes(source, to, handlers) {
     finally {
         await target.close();
     }
+}
+/** On one filesystem a file of a folder need not be copied to be read. False where only a copy will do: another filesystem, or another's file. */
+async function linked(file, to) {
+    if (!(await (0,promises_.lstat)(file)).isFile())
+        return false;
+    return (0,promises_.link)(file, to).then(() => true, () => false);
 }
 async function folder_digestOf(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
@@ -46577,7 +46617,8 @@ async function openOrMiss(settings, world) {
     catch (error) {
         if (!(error instanceof errors/* CaretakerError */.xT))
             throw error;
-        if (settings.mode === 'restore' && ['compose-file-missing', 'env-file-missing'].includes(error.code))
+        if (['restore', 'recover'].includes(settings.mode) &&
+            ['compose-file-missing', 'env-file-missing'].includes(error.code))
             return { project: await bare(), missing: error };
         const needless = settings.mode === 'verify' && settings.proof === undefined;
         if (!needless || !['no-engine', 'engine-missing', 'compose-file-missing'].includes(error.code))
@@ -46927,8 +46968,9 @@ async function ensureStateDirectory(projectDirectory) {
             await ensureDirectory(external_node_path_default().join(directory, part));
         await (0,promises_.access)(directory, external_node_fs_.constants.W_OK | external_node_fs_.constants.X_OK);
         const ignore = external_node_path_default().join(directory, '.gitignore');
+        // Half written, it is written again by the next run.
         if ((await readText(ignore)) !== '*\n')
-            await writeAtomic(ignore, '*\n', 0o644);
+            await (0,promises_.writeFile)(ignore, '*\n', { mode: 0o644 });
         return directory;
     }
     catch (error) {
@@ -47038,6 +47080,7 @@ const VERSION = '0.1.0';
 
 
 
+
 function run_isElsewhere(settings) {
     return settings.mode === 'restore' && settings.to !== undefined;
 }
@@ -47056,6 +47099,10 @@ async function runCaretaker(request) {
         }
         if (settings.mode === 'update' && settings.dryRun)
             return run.plan(opened, settings);
+        if (settings.mode === 'recover') {
+            await run.recover(opened, settings);
+            return {};
+        }
         const outcome = await run.underLock(opened, settings, (tools, reopen) => act(tools, settings, { ...opened, reopen }));
         return outcome === null ? {} : (0,report/* sectionsOf */.Ks)(outcome, { ...opened, recorder: run.recorder });
     });
@@ -47150,6 +47197,23 @@ class Run {
         await restoreElsewhere(this.#tools(opened, noSaga), settings, opened.openFolder);
         return {};
     }
+    /** Does nothing but what every run does first. Where nothing waits not even the lock is taken. */
+    async recover(opened, settings) {
+        const { stateDirectory } = opened.project;
+        const left = await unfinishedRun(stateDirectory);
+        const holder = await lockHolder(stateDirectory);
+        if (left === null) {
+            this.#noOp = true;
+        }
+        else if (left.forward === null || settings.finish || (holder !== null && holder.state !== 'dead')) {
+            await this.underLock(opened, settings, () => Promise.resolve(null));
+        }
+        else {
+            const { mode, run } = left;
+            this.recorder.recovery = { mode, run, outcome: 'in-place' };
+            this.recorder.warn(`The ${mode} of run ${run} had been cut off after it was in place: to store its backup and to tidy up is left to the next run that knows its stores.`);
+        }
+    }
     /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
     async underLock(opened, settings, work) {
         const { env, log, signal } = this.world;
@@ -47176,9 +47240,11 @@ class Run {
             }
             const recovered = await recover(stateDirectory, opened.missing ? withoutProject(actions, opened.missing) : actions, log);
             if (recovered !== null) {
-                this.recorder.warn(recovered.outcome === 'rolled-back'
-                    ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
-                    : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`);
+                const { mode, run, outcome } = recovered;
+                this.recorder.recovery = { mode, run, outcome };
+                this.recorder.warn(outcome === 'rolled-back'
+                    ? `The ${mode} of run ${run} had been cut off: everything is as it was before it.`
+                    : `The ${mode} of run ${run} had been cut off after it was in place: it is finished now.`);
             }
             await clearStaging(project, stateDirectory);
             const { run } = this;
@@ -47245,6 +47311,7 @@ class Run {
             warnings: recorder.warnings,
             downtimeSeconds: recorder.downtimeSeconds,
             health: recorder.health,
+            ...(recorder.recovery === undefined ? {} : { recovery: recorder.recovery }),
             ...recorder.sections,
             ...sections,
             ...this.#whereToRestore(sections.restoreInstructions ?? recorder.sections.restoreInstructions),
@@ -47324,6 +47391,7 @@ async function clearStaging({ files }, stateDirectory) {
     const left = await (0,promises_.readdir)(staging);
     if (left.length > 0)
         await files.remove(left.map((name) => external_node_path_default().join(staging, name)));
+    await removeTemporaries(stateDirectory);
 }
 /** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */
 async function removeEmptyState(stateDirectory) {
@@ -47351,14 +47419,24 @@ async function removeEmptyState(stateDirectory) {
 /* harmony export */   wp: () => (/* binding */ isInputName)
 /* harmony export */ });
 /* unused harmony export inputs */
-const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list', 'status'];
+const modes = [
+    'backup',
+    'update',
+    'rehearse',
+    'rollback',
+    'restore',
+    'verify',
+    'recover',
+    'list',
+    'status',
+];
 const all = modes;
 const acting = ['backup', 'update', 'rehearse', 'rollback', 'restore'];
 /** All inputs, in the order in which README and `--help` show them. */
 const inputs = [
     {
         name: 'mode',
-        description: 'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `list` or `status`.',
+        description: 'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `recover` (put right what a run left that was cut off, as every mode does first), `list` or `status`.',
         default: 'required',
         modes: all,
         example: 'backup',
@@ -47451,7 +47529,7 @@ const inputs = [
         name: 'source-directory',
         description: 'Git clone that the code and the images come from, when it is not the project directory. A relative path starts at the project directory.',
         default: 'the project directory',
-        modes: acting,
+        modes: [...acting, 'recover'],
         example: '/srv/uso/uso',
     },
     {
@@ -47523,7 +47601,7 @@ const inputs = [
         name: 'health',
         description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
         default: 'the containers’ states and health checks, and the published web ports that answered before',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: 'type=http,url=http://localhost:8000/login/',
         list: 'lines',
     },
@@ -47531,14 +47609,14 @@ const inputs = [
         name: 'health-timeout',
         description: 'How long the application may take to become healthy.',
         default: '`5m`',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: '10m',
     },
     {
         name: 'settle',
         description: 'How long it must then stay healthy.',
         default: '`10s`',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: '30s',
     },
     {
@@ -47866,6 +47944,7 @@ function helpText() {
     ].map(([flag = '', text = '']) => `  ${flag.padEnd(width)}${text}`);
     return [
         `Usage: compose-caretaker ${modes.join('|')} [--name value]…`,
+        '       compose-caretaker install-recovery [--name value]…   (mode recover after each start of the host, by systemd)',
         '',
         ...rows,
         '',

@@ -244,7 +244,7 @@ function ownAddress() {
 /* harmony export */   zR: () => (/* binding */ syncDirectory),
 /* harmony export */   zS: () => (/* binding */ fileError)
 /* harmony export */ });
-/* unused harmony exports writeAtomic, writeDurable, appendDurable, readText, ensureDirectory */
+/* unused harmony exports writeAtomic, removeTemporaries, writeDurable, appendDurable, readText, ensureDirectory */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(217);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
@@ -292,6 +292,15 @@ async function writeAtomic(file, content, mode = 0o600) {
         throw fileError(`write ${file}`, error);
     }
 }
+/** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
+async function removeTemporaries(directory, of) {
+    for (const name of await readdir(directory)) {
+        const [, file] = TEMPORARY.exec(name) ?? [];
+        if (file !== undefined && (of === undefined || file === of))
+            await rm(path.join(directory, name), { force: true });
+    }
+}
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 /** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
 async function writeDurable(file, content, mode = 0o600) {
     const handle = await open(file, 'wx', mode);

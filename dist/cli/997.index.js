@@ -46,6 +46,170 @@ function messageOf(error) {
 
 /***/ }),
 
+/***/ 75884:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+
+// EXPORTS
+__webpack_require__.d(__webpack_exports__, {
+  p: () => (/* binding */ installRecovery)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __webpack_require__(73024);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __webpack_require__(76760);
+var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __webpack_require__(77598);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __webpack_require__(51455);
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __webpack_require__(83916);
+// EXTERNAL MODULE: ./src/system/files.ts
+var files = __webpack_require__(31650);
+;// CONCATENATED MODULE: ./src/safety/boot-unit.ts
+
+
+
+
+
+/** https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html */
+function bootUnit({ argv, environment, projectDirectory, places, scope, directory }) {
+    const label = external_node_path_default().basename(projectDirectory).replaceAll(/[^A-Za-z0-9_-]/g, '-');
+    // Two projects may have directories of one name.
+    const hash = (0,external_node_crypto_.createHash)('sha256').update(projectDirectory).digest('hex').slice(0, 8);
+    const name = `compose-caretaker-recover-${label}-${hash}.service`;
+    const target = scope === 'system' ? 'multi-user.target' : 'default.target';
+    const journal = external_node_path_default().join(projectDirectory, '.caretaker', 'journal.jsonl');
+    const text = [
+        '[Unit]',
+        `Description=Compose Caretaker puts right what was cut off in ${plain(projectDirectory)}`,
+        ...(scope === 'system'
+            ? ['Wants=network-online.target', 'After=network-online.target docker.service podman.service']
+            : []),
+        `RequiresMountsFor=${[...new Set(places)].map(quoted).join(' ')}`,
+        `ConditionPathExists=${plain(journal)}`,
+        'StartLimitIntervalSec=1h',
+        'StartLimitBurst=10',
+        '',
+        '[Service]',
+        'Type=oneshot',
+        ...Object.entries(environment).map(([variable, value]) => `Environment=${quoted(`${variable}=${value}`)}`),
+        `ExecStart=${argv.map((word) => quoted(word.replaceAll('$', '$$$$'))).join(' ')}`,
+        'TimeoutStartSec=infinity',
+        '# The engine may not answer yet.',
+        'Restart=on-failure',
+        'RestartSec=60',
+        '',
+        '[Install]',
+        `WantedBy=${target}`,
+        '',
+    ].join('\n');
+    return { name, text, file: external_node_path_default().join(directory, name), link: external_node_path_default().join(directory, `${target}.wants`, name) };
+}
+/** Writes and enables it, again where it is there already. `boot-unit-failed`. */
+async function installBootUnit({ file, link, text }) {
+    try {
+        await (0,promises_.mkdir)(external_node_path_default().dirname(link), { recursive: true, mode: 0o755 });
+        await (0,files/* writeAtomic */.vZ)(file, text, 0o644);
+        await (0,promises_.rm)(link, { force: true });
+        await (0,promises_.symlink)(file, link);
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('boot-unit-failed', `failed to install ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'The user must be able to write there: root for a unit of the host, otherwise the user whose containers they are.',
+            cause: error,
+        });
+    }
+}
+/** `%` begins a specifier. A line end would begin another setting. */
+function plain(text) {
+    return text.replaceAll('%', '%%').replaceAll(/[\n\r]/g, ' ');
+}
+/** https://www.freedesktop.org/software/systemd/man/latest/systemd.syntax.html, "Quoting". */
+function quoted(text) {
+    const escaped = text
+        .replaceAll('\\', '\\\\')
+        .replaceAll('"', '\\"')
+        .replaceAll('\n', '\\n')
+        .replaceAll('\r', '\\r')
+        .replaceAll('%', '%%');
+    return `"${escaped}"`;
+}
+
+// EXTERNAL MODULE: ./src/settings/inputs.ts
+var inputs = __webpack_require__(97428);
+// EXTERNAL MODULE: ./src/settings/load.ts
+var load = __webpack_require__(54037);
+// EXTERNAL MODULE: ./src/settings/sources.ts
+var sources = __webpack_require__(89651);
+;// CONCATENATED MODULE: ./src/install-recovery.ts
+
+
+
+
+
+
+/**
+ * `compose-caretaker install-recovery`, with the flags of mode `recover`: writes and enables a unit of systemd that runs it when the host has started. Answers with
+ * what a reader has to know and do, a line each. Throws what is wrong with the flags, and `boot-unit-failed`.
+ */
+async function installRecovery(words, world) {
+    const { env, cwd, uid, userName, home, program } = world;
+    const { options: _options, ...raw } = (0,sources/* fromArguments */.ZN)(['recover', ...words], env);
+    const settings = (0,load/* loadSettings */.M)(raw, (0,load/* environmentOf */.p)({ env, cwd, inWorkflow: false }));
+    if (settings.mode !== 'recover')
+        throw new TypeError('the settings are not those of the mode that was given');
+    const { projectDirectory, sourceDirectory, warnings } = settings;
+    const scope = uid === 0 ? 'system' : 'user';
+    const units = scope === 'system'
+        ? '/etc/systemd/system'
+        : external_node_path_default().join(env['XDG_CONFIG_HOME'] ?? external_node_path_default().join(home, '.config'), 'systemd/user');
+    const unit = bootUnit({
+        environment: Object.fromEntries(['PATH', 'DOCKER_HOST', 'DOCKER_CONTEXT', 'CONTAINER_HOST'].flatMap((name) => {
+            const value = env[name];
+            return value === undefined || value === '' ? [] : [[name, value]];
+        })),
+        argv: [...program, 'recover', ...flagsOf(raw.values, projectDirectory)],
+        projectDirectory,
+        places: [projectDirectory, sourceDirectory ?? projectDirectory, ...program.map((file) => external_node_path_default().dirname(file))],
+        ...{ scope, directory: units },
+    });
+    await installBootUnit(unit);
+    const manager = scope === 'system' ? 'systemctl' : 'systemctl --user';
+    return [
+        ...warnings,
+        `${unit.file} is written and enabled: mode recover runs when the host has started, where something was cut off.`,
+        `Let systemd know of it now: ${manager} daemon-reload`,
+        `Try it: ${manager} start ${unit.name}`,
+        `Take it away: ${manager} disable ${unit.name} && rm ${unit.file}`,
+        ...(scope === 'user' && !(0,external_node_fs_.existsSync)(`/var/lib/systemd/linger/${userName}`)
+            ? [`Until this is done it waits for ${userName} to log in: loginctl enable-linger ${userName}`]
+            : []),
+        ...(program.some((file) => /\/(_work|_actions|externals)\//.test(file))
+            ? [
+                'This program, or its Node, lies where a runner keeps what it may remove. Install again from a clone and a Node of your own.',
+            ]
+            : []),
+    ];
+}
+/** What was typed, for another current directory, and without what has no effect there. A secret is never among it. */
+function flagsOf(values, projectDirectory) {
+    const flags = [`--project-directory=${projectDirectory}`];
+    for (const [name, { text }] of Object.entries(values)) {
+        const { modes, secret, list } = (0,inputs/* inputOf */.wg)(name);
+        if (['mode', 'project-directory'].includes(name) || secret || !modes.includes('recover'))
+            continue;
+        for (const value of list === undefined ? [text] : text.split('\n'))
+            flags.push(`--${name}=${value}`);
+    }
+    return flags;
+}
+
+
+/***/ }),
+
 /***/ 73883:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
@@ -340,6 +504,7 @@ const nouns = {
     rollback: 'Rollback',
     restore: 'Restore',
     verify: 'Drill',
+    recover: 'Recovery',
     list: 'List of the backups',
     status: 'Status',
 };
@@ -350,7 +515,7 @@ const levels = {
 };
 /** One sentence that says how it ended. Plain text. */
 function headline(report) {
-    const { mode, project, outcome, update, restore, verify, backup, backups, plan, warnings } = report;
+    const { mode, project, outcome, update, restore, verify, backup, backups, plan, recovery, warnings } = report;
     const what = `${nouns[mode]} of ${project}`;
     switch (outcome) {
         case 'no-op':
@@ -389,6 +554,10 @@ function headline(report) {
             return `${project} restored${restore === undefined ? '' : ` from ${restore.backup}`}`;
         case 'verify':
             return `${verify?.backup ?? what} does: ${levels[verify?.level ?? 'read']}`;
+        case 'recover':
+            return recovery?.outcome === 'rolled-back'
+                ? `${project} is as it was before the ${recovery.mode} that was cut off`
+                : `The ${recovery?.mode ?? 'run'} of ${project} that was cut off is in place`;
         case 'list':
             return `${backups?.length ?? 0} ${backups?.length === 1 ? 'backup' : 'backups'} of ${project}`;
         case 'status':
@@ -611,7 +780,7 @@ function formatSeconds(seconds) {
 
 /***/ }),
 
-/***/ 97289:
+/***/ 13899:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -1825,7 +1994,8 @@ async function* compress(source, options = {}) {
     let filled = 0;
     let frames = 0;
     const start = (raw) => {
-        const frame = zstdCompress(raw.subarray(0, filled), settings);
+        // Without it Node's asynchronous call writes frames that don't say how much they hold, and those are decoded by one thread, at a third of the speed.
+        const frame = zstdCompress(raw.subarray(0, filled), { ...settings, pledgedSrcSize: filled });
         frame.catch(() => undefined); // Reported when its turn comes; until then it must not count as unhandled.
         pending.push({ frame, block: raw });
         frames += 1;
@@ -2272,120 +2442,8 @@ async function parts_syncDirectory(directory) {
 
 // EXTERNAL MODULE: ./src/report/units.ts
 var units = __webpack_require__(17885);
-;// CONCATENATED MODULE: ./src/system/files.ts
-
-
-
-
-/**
- * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
- * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
- */
-function files_fileError(what, cause) {
-    if (cause instanceof errors/* CaretakerError */.xT)
-        return cause;
-    const { code } = cause;
-    if (code === 'EACCES' || code === 'EPERM') {
-        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${what}: permission denied`, {
-            hint: 'Run as a user who may read and write these files.',
-            cause,
-        });
-    }
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new errors/* CaretakerError */.xT('disk-full', `failed to ${what}: no space left`, {
-            hint: 'Free some space on that filesystem and run it again.',
-            cause,
-        });
-    }
-    return new errors/* CaretakerError */.xT('file-operation-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`, { cause });
-}
-/** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
-async function writeAtomic(file, content, mode = 0o600) {
-    const beside = external_node_path_default().join(external_node_path_default().dirname(file), `.${external_node_path_default().basename(file)}.${(0,external_node_crypto_.randomUUID)()}.tmp`);
-    try {
-        await writeDurable(beside, content, mode);
-        await (0,promises_.rename)(beside, file);
-        await files_syncDirectory(external_node_path_default().dirname(file));
-    }
-    catch (error) {
-        // What went wrong first is what is told.
-        await (0,promises_.rm)(beside, { force: true }).catch(() => undefined);
-        throw files_fileError(`write ${file}`, error);
-    }
-}
-/** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
-async function writeDurable(file, content, mode = 0o600) {
-    const handle = await (0,promises_.open)(file, 'wx', mode);
-    try {
-        await handle.chmod(mode); // The umask took its share.
-        await handle.writeFile(content);
-        await handle.sync();
-    }
-    finally {
-        await handle.close();
-    }
-}
-/**
- * Appends one line; it is on disk when this is fulfilled. Creates the file (mode 0600), durably too. Where it fails (a full disk) the file is as
- * before: the next line must not continue half of this one.
- */
-async function appendDurable(file, line) {
-    try {
-        const handle = await (0,promises_.open)(file, 'a', 0o600);
-        let isNew;
-        try {
-            const { size } = await handle.stat();
-            isNew = size === 0;
-            try {
-                await handle.writeFile(`${line}\n`);
-                await handle.sync();
-            }
-            catch (error) {
-                await handle.truncate(size).catch(() => undefined); // What went wrong first is what is told.
-                throw error;
-            }
-        }
-        finally {
-            await handle.close();
-        }
-        if (isNew)
-            await files_syncDirectory(external_node_path_default().dirname(file));
-    }
-    catch (error) {
-        throw files_fileError(`append to ${file}`, error);
-    }
-}
-/** Forces the entries of a directory to disk: new, renamed and removed names. */
-async function files_syncDirectory(directory) {
-    const handle = await (0,promises_.open)(directory, 'r');
-    try {
-        await handle.sync();
-    }
-    finally {
-        await handle.close();
-    }
-}
-/** Null when there is no such file, or the process whose file below /proc it is has ended. */
-async function readText(file) {
-    try {
-        return await (0,promises_.readFile)(file, 'utf8');
-    }
-    catch (error) {
-        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
-            return null;
-        throw files_fileError(`read ${file}`, error);
-    }
-}
-/** Makes the directory and its missing parents. */
-async function ensureDirectory(directory, mode = 0o700) {
-    try {
-        await (0,promises_.mkdir)(directory, { recursive: true, mode });
-    }
-    catch (error) {
-        throw files_fileError(`make the directory ${directory}`, error);
-    }
-}
-
+// EXTERNAL MODULE: ./src/system/files.ts
+var system_files = __webpack_require__(31650);
 ;// CONCATENATED MODULE: ./src/system/disk.ts
 
 
@@ -2732,7 +2790,7 @@ function localDirectory(stateDirectory) {
 /** A backup that a folder on this host holds, as it was captured. Throws `store-missing` where it is not there. */
 async function capturedIn(directory, name) {
     const file = names_manifestFile(name);
-    const text = await readText(external_node_path_default().join(directory, file));
+    const text = await (0,system_files/* readText */.yR)(external_node_path_default().join(directory, file));
     if (text === null)
         throw new errors/* CaretakerError */.xT('store-missing', `there is no backup ${name} in ${directory}`);
     const manifest = openManifest(JSON.parse(text));
@@ -6289,13 +6347,13 @@ async function openJournal(stateDirectory) {
             return summarise(await readLines(file), file);
         },
         async append(line) {
-            if (line.type === 'begin' && (await readText(file)) !== null) {
+            if (line.type === 'begin' && (await (0,system_files/* readText */.yR)(file)) !== null) {
                 throw new errors/* CaretakerError */.xT('journal-unfinished', `failed to begin: ${file} holds a run that has not ended`, {
                     hint: 'The next run finishes it; see docs/recovery-by-hand.md.',
                 });
             }
             try {
-                await appendDurable(file, JSON.stringify(line));
+                await (0,system_files/* appendDurable */.Wo)(file, JSON.stringify(line));
             }
             catch (error) {
                 // A rename needs no space, and says as much: a full disk must not make the next run undo what is undone.
@@ -6313,14 +6371,14 @@ async function openJournal(stateDirectory) {
  */
 async function unfinishedRun(stateDirectory) {
     const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
-    const text = (await readText(file)) ?? '';
+    const text = (await (0,system_files/* readText */.yR)(file)) ?? '';
     const lines = text.split('\n').slice(0, -1);
     const last = lines.at(-1);
     return summarise(journal_linesOf(last !== undefined && parseLine(last) === null ? lines.slice(0, -1) : lines, file), file);
 }
 /** The next line must not continue a torn one. */
 async function cutTornLine(file) {
-    const text = await readText(file);
+    const text = await (0,system_files/* readText */.yR)(file);
     if (text === null)
         return;
     let whole = text.slice(0, text.lastIndexOf('\n') + 1);
@@ -6328,12 +6386,13 @@ async function cutTornLine(file) {
     const lastStart = whole.lastIndexOf('\n', whole.length - 2) + 1;
     if (whole !== '' && parseLine(whole.slice(lastStart)) === null)
         whole = whole.slice(0, lastStart);
-    if (whole === text)
+    // An empty file is what is left where the first line could not be written.
+    if (whole === text && text !== '')
         return;
     try {
         if (whole === '') {
             await (0,promises_.unlink)(file);
-            await files_syncDirectory(external_node_path_default().dirname(file));
+            await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
             return;
         }
         const handle = await (0,promises_.open)(file, 'r+');
@@ -6346,11 +6405,11 @@ async function cutTornLine(file) {
         }
     }
     catch (error) {
-        throw files_fileError(`mend ${file}`, error);
+        throw (0,system_files/* fileError */.zS)(`mend ${file}`, error);
     }
 }
 async function readLines(file) {
-    return journal_linesOf(((await readText(file)) ?? '').split('\n').slice(0, -1), file);
+    return journal_linesOf(((await (0,system_files/* readText */.yR)(file)) ?? '').split('\n').slice(0, -1), file);
 }
 function journal_linesOf(lines, file) {
     return lines.map((line, index) => {
@@ -6426,10 +6485,10 @@ async function rotate(file) {
         aged.sort((one, other) => other.time - one.time);
         for (const { name } of aged.slice(KEPT))
             await (0,promises_.unlink)(external_node_path_default().join(directory, name));
-        await files_syncDirectory(directory);
+        await (0,system_files/* syncDirectory */.zR)(directory);
     }
     catch (error) {
-        throw files_fileError(`rotate ${file}`, error);
+        throw (0,system_files/* fileError */.zS)(`rotate ${file}`, error);
     }
 }
 
@@ -6739,7 +6798,7 @@ async function refuseMajorChangeAt(tools, sources, target, allow) {
     async function at(file) {
         const inside = checkout === null ? '..' : external_node_path_default().relative(checkout.directory, await (0,promises_.realpath)(file));
         if (checkout === null || target === 'as-it-is' || inside.startsWith('..'))
-            return { name: file, text: await readText(file) };
+            return { name: file, text: await (0,system_files/* readText */.yR)(file) };
         const changed = (await checkout.dirtyFiles()).includes(inside);
         const text = changed ? null : await checkout.show(target.commit, inside);
         return { name: `${inside} of ${target.label}`, text };
@@ -6969,13 +7028,13 @@ async function bringUp(tools) {
 
 const fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'avoided.json');
 async function avoid(stateDirectory, version) {
-    await writeAtomic(fileIn(stateDirectory), `${JSON.stringify(version, null, 2)}\n`);
+    await (0,system_files/* writeAtomic */.vZ)(fileIn(stateDirectory), `${JSON.stringify(version, null, 2)}\n`);
 }
 async function avoidNothing(stateDirectory) {
     await (0,promises_.rm)(fileIn(stateDirectory), { force: true });
 }
 async function avoided(stateDirectory) {
-    const text = await readText(fileIn(stateDirectory));
+    const text = await (0,system_files/* readText */.yR)(fileIn(stateDirectory));
     return text === null ? null : JSON.parse(text);
 }
 
@@ -9172,7 +9231,7 @@ async function make({ project }, { content, file, labels }, directory) {
     // The places of its staging and of its data.
     for (const one of ['.caretaker/staging', 'data'])
         await (0,promises_.mkdir)(external_node_path_default().join(directory, one), { recursive: true, mode: 0o700 });
-    await writeAtomic(file, content.text);
+    await (0,system_files/* writeAtomic */.vZ)(file, content.text);
     for (const { live, copy } of content.directories) {
         const like = (await project.files.exists(live)) ? live : directory;
         await project.files.makeDirectory(copy, like);
@@ -9679,6 +9738,8 @@ class Recorder {
     safetyBackup;
     /** What the report tells also when the run fails later. */
     sections = {};
+    /** What became of an earlier run that had been cut off. */
+    recovery;
     /** True once something was copied or touched: a failure is then no refusal any more. */
     acted = false;
     health;
@@ -9931,8 +9992,11 @@ function problemWith(part, selection) {
 
 
 
-/** All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`, `disk-full`. */
-async function fetchParts(tools, chosen, parts, directory) {
+/**
+ * All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`,
+ * `disk-full`. With `walk: false` only the digest of each file is checked: for who reads all of them next, and can take back what he makes of them.
+ */
+async function fetchParts(tools, chosen, parts, directory, { walk = true } = {}) {
     const { instructions } = chosen.manifest;
     const files = parts.flatMap((part) => part.files);
     await (0,promises_.mkdir)(directory, { recursive: true, mode: 0o700 });
@@ -9942,8 +10006,9 @@ async function fetchParts(tools, chosen, parts, directory) {
         tools.signal.throwIfAborted();
         const target = external_node_path_default().join(directory, file.file);
         await chosen.store.fetch(chosen.backup, file, target);
-        await verifyPart(target, file);
-        tools.log.info(`${file.file}: ${file.bytes} bytes, digest and archive are whole`);
+        if (walk)
+            await verifyPart(target, file);
+        tools.log.info(`${file.file}: ${file.bytes} bytes, ${walk ? 'digest and archive are' : 'its digest is'} whole`);
     }
 }
 
@@ -10005,12 +10070,12 @@ async function bringProjectFiles(tools, chosen) {
             maskSecretsOf(file, log);
             const target = external_node_path_default().join(project.directory, file.path);
             try {
-                await writeAtomic(target, file.content, file.mode);
+                await (0,system_files/* writeAtomic */.vZ)(target, file.content, file.mode);
                 if (process.getuid?.() === 0)
                     await (0,promises_.chown)(target, owner.uid, owner.gid);
             }
             catch (error) {
-                throw files_fileError(`write ${target}`, error);
+                throw (0,system_files/* fileError */.zS)(`write ${target}`, error);
             }
             log.info(`${file.path}: written`);
         }
@@ -10024,6 +10089,10 @@ async function bringProjectFiles(tools, chosen) {
 async function filesAway({ project, log }, written) {
     for (const { path: file, sha256 } of written.files) {
         const target = external_node_path_default().join(project.directory, file);
+        await (0,system_files/* removeTemporaries */.AH)(external_node_path_default().dirname(target), external_node_path_default().basename(target)).catch((error) => {
+            if (error.code !== 'ENOENT')
+                throw error;
+        });
         const now = await (0,promises_.readFile)(target).catch(() => null);
         if (now === null)
             continue;
@@ -10062,7 +10131,7 @@ async function refuseThroughLink(root, directory) {
     }
     const [top, real] = await Promise.all([(0,promises_.realpath)(root), (0,promises_.realpath)(place)]);
     if (real !== top && !real.startsWith(`${top}/`))
-        throw files_fileError(`write into ${place}`, new Error(`it leads to ${real}, outside of the project`));
+        throw (0,system_files/* fileError */.zS)(`write into ${place}`, new Error(`it leads to ${real}, outside of the project`));
 }
 /** No container runs yet whose environment would tell what is secret. */
 function maskSecretsOf({ content }, log) {
@@ -11386,7 +11455,7 @@ async function lstatOrNull(file) {
     catch (error) {
         if (isAbsent(error))
             return null;
-        throw files_fileError(`look at ${file}`, error);
+        throw (0,system_files/* fileError */.zS)(`look at ${file}`, error);
     }
 }
 /** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
@@ -11539,7 +11608,7 @@ async function likeness(target, like) {
 
 
 /**
- * restore with `to`: choose → look at the place → fetch all and verify → unpack each part into a directory of its own. Nothing of the live application is
+ * restore with `to`: choose → look at the place → fetch all → unpack each part, verified on the way, into a directory of its own. Nothing of the live application is
  * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
  */
 async function restoreElsewhere(tools, settings, openFolder) {
@@ -11560,9 +11629,9 @@ async function restoreElsewhere(tools, settings, openFolder) {
     const undo = await makePlace(to);
     const fetched = external_node_path_default().join(to, `.caretaker-fetched-${tools.run}`);
     try {
-        await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched));
+        await recorder.step(`Fetch ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched, { walk: false }));
         for (const piece of pieces) {
-            await recorder.step(`Unpack ${pieces_namesOf(piece).join(', ')}`, async () => {
+            await recorder.step(`Unpack and verify ${pieces_namesOf(piece).join(', ')}`, async () => {
                 tools.signal.throwIfAborted();
                 await unpackPiece(tools, piece, to, fetched);
                 for (const line of usage(piece, external_node_path_default().join(to, piece.part.name)))
@@ -12552,14 +12621,14 @@ async function git_exists(file) {
 
 const last_update_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'last-update.json');
 async function rememberUpdate(stateDirectory, update) {
-    await writeAtomic(last_update_fileIn(stateDirectory), `${JSON.stringify(update, null, 2)}\n`);
+    await (0,system_files/* writeAtomic */.vZ)(last_update_fileIn(stateDirectory), `${JSON.stringify(update, null, 2)}\n`);
 }
 async function forgetUpdate(stateDirectory) {
     await (0,promises_.rm)(last_update_fileIn(stateDirectory), { force: true });
 }
 /** Throws `nothing-to-roll-back` where no update has been made, or the last one has been rolled back. */
 async function lastUpdate(stateDirectory) {
-    const text = await readText(last_update_fileIn(stateDirectory));
+    const text = await (0,system_files/* readText */.yR)(last_update_fileIn(stateDirectory));
     if (text !== null)
         return JSON.parse(text);
     throw new errors/* CaretakerError */.xT('nothing-to-roll-back', `there is no update to go back from: ${last_update_fileIn(stateDirectory)} is missing`, {
@@ -12919,7 +12988,7 @@ function forwardActions(tools) {
 }
 const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
 async function readRecord(tools, run) {
-    const text = await readText(recordFile(tools, run));
+    const text = await (0,system_files/* readText */.yR)(recordFile(tools, run));
     return text === null ? { attempts: [], parts: [], swaps: null } : JSON.parse(text);
 }
 /**
@@ -12932,7 +13001,7 @@ async function dataBack(tools, { backup, run }) {
     const directory = localDirectory(project.stateDirectory);
     let record = await readRecord(tools, run);
     if (record.swaps === null) {
-        const text = await readText(external_node_path_default().join(directory, names_manifestFile(backup)));
+        const text = await (0,system_files/* readText */.yR)(external_node_path_default().join(directory, names_manifestFile(backup)));
         if (text === null) {
             throw new errors/* CaretakerError */.xT('safety-backup-missing', `the backup ${backup} taken before the update is not in ${directory}`, {
                 hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
@@ -12961,14 +13030,14 @@ async function stageBack(tools, run, parts) {
     const { attempts } = await readRecord(tools, run);
     const attempt = `${run}-back${attempts.length + 1}`;
     const record = { attempts: [...attempts, attempt], parts, swaps: null };
-    await writeAtomic(recordFile(tools, run), JSON.stringify(record));
+    await (0,system_files/* writeAtomic */.vZ)(recordFile(tools, run), JSON.stringify(record));
     const swaps = [];
     for (const part of parts) {
         log.info(`${part.name}: unpacking the data from before the update`);
         const source = await sourceBack(part, tools);
         swaps.push(await source.stage(part, partReader(localDirectory(project.stateDirectory)), attempt));
     }
-    await writeAtomic(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
+    await (0,system_files/* writeAtomic */.vZ)(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
     return { ...record, swaps };
 }
 /**
@@ -13033,13 +13102,13 @@ before = () => Promise.resolve()) {
     const mine = { ...info, token, holder: ownIdentity() };
     const prepared = place(`lock.prepared-${token}`);
     try {
-        await writeDurable(prepared, `${JSON.stringify(mine)}\n`);
+        await (0,system_files/* writeDurable */.vQ)(prepared, `${JSON.stringify(mine)}\n`);
         while (!(await contend(place, prepared, before)))
             continue;
         await lock_tidy(stateDirectory);
     }
     catch (error) {
-        throw files_fileError(`take the lock ${place('lock')}`, error);
+        throw (0,system_files/* fileError */.zS)(`take the lock ${place('lock')}`, error);
     }
     finally {
         await (0,promises_.unlink)(prepared).catch((error) => {
@@ -13053,7 +13122,7 @@ before = () => Promise.resolve()) {
             if (held?.token !== token)
                 return;
             await (0,promises_.unlink)(place('lock'));
-            await files_syncDirectory(stateDirectory);
+            await (0,system_files/* syncDirectory */.zR)(stateDirectory);
         },
     };
 }
@@ -13074,7 +13143,7 @@ async function contend(place, prepared, before) {
         await before(name);
         if (await tryLink(prepared, file)) {
             if (dead.length === 0) {
-                await files_syncDirectory(external_node_path_default().dirname(file));
+                await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
                 return true;
             }
             for (const one of dead) {
@@ -13084,7 +13153,7 @@ async function contend(place, prepared, before) {
                 return false;
             }
             await (0,promises_.rename)(prepared, place('lock'));
-            await files_syncDirectory(external_node_path_default().dirname(file));
+            await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
             return true;
         }
         const other = await readHolder(file);
@@ -13134,7 +13203,7 @@ async function readHolderLeniently(file) {
     }
 }
 async function readHolder(file) {
-    const text = await readText(file);
+    const text = await (0,system_files/* readText */.yR)(file);
     if (text === null)
         return null;
     try {
@@ -14994,12 +15063,12 @@ async function createPodman(processes) {
  * that entry in a network namespace that is gone, ends.)
  */
 async function lostNameServer(directory) {
-    return (await readText((0,external_node_path_.join)(directory, 'aardvark.pid'))) !== null && (await nameServer(directory)) === null;
+    return (await (0,system_files/* readText */.yR)((0,external_node_path_.join)(directory, 'aardvark.pid'))) !== null && (await nameServer(directory)) === null;
 }
 /** Its process id; null where none runs. */
 async function nameServer(directory) {
-    const pid = (await readText((0,external_node_path_.join)(directory, 'aardvark.pid')))?.trim();
-    const state = pid === undefined ? null : await readText(`/proc/${pid}/stat`);
+    const pid = (await (0,system_files/* readText */.yR)((0,external_node_path_.join)(directory, 'aardvark.pid')))?.trim();
+    const state = pid === undefined ? null : await (0,system_files/* readText */.yR)(`/proc/${pid}/stat`);
     return state !== null && /^\d+ \(aardvark-dns\) [^ZX]/.test(state) ? Number(pid) : null;
 }
 /** Those of the containers whose names it is to know. */
@@ -15015,7 +15084,7 @@ async function namesKnown(directory) {
             continue;
         const file = (0,external_node_path_.join)(directory, name);
         // After a line of addresses: id, addresses and names of one container on each line.
-        const [, ...lines] = ((await readText(file)) ?? '').split('\n');
+        const [, ...lines] = ((await (0,system_files/* readText */.yR)(file)) ?? '').split('\n');
         known.set(file, new Set(lines.flatMap((line) => line.split(' ')[0] ?? [])));
     }
     return known;
@@ -15053,7 +15122,7 @@ async function namesIn(directory) {
     catch (error) {
         if (error.code === 'ENOENT')
             return [];
-        throw files_fileError(`read ${directory}`, error);
+        throw (0,system_files/* fileError */.zS)(`read ${directory}`, error);
     }
 }
 async function podman_answer(processes) {
@@ -15371,952 +15440,8 @@ function startedLater(start, then) {
     return { stdin, stdout, done, kill };
 }
 
-;// CONCATENATED MODULE: ./src/settings/durations.ts
-const durations_units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-/** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
-function parseDuration(text) {
-    const trimmed = text.trim();
-    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(trimmed))
-        return trimmed === '0' ? 0 : undefined;
-    let total = 0;
-    for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-        total += Number(amount) * (durations_units[unit ?? ''] ?? 0);
-    }
-    return Math.round(total);
-}
-
-;// CONCATENATED MODULE: ./src/settings/backup-choice.ts
-
-/**
- * What stands in `backup`, paths left out: `latest`, a backup's name, digits, `before=2026-11-20` (its beginning, in UTC) or `before=2026-11-20T18:30` (with `Z` or an offset at the end for another
- * time than UTC), `2d`, `36h`, `1w`, `version=TAG`, and without `version=` what begins as a version does (`v25.09`, `1.4`). Null for anything else.
- */
-function parseBackupChoice(text) {
-    if (text === 'latest')
-        return { text, by: 'latest' };
-    if (/^[1-9]\d*$/.test(text))
-        return { text, by: 'id' };
-    if (/^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
-        return { text, by: 'name' };
-    const [, key, value = ''] = /^(before|version)=(.+)$/.exec(text) ?? [];
-    if (key === 'before') {
-        const at = instantOf(value);
-        return at === null ? null : { text, by: 'before', at };
-    }
-    if (key === 'version')
-        return { text, by: 'version', version: value };
-    const ms = ageOf(text);
-    if (ms !== null)
-        return { text, by: 'age', ms };
-    return /^(?:v\d|\d+\.\d)[\w.+-]*$/i.test(text) ? { text, by: 'version', version: text } : null;
-}
-function instantOf(text) {
-    const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
-    if (match === null)
-        return null;
-    const [, day = '', time = '00:00', zone = 'Z'] = match;
-    const at = new Date(`${day}T${time}${zone}`);
-    // The 31st of February is well-formed and no day.
-    const isDay = !Number.isNaN(at.getTime()) && new Date(`${day}T00:00Z`).toISOString().startsWith(day);
-    return isDay ? at : null;
-}
-function ageOf(text) {
-    const [, amount, unit] = /^(\d+)([dw])$/.exec(text) ?? [];
-    if (amount !== undefined)
-        return Number(amount) * (unit === 'w' ? 7 : 1) * 86_400_000;
-    const ms = /^\d/.test(text) ? parseDuration(text) : undefined;
-    return ms === undefined || ms === 0 ? null : ms;
-}
-
-// EXTERNAL MODULE: ./src/settings/inputs.ts
-var inputs = __webpack_require__(97428);
-;// CONCATENATED MODULE: ./src/settings/key-values.ts
-
-/**
- * The lines of a list input: empty lines and lines that begin with `#` are left out, blanks at both ends too.
- */
-function key_values_linesOf(text) {
-    return text
-        .split(/\r\n|\n|\r/)
-        .map((line) => line.trim())
-        .filter((line) => line !== '' && !line.startsWith('#'));
-}
-/** Names separated by commas, line ends or both. For lists whose members can't hold a comma. */
-function key_values_wordsOf(text) {
-    return key_values_linesOf(text).flatMap((line) => line
-        .split(',')
-        .map((word) => word.trim())
-        .filter((word) => word !== ''));
-}
-/** The same for words that may hold a comma: such a word stands in double quotes. Throws `key-values-invalid` with the input's name. */
-function quotedWordsOf(text, input) {
-    return key_values_linesOf(text).flatMap((line) => fieldsOf(line.replace(/(?:\s*,)+$/, ''), (why) => {
-        const hint = 'Separate them by commas or line ends; what holds a comma itself stands in double quotes.';
-        return new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
-            input,
-            hint,
-        });
-    }));
-}
-/**
- * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
- * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.
- * Throws `key-values-invalid` with the input's name.
- */
-function parseKeyValues(line, input) {
-    const invalid = (why) => new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
-        input,
-        hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
-    });
-    const result = {};
-    for (const field of fieldsOf(line, invalid)) {
-        const equals = field.indexOf('=');
-        if (equals === -1)
-            throw invalid(`"${field}" has no "="`);
-        const key = field.slice(0, equals).trim();
-        if (!/^[a-z][a-z0-9-]*$/.test(key))
-            throw invalid(`"${key}" is no key`);
-        if (Object.hasOwn(result, key))
-            throw invalid(`"${key}" is given twice`);
-        result[key] = field.slice(equals + 1).trim();
-    }
-    return result;
-}
-function fieldsOf(line, invalid) {
-    const fields = [];
-    let field = '';
-    let quoted = false;
-    /** A quoted run has ended in this field: only a comma or the end may follow. */
-    let closed = false;
-    for (let at = 0; at < line.length; at++) {
-        const char = line.charAt(at);
-        if (quoted) {
-            if (char !== '"')
-                field += char;
-            else if (line[at + 1] === '"') {
-                field += '"';
-                at++;
-            }
-            else {
-                quoted = false;
-                closed = true;
-            }
-        }
-        else if (char === ',') {
-            fields.push(field);
-            field = '';
-            closed = false;
-        }
-        else if (closed && char.trim() !== '') {
-            throw invalid('text follows a closing quote');
-        }
-        else if (char === '"' && (field.trim() === '' || /^\s*[^=]+=\s*$/.test(field))) {
-            field = field.trimStart();
-            quoted = true;
-        }
-        else if (!closed) {
-            field += char;
-        }
-    }
-    if (quoted)
-        throw invalid('a double quote is not closed');
-    fields.push(field);
-    const trimmed = fields.map((text) => text.trim());
-    if (trimmed.includes(''))
-        throw invalid('there is nothing between two commas, or at an end');
-    return trimmed;
-}
-
-;// CONCATENATED MODULE: ./src/settings/selection.ts
-/** `PART`, `PART/PATH` or `PART:DATABASE`; a text that says what is wrong with it otherwise. */
-function parseSelection(text) {
-    const [, part = '', mark, rest = ''] = /^([^/:]*)(?:([/:])([^]*))?$/.exec(text) ?? [];
-    if (part === '')
-        return `"${text}" does not begin with the name of a part`;
-    if (mark === undefined)
-        return { text, part, what: 'part' };
-    if (rest.includes('\0'))
-        return `"${text}" holds a NUL character`;
-    if (mark === ':') {
-        return rest === '' ? `"${text}" names no database` : { text, part, what: 'database', database: rest };
-    }
-    if (rest.startsWith('/'))
-        return `"${text}" has an absolute path behind the part’s name`;
-    const names = rest.split('/').filter((name) => name !== '' && name !== '.');
-    if (names.includes('..'))
-        return `"${text}" leads out of the part by ".."`;
-    if (names.length === 0)
-        return `"${text}" names nothing inside the part`;
-    return { text, part, what: 'path', path: names.join('/') };
-}
-/** The first two that can't go together: a part beside something of it, databases beside paths, or a path beside one above it. */
-function conflictIn(selections) {
-    for (const [index, one] of selections.entries()) {
-        for (const other of selections.slice(index + 1))
-            if (conflicts(one, other))
-                return [one, other];
-    }
-    return undefined;
-}
-function conflicts(one, other) {
-    if (one.part !== other.part)
-        return false;
-    if (one.what !== other.what)
-        return true;
-    if (one.what !== 'path' || other.what !== 'path' || one.path === other.path)
-        return false;
-    return `${one.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${one.path}/`);
-}
-
-// EXTERNAL MODULE: ./src/settings/suggest.ts
-var suggest = __webpack_require__(68843);
-;// CONCATENATED MODULE: ./src/settings/parse.ts
-
-
-
-
-
-
-
-
-const engines = {
-    auto: 'auto',
-    docker: 'docker-compose-v2',
-    podman: 'podman-compose',
-    'docker-compose-v2': 'docker-compose-v2',
-    'podman-compose': 'podman-compose',
-};
-const allowances = [
-    'major',
-    'downgrade',
-    'prerelease',
-    'dirty',
-    'postgres-major',
-    'unhealthy',
-    'version-mismatch',
-    'public-artifacts',
-];
-const PROOFS = ['read', 'databases', 'application'];
-const builds = ['auto', 'compose', 'pull', 'none'];
-/** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
-const dataKeys = {
-    postgres: ['type', 'name', 'service', 'method'],
-    sqlite: ['type', 'name', 'path', 'service', 'volume'],
-    volume: ['type', 'name', 'volume', 'path', 'exclude'],
-    directory: ['type', 'name', 'path', 'service', 'volume', 'exclude'],
-    file: ['type', 'name', 'path', 'service', 'volume'],
-    'project-files': ['type', 'name'],
-};
-/** Where the project lies: what both caretaker.yml and the parsing start from. */
-function parse_projectDirectoryOf(raw, { env, cwd, inWorkflow }) {
-    const base = inWorkflow ? (env['GITHUB_WORKSPACE'] ?? cwd) : cwd;
-    return external_node_path_default().resolve(base, raw.values['project-directory']?.text.trim() ?? '.');
-}
-/**
- * Raw values in, settings out, before anything has an effect. Throws CaretakerErrors with all problems at once; each names its input
- * and says what to do.
- */
-function parseSettings(raw, environment) {
-    const parser = new Parser(raw, environment);
-    const settings = parser.settings();
-    if (settings === undefined || parser.problems.length > 0)
-        throw new errors/* CaretakerErrors */.Ur(parser.problems);
-    return settings;
-}
-/** Collects problems instead of throwing: a value that is wrong is replaced by one that lets the rest be checked. */
-class Parser {
-    problems;
-    #warnings;
-    #raw;
-    #environment;
-    #directory;
-    constructor(raw, environment) {
-        this.#raw = raw;
-        this.#environment = environment;
-        this.problems = [...raw.problems];
-        this.#warnings = [...raw.warnings];
-        this.#directory = parse_projectDirectoryOf(raw, environment);
-    }
-    settings() {
-        const mode = this.#mode();
-        if (this.#environment.kindOf(this.#directory) !== 'directory') {
-            this.#problem('project-directory-missing', 'project-directory', `there is no directory ${this.#directory}`, {
-                hint: 'Set project-directory to the directory that holds the compose file, as an absolute path.',
-            });
-            // What else is missing below it would only repeat this.
-            return undefined;
-        }
-        if (mode === undefined) {
-            this.#acting('backup');
-            return undefined;
-        }
-        this.#warnUnused(mode);
-        if (mode === 'list')
-            return { mode, ...this.#common(mode) };
-        if (mode === 'status')
-            return { mode, ...this.#common(mode), data: this.#data(), ...this.#keeping() };
-        const acting = this.#acting(mode);
-        switch (mode) {
-            case 'backup':
-                return {
-                    mode,
-                    ...acting,
-                    consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online'),
-                    keepLocalDays: this.#days('keep-local-days'),
-                };
-            case 'update':
-            case 'rehearse':
-                return {
-                    mode,
-                    ...acting,
-                    ...this.#target(),
-                    ...this.#images(),
-                    dryRun: mode === 'update' && this.#flag('dry-run'),
-                    rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
-                    throwawayNetwork: this.#throwawayNetwork(),
-                    migrateCommand: this.#text('migrate-command'),
-                    ...this.#keeping(),
-                };
-            case 'rollback': {
-                const withData = this.#withData();
-                const confirm = withData ? this.#confirm(acting.projectName) : '';
-                return { mode, ...acting, withData, confirm, ...this.#keeping() };
-            }
-            case 'restore':
-                return {
-                    mode,
-                    ...acting,
-                    backup: this.#backup(),
-                    only: this.#only(),
-                    to: this.#to(),
-                    withCode: this.#flag('with-code'),
-                    ...this.#images(),
-                    confirm: this.#text('to') === undefined ? this.#typed(acting.projectName) : '',
-                    ...this.#keeping(),
-                };
-            case 'verify':
-                return {
-                    mode,
-                    ...acting,
-                    backup: this.#backup(),
-                    proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
-                    checks: this.#checks(),
-                    throwawayNetwork: this.#throwawayNetwork(),
-                };
-        }
-    }
-    // --- Parts of settings ---
-    #common(mode) {
-        const commands = this.#commands();
-        const engine = engines[this.#oneOf('engine', Object.keys(engines), 'auto')];
-        const common = {
-            projectDirectory: this.#directory,
-            composeFiles: this.#files('compose-files', 'compose-file-missing', mode),
-            projectName: this.#projectName(),
-            profiles: this.#words('profiles'),
-            envFiles: this.#files('env-files', 'env-file-missing', mode),
-            engine,
-            commands,
-            stores: this.#stores(mode),
-            githubToken: this.#text('github-token'),
-            warnings: this.#warnings,
-        };
-        if (commands !== undefined) {
-            for (const name of ['engine', 'compose-files', 'profiles', 'env-files']) {
-                if (this.#text(name) !== undefined && !(name === 'engine' && engine === 'auto')) {
-                    this.#problem('settings-conflict', name, `${name} and start-command exclude each other`, {
-                        hint: 'An application run by commands has no Compose project: leave one of them out.',
-                    });
-                }
-            }
-        }
-        return common;
-    }
-    #acting(mode) {
-        const common = this.#common(mode);
-        const data = this.#data();
-        this.#storesOutsideData(common.stores, data);
-        const healthTimeoutMs = this.#duration('health-timeout', 300_000);
-        const settleMs = this.#duration('settle', 10_000, { zero: true });
-        if (healthTimeoutMs < 60_000 && common.commands === undefined) {
-            this.#warnings.push(`health-timeout is ${healthTimeoutMs / 1000} s; a container network may need 40 s by itself after a start. Over 60 s is safe.`);
-        }
-        return {
-            ...common,
-            data,
-            sourceDirectory: this.#sourceDirectory(),
-            allow: this.#allow(),
-            health: this.#health(),
-            healthTimeoutMs,
-            settleMs,
-        };
-    }
-    #mode() {
-        const text = this.#text('mode');
-        if (text === undefined) {
-            this.#problem('mode-missing', 'mode', 'mode is not given', { hint: `Set it to one of ${inputs/* modes */.nI.join(', ')}.` });
-            return undefined;
-        }
-        const mode = inputs/* modes */.nI.find((name) => name === text);
-        if (mode === undefined) {
-            this.#problem('mode-unknown', 'mode', `there is no mode "${text}"`, { hint: (0,suggest/* didYouMean */.a)(text, inputs/* modes */.nI) });
-        }
-        return mode;
-    }
-    #warnUnused(mode) {
-        for (const [name, value] of Object.entries(this.#raw.values)) {
-            // caretaker.yml serves all modes, and the token is always there.
-            if (value.from === 'file' || (0,inputs/* inputOf */.wg)(name).modes.includes(mode))
-                continue;
-            this.#warnings.push(`"${name}" has no effect in mode ${mode}.`);
-        }
-    }
-    #projectName() {
-        const text = this.#text('project-name');
-        if (text === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(text))
-            return text;
-        const normal = normalName(text);
-        this.#problem('project-name-invalid', 'project-name', `"${text}" can't be the name of a Compose project`, {
-            hint: `Compose allows lower-case letters, digits, dashes and underscores${normal === '' ? '' : `: perhaps "${normal}"`}.`,
-        });
-        return undefined;
-    }
-    #commands() {
-        const names = ['start-command', 'stop-command', 'status-command'];
-        const [start, stop, status] = names.map((name) => this.#text(name));
-        if (start !== undefined && stop !== undefined && status !== undefined)
-            return { start, stop, status };
-        const missing = names.filter((name) => this.#text(name) === undefined);
-        if (missing.length < names.length) {
-            for (const name of missing) {
-                this.#problem('commands-incomplete', name, `${name} is missing beside the other commands`, {
-                    hint: 'An application without containers needs all three: start-command, stop-command, status-command.',
-                });
-            }
-        }
-        return undefined;
-    }
-    #stores(mode) {
-        const lines = this.#lines('store');
-        const standard = this.#environment.inWorkflow ? 'type=artifact' : 'type=folder,path=.caretaker/backups';
-        const stores = [];
-        for (const line of lines.length === 0 ? [standard] : lines) {
-            const values = this.#keyValues(line, 'store');
-            const store = values === undefined ? undefined : this.#store(values, mode, lines.length === 0);
-            if (store === undefined)
-                continue;
-            const same = stores.some((other) => other.type === store.type &&
-                (other.type === 'artifact' || store.type === 'artifact' || other.path === store.path));
-            if (same) {
-                this.#problem('store-duplicate', 'store', `the store "${line}" is listed twice`, { hint: 'Leave one out.' });
-            }
-            else
-                stores.push(store);
-        }
-        return stores;
-    }
-    #store(values, mode, standard) {
-        const type = this.#type(values, 'store', ['artifact', 'folder']);
-        switch (type) {
-            case 'artifact':
-                this.#keys(values, 'store', ['type', 'retention-days']);
-                return this.#artifactStore(values['retention-days'], mode);
-            case 'folder': {
-                this.#keys(values, 'store', ['type', 'path']);
-                const folder = values['path'];
-                if (folder === undefined || folder === '') {
-                    this.#problem('store-invalid', 'store', 'a store of type=folder has no path', {
-                        hint: 'Write type=folder,path=/srv/backups.',
-                    });
-                    return undefined;
-                }
-                const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
-                if (resolved === undefined)
-                    return undefined;
-                if (this.#environment.kindOf(resolved) === 'file') {
-                    this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
-                        hint: 'Give a directory; it is created when it is missing.',
-                    });
-                }
-                return { type: 'folder', path: resolved };
-            }
-            case undefined:
-                return undefined;
-        }
-    }
-    #artifactStore(retention, mode) {
-        const { env } = this.#environment;
-        let retentionDays;
-        if (retention !== undefined) {
-            retentionDays = /^\d+$/.test(retention) ? Number(retention) : 0;
-            if (retentionDays < 1 || retentionDays > 400) {
-                this.#problem('retention-invalid', 'store', `retention-days=${retention} is not a number of days from 1 to 400`, {
-                    hint: 'GitHub keeps artifacts up to 90 days on public repositories and up to 400 on private ones.',
-                });
-            }
-        }
-        const repository = env['GITHUB_REPOSITORY'] ?? '';
-        const writes = mode === 'backup' || mode === 'update';
-        const reads = mode === 'list' || (['restore', 'verify'].includes(mode) && !isPath(this.#text('backup') ?? ''));
-        if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
-            this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
-                hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
-            });
-        }
-        else if (writes && (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL'])) {
-            this.#problem('artifact-outside-workflow', 'store', 'artifacts can be written only by the action in a workflow', {
-                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
-            });
-        }
-        else if (reads || writes) {
-            if (reads && this.#text('github-token') === undefined) {
-                this.#problem('token-missing', 'github-token', 'artifacts of earlier runs can be read only with a token', {
-                    hint: 'In a workflow leave github-token out and grant "permissions: actions: read"; on the command line set GITHUB_TOKEN.',
-                });
-            }
-            if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
-                this.#problem('repository-missing', 'store', 'it is not known of which repository to read the artifacts', {
-                    hint: 'Set the environment variable GITHUB_REPOSITORY to OWNER/REPO.',
-                });
-            }
-        }
-        return { type: 'artifact', retentionDays, repository };
-    }
-    #data() {
-        const lines = this.#lines('data');
-        if (lines.length === 0 || (lines.length === 1 && lines[0] === 'auto'))
-            return 'auto';
-        const records = [];
-        const seen = new Set();
-        for (const line of lines) {
-            if (line === 'auto') {
-                this.#problem('data-invalid', 'data', '"auto" stands beside other lines', {
-                    hint: 'Either "auto" alone, or one line for each thing that holds data.',
-                });
-                continue;
-            }
-            const values = this.#keyValues(line, 'data');
-            const type = values === undefined ? undefined : this.#type(values, 'data', Object.keys(dataKeys));
-            if (values === undefined || type === undefined)
-                continue;
-            this.#keys(values, 'data', dataKeys[type] ?? []);
-            const dataPath = values['path'];
-            const resolved = dataPath !== undefined && isHostPath(values) ? this.#inside('data', dataPath) : dataPath;
-            if (dataPath === '') {
-                this.#problem('data-invalid', 'data', `the line "${line}" has an empty path`, { hint: 'Write path=./local.' });
-            }
-            const { name, exclude: _, ...place } = values;
-            const identities = [
-                JSON.stringify({ ...place, path: resolved }),
-                ...(name === undefined ? [] : [`name ${name}`]),
-            ];
-            if (name !== undefined && !/^[a-z0-9][a-z0-9-]*$/.test(name)) {
-                this.#problem('data-name-invalid', 'data', `"${name}" can't be the name of a part`, {
-                    hint: 'Use lower-case letters, digits and dashes.',
-                });
-            }
-            if (identities.some((identity) => seen.has(identity))) {
-                this.#problem('data-duplicate', 'data', `the line "${line}" repeats the name or the place of another`, {
-                    hint: 'Every line needs a place, and a name if it has one, of its own.',
-                });
-            }
-            for (const identity of identities)
-                seen.add(identity);
-            records.push(values);
-        }
-        return records;
-    }
-    /** A store inside the data would put each backup into the next one. */
-    #storesOutsideData(stores, data) {
-        if (data === 'auto')
-            return;
-        for (const store of stores) {
-            for (const line of data) {
-                const dataPath = line['path'];
-                if (store.type !== 'folder' || line['type'] !== 'directory' || dataPath === undefined || !isHostPath(line))
-                    continue;
-                const root = external_node_path_default().resolve(this.#directory, dataPath);
-                const own = external_node_path_default().join(this.#directory, '.caretaker');
-                if (isInside(store.path, root) && !isInside(store.path, own)) {
-                    this.#problem('store-inside-data', 'store', `the store ${store.path} lies inside the data ${root}`, {
-                        hint: 'Each backup would hold all earlier ones: keep them elsewhere.',
-                    });
-                }
-            }
-        }
-    }
-    #health() {
-        const checks = [];
-        for (const line of this.#lines('health')) {
-            const values = this.#keyValues(line, 'health');
-            if (values === undefined)
-                continue;
-            const type = this.#type(values, 'health', ['http', 'command', 'container']);
-            if (type === 'http') {
-                this.#keys(values, 'health', ['type', 'url', 'status', 'contains']);
-                const url = this.#url(values['url'] ?? '');
-                const status = values['status'] ?? '200';
-                if (!/^[1-5]\d\d$/.test(status)) {
-                    this.#problem('health-status-invalid', 'health', `status=${status} is no HTTP status`, {
-                        hint: 'Write three digits, such as status=200.',
-                    });
-                }
-                if (url !== undefined)
-                    checks.push({ type, url, status: Number(status), contains: values['contains'] });
-            }
-            else if (type === 'command') {
-                this.#keys(values, 'health', ['type', 'run']);
-                const run = values['run'] ?? '';
-                if (run === '') {
-                    this.#problem('health-invalid', 'health', 'a check of type=command has nothing to run', {
-                        hint: 'Write type=command,run=./check.sh.',
-                    });
-                }
-                else
-                    checks.push({ type, run });
-            }
-            else if (type === 'container') {
-                // Always looked at: listing it changes nothing.
-                this.#keys(values, 'health', ['type']);
-            }
-        }
-        return checks;
-    }
-    #checks() {
-        const checks = [];
-        for (const line of this.#lines('check')) {
-            const values = this.#keyValues(line, 'check');
-            const type = values === undefined ? undefined : this.#type(values, 'check', ['sql', 'command']);
-            if (values === undefined || type === undefined)
-                continue;
-            const needed = type === 'sql' ? ['part', 'query'] : ['run'];
-            this.#keys(values, 'check', ['type', ...needed, ...(type === 'sql' ? ['database', 'expect'] : [])]);
-            const missing = needed.filter((key) => (values[key] ?? '') === '');
-            if (missing.length > 0) {
-                this.#problem('check-invalid', 'check', `a check of type=${type} has no ${missing.join(' and no ')}`, {
-                    hint: 'Write type=sql,part=database,query=select count(*) from users, or type=command,run=./check.sh.',
-                });
-            }
-            else if (type === 'command')
-                checks.push({ type, run: values['run'] ?? '' });
-            else {
-                const { part = '', query = '', database, expect } = values;
-                checks.push({ type, part, query, database, expect });
-            }
-        }
-        return checks;
-    }
-    #url(text) {
-        const url = URL.canParse(text) ? new URL(text) : undefined;
-        if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-            this.#problem('url-invalid', 'health', text === '' ? 'a check of type=http has no url' : `"${text}" is no http or https address`, {
-                hint: 'Write it in full: url=http://localhost:8000/.',
-            });
-            return undefined;
-        }
-        if (url.username !== '' || url.password !== '') {
-            this.#problem('url-credentials', 'health', `the address of ${url.host} holds a user name or password, which would show in the log`, {
-                hint: 'Check a page that needs no login, or use type=command.',
-            });
-            return undefined;
-        }
-        return text;
-    }
-    #target() {
-        const { env } = this.#environment;
-        const ref = this.#text('ref');
-        const track = this.#text('track') === undefined ? undefined : this.#oneOf('track', ['releases', 'branch'], 'branch');
-        // Where `ref` comes in by this run and `track` from the file, the nearer one counts.
-        const nearer = this.#raw.values.ref?.from !== this.#raw.values.track?.from;
-        if (ref !== undefined && track !== undefined && !nearer) {
-            this.#problem('settings-conflict', 'ref', 'ref and track exclude each other', { hint: 'Leave one of them out.' });
-        }
-        if (ref !== undefined && !isRef(ref)) {
-            this.#problem('ref-invalid', 'ref', `"${ref}" can't be the name of a tag, branch or commit`, {
-                hint: 'Give a name as git shows it, such as v1.4.0 or main.',
-            });
-        }
-        const fileRef = this.#raw.values.ref?.from === 'file';
-        const ofTag = env['GITHUB_REF_TYPE'] === 'tag' && ['push', 'release'].includes(env['GITHUB_EVENT_NAME'] ?? '');
-        return {
-            ref: track !== undefined && nearer && fileRef ? undefined : ref,
-            track: ref !== undefined && nearer && !fileRef ? undefined : track,
-            eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
-        };
-    }
-    #images() {
-        return {
-            build: this.#build(),
-            buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
-            cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
-        };
-    }
-    #build() {
-        const text = this.#text('build') ?? 'auto';
-        const kind = builds.find((name) => name === text);
-        return kind === undefined ? { kind: 'command', command: text } : { kind };
-    }
-    #allow() {
-        const allowed = [];
-        for (const word of this.#words('allow')) {
-            const known = allowances.find((name) => name === word);
-            if (known !== undefined)
-                allowed.push(known);
-            else {
-                this.#problem('allow-unknown', 'allow', `"${word}" is nothing that can be allowed`, {
-                    hint: (0,suggest/* didYouMean */.a)(word, allowances),
-                });
-            }
-        }
-        return allowed;
-    }
-    #backup() {
-        const text = this.#text('backup') ?? 'latest';
-        if (isPath(text)) {
-            const resolved = external_node_path_default().resolve(this.#directory, text);
-            if (this.#environment.kindOf(resolved) === null) {
-                this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
-                    hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
-                });
-            }
-            return { text, by: 'path', path: resolved };
-        }
-        const choice = parseBackupChoice(text);
-        if (choice !== null)
-            return choice;
-        this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
-            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
-        });
-        return { text, by: 'latest' };
-    }
-    #only() {
-        const selections = [];
-        for (const word of this.#quotedWords('only')) {
-            const selection = parseSelection(word);
-            if (typeof selection !== 'string')
-                selections.push(selection);
-            else {
-                this.#problem('only-invalid', 'only', selection, {
-                    hint: 'Write a part’s name (database), a path inside a part (media/2026/a.png), or one database of a part (database:shop). Paths are relative to the part and taken literally.',
-                });
-            }
-        }
-        const [one, other] = conflictIn(selections) ?? [];
-        if (one !== undefined && other !== undefined) {
-            this.#problem('only-conflict', 'only', `"${one.text}" and "${other.text}" can’t go together`, {
-                hint: 'One holds the other, or they are of different kinds: leave one of them out.',
-            });
-        }
-        return selections;
-    }
-    #to() {
-        const text = this.#text('to');
-        return text === undefined ? undefined : this.#inside('to', text);
-    }
-    #withData() {
-        const text = this.#text('with-data');
-        if (text === undefined) {
-            this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
-                hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
-            });
-        }
-        else if (text !== 'true' && text !== 'false') {
-            this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
-                hint: 'Write true or false.',
-            });
-        }
-        return text === 'true';
-    }
-    #confirm(projectName) {
-        const typed = this.#typed(projectName);
-        const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
-        if (typed === '') {
-            this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
-                hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
-            });
-        }
-        return typed;
-    }
-    /** Empty for a restore on a host where there is nothing to lose; the mode finds out. */
-    #typed(projectName) {
-        const typed = this.#text('confirm') ?? '';
-        if (typed !== '' && projectName !== undefined && typed !== projectName) {
-            this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
-                hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
-            });
-        }
-        return typed;
-    }
-    #sourceDirectory() {
-        const text = this.#text('source-directory');
-        if (text === undefined)
-            return undefined;
-        // It lies elsewhere by its nature: a way out of the project directory is no slip here.
-        const resolved = external_node_path_default().resolve(this.#directory, text);
-        if (this.#environment.kindOf(resolved) !== 'directory') {
-            this.#problem('source-directory-missing', 'source-directory', `there is no directory ${resolved}`, {
-                hint: 'Give the git clone that the images are built from, as an absolute path.',
-            });
-        }
-        return resolved;
-    }
-    // --- Kinds of values ---
-    #problem(code, input, message, { hint }) {
-        const from = this.#raw.values[input]?.from === 'file' ? ' (in caretaker.yml)' : '';
-        this.problems.push(new errors/* CaretakerError */.xT(code, `${input}${from}: ${message}`, { input, hint }));
-    }
-    /** Undefined for an empty value, which is no value. */
-    #text(name) {
-        const text = this.#raw.values[name]?.text.trim();
-        return text === '' ? undefined : text;
-    }
-    #lines(name) {
-        return key_values_linesOf(this.#text(name) ?? '');
-    }
-    #words(name) {
-        return [...new Set(key_values_wordsOf(this.#text(name) ?? ''))];
-    }
-    #quotedWords(name) {
-        try {
-            return [...new Set(quotedWordsOf(this.#text(name) ?? '', name))];
-        }
-        catch (error) {
-            if (!(error instanceof errors/* CaretakerError */.xT))
-                throw error;
-            this.problems.push(error);
-            return [];
-        }
-    }
-    #oneOf(name, possible, standard) {
-        const text = this.#text(name) ?? standard;
-        const found = possible.find((value) => value === text);
-        if (found === undefined) {
-            this.#problem(`${name}-unknown`, name, `"${text}" is unknown`, { hint: (0,suggest/* didYouMean */.a)(text, possible) });
-        }
-        return found ?? standard;
-    }
-    #flag(name) {
-        return this.#oneOf(name, ['true', 'false'], 'false') === 'true';
-    }
-    #throwawayNetwork() {
-        return this.#oneOf('throwaway-network', ['internal', 'open'], 'internal');
-    }
-    #duration(name, standard, { zero = false } = {}) {
-        const text = this.#text(name);
-        if (text === undefined)
-            return standard;
-        const ms = parseDuration(text);
-        if (ms !== undefined && (zero || ms > 0))
-            return ms;
-        this.#problem('duration-invalid', name, `"${text}" is no time`, {
-            hint: /^\d+$/.test(text) && text !== '0' ? `Add a unit: ${text}s or ${text}m.` : 'Write it as 90s, 5m or 1m30s.',
-        });
-        return standard;
-    }
-    #count(name, standard) {
-        const text = this.#text(name);
-        if (text === undefined)
-            return standard;
-        if (/^\d{1,4}$/.test(text))
-            return Number(text);
-        this.#problem('number-invalid', name, `"${text}" is not a whole number from 0 to 9999`, {
-            hint: 'Write digits only.',
-        });
-        return standard;
-    }
-    #days(name) {
-        const text = this.#text(name);
-        if (text === undefined)
-            return undefined;
-        if (/^[1-9]\d{0,3}$/.test(text))
-            return Number(text);
-        this.#problem('number-invalid', name, `"${text}" is not a whole number of days from 1 to 9999`, {
-            hint: 'Write digits only, or leave it out.',
-        });
-        return undefined;
-    }
-    #keeping() {
-        return { keepLocal: this.#count('keep-local', 3), keepLocalDays: this.#days('keep-local-days') };
-    }
-    #keyValues(line, name) {
-        try {
-            return parseKeyValues(line, name);
-        }
-        catch (error) {
-            if (!(error instanceof errors/* CaretakerError */.xT))
-                throw error;
-            this.problems.push(error);
-            return undefined;
-        }
-    }
-    #type(values, name, types) {
-        const type = values['type'];
-        const found = types.find((known) => known === type);
-        if (found === undefined) {
-            this.#problem(`${name}-type-unknown`, name, type === undefined ? 'a line has no type' : `there is no type "${type}"`, { hint: type === undefined ? `Begin the line with type=${types.join(', type=')}.` : (0,suggest/* didYouMean */.a)(type, types) });
-        }
-        return found;
-    }
-    #keys(values, name, known) {
-        for (const key of Object.keys(values)) {
-            if (!known.includes(key)) {
-                this.#problem(`${name}-key-unknown`, name, `type=${values['type']} has no "${key}"`, {
-                    hint: (0,suggest/* didYouMean */.a)(key, known),
-                });
-            }
-        }
-    }
-    /** A restore may bring them. */
-    #files(name, missing, mode) {
-        return this.#lines(name).flatMap((line) => {
-            const file = this.#inside(name, line);
-            if (file !== undefined && mode !== 'restore' && this.#environment.kindOf(file) !== 'file') {
-                this.#problem(missing, name, `there is no file ${file}`, {
-                    hint: 'Give its path relative to the project directory, one file a line.',
-                });
-            }
-            return file === undefined ? [] : [file];
-        });
-    }
-    /** An absolute path is meant as it stands; a relative one that leads out of the project directory is more likely a slip, or an attack. */
-    #inside(name, text) {
-        const resolved = external_node_path_default().resolve(this.#directory, text);
-        if (external_node_path_default().isAbsolute(text) || isInside(resolved, this.#directory))
-            return resolved;
-        this.#problem('path-outside-project', name, `${text} leads out of the project directory ${this.#directory}`, {
-            hint: `If that is meant, write it as an absolute path: ${resolved}`,
-        });
-        return undefined;
-    }
-}
-/** Beside `service=` a path is the container's, beside `volume=` the volume's. */
-function isHostPath(line) {
-    return line['service'] === undefined && line['volume'] === undefined;
-}
-function isInside(inner, outer) {
-    return inner === outer || inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
-}
-/** As Compose makes a project's name of a directory's. */
-function normalName(text) {
-    return text
-        .toLowerCase()
-        .replace(/[^a-z0-9_-]/g, '')
-        .replace(/^[_-]+/, '');
-}
-/** What git allows in a reference, minus what its revision syntax would read as more than a name. */
-function isRef(text) {
-    return !/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|^[-/.@]|\/\/|[/.]$|\.lock$/.test(text);
-}
-/** As @actions/artifact judges it. */
-function isEnterpriseServer(url) {
-    const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
-    return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
-}
-/** Whether `backup` names a place on this host. */
-function isPath(backup) {
-    return backup.includes('/') && !backup.startsWith('version=');
-}
-
+// EXTERNAL MODULE: ./src/settings/parse.ts + 4 modules
+var parse = __webpack_require__(42981);
 ;// CONCATENATED MODULE: ./src/stores/folder.ts
 
 
@@ -16387,7 +15512,7 @@ class FolderStore {
             await this.#removeAbandoned();
             if (!(await this.#link(file, target)))
                 await this.#copy(file, target);
-            await files_syncDirectory(this.directory);
+            await (0,system_files/* syncDirectory */.zR)(this.directory);
             return { id: undefined, url: undefined };
         }
         catch (error) {
@@ -16436,18 +15561,24 @@ class FolderStore {
         const what = `fetch ${file.file} from ${this.directory}`;
         if (external_node_path_default().basename(file.file) !== file.file)
             throw folder_missing(what, 'that is no plain file name');
-        const source = await (0,promises_.open)(external_node_path_default().join(this.directory, file.file)).catch((error) => {
+        const stored = external_node_path_default().join(this.directory, file.file);
+        const source = await (0,promises_.open)(stored).catch((error) => {
             throw this.#error(what, error);
         });
         try {
             const { size } = await source.stat();
             if (size !== file.bytes)
                 throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
-            const sha256 = await copyBytes(source, toPath, {
-                readError: (error) => this.#error(what, error),
-                writeError: (error) => files_fileError(`write ${toPath}`, error),
-                onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
-            });
+            const sha256 = (await linked(stored, toPath))
+                ? await folder_digestOf(toPath).catch(async (error) => {
+                    await (0,promises_.rm)(toPath);
+                    throw this.#error(what, error);
+                })
+                : await copyBytes(source, toPath, {
+                    readError: (error) => this.#error(what, error),
+                    writeError: (error) => (0,system_files/* fileError */.zS)(`write ${toPath}`, error),
+                    onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
+                });
             if (sha256 !== file.sha256) {
                 await (0,promises_.rm)(toPath);
                 throw folder_damaged(what, 'its SHA-256 is not the one in the manifest');
@@ -16464,9 +15595,9 @@ class FolderStore {
             throw folder_missing(what, `there is no ${name}`);
         const beside = external_node_path_default().join(this.directory, `.${file}.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
         try {
-            await writeDurable(beside, formatProof(proof));
+            await (0,system_files/* writeDurable */.vQ)(beside, formatProof(proof));
             await (0,promises_.rename)(beside, external_node_path_default().join(this.directory, file));
-            await files_syncDirectory(this.directory);
+            await (0,system_files/* syncDirectory */.zR)(this.directory);
             const all = proofsByBackup(await this.#names()).get(name) ?? [];
             const kept = standing(all);
             for (const one of all)
@@ -16489,10 +15620,10 @@ class FolderStore {
         try {
             await (0,promises_.rm)(external_node_path_default().join(this.directory, manifest), { force: true });
             // On disk before the rest goes: a power cut must not leave a manifest without its parts.
-            await files_syncDirectory(this.directory);
+            await (0,system_files/* syncDirectory */.zR)(this.directory);
             for (const file of files)
                 await (0,promises_.rm)(external_node_path_default().join(this.directory, file), { force: true });
-            await files_syncDirectory(this.directory);
+            await (0,system_files/* syncDirectory */.zR)(this.directory);
         }
         catch (error) {
             throw this.#error(what, error);
@@ -16507,7 +15638,7 @@ class FolderStore {
                 return;
             throw error;
         }
-        await files_syncDirectory(external_node_path_default().dirname(this.directory));
+        await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(this.directory));
     }
     /** False where there is no such directory but its parent, which is good enough to begin with. */
     async #exists() {
@@ -16564,7 +15695,7 @@ class FolderStore {
      */
     async #link(file, target) {
         const stats = await (0,promises_.lstat)(file.path).catch((error) => {
-            throw files_fileError(`read ${file.path}`, error);
+            throw (0,system_files/* fileError */.zS)(`read ${file.path}`, error);
         });
         // A link to a symbolic link would keep the link and not the bytes.
         if (!stats.isFile())
@@ -16597,11 +15728,11 @@ class FolderStore {
     async #copy(file, target) {
         const beside = external_node_path_default().join(this.directory, `.${file.name}.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
         const source = await (0,promises_.open)(file.path).catch((error) => {
-            throw files_fileError(`read ${file.path}`, error);
+            throw (0,system_files/* fileError */.zS)(`read ${file.path}`, error);
         });
         try {
             const sha256 = await copyBytes(source, beside, {
-                readError: (error) => files_fileError(`read ${file.path}`, error),
+                readError: (error) => (0,system_files/* fileError */.zS)(`read ${file.path}`, error),
                 writeError: (error) => error,
                 onBytes: (bytes) => this.#log.progress(file.name, bytes, file.bytes),
             });
@@ -16714,6 +15845,12 @@ async function copyBytes(source, to, handlers) {
     finally {
         await target.close();
     }
+}
+/** On one filesystem a file of a folder need not be copied to be read. False where only a copy will do: another filesystem, or another's file. */
+async function linked(file, to) {
+    if (!(await (0,promises_.lstat)(file)).isFile())
+        return false;
+    return (0,promises_.link)(file, to).then(() => true, () => false);
 }
 async function folder_digestOf(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
@@ -16913,7 +16050,7 @@ function createGitHubRest(options) {
         const text = await github_rest_textOf(message);
         if (status >= 300 && status < 400)
             return { status, body: undefined, message };
-        const body = parse(text);
+        const body = github_rest_parse(text);
         if (status >= 200 && status < 300) {
             if (body === undefined && status !== 204)
                 throw new Refused(status, 'the answer is not JSON', true);
@@ -17049,7 +16186,7 @@ async function github_rest_textOf(message) {
         pieces.push(piece);
     return Buffer.concat(pieces).toString('utf8');
 }
-function parse(text) {
+function github_rest_parse(text) {
     try {
         return JSON.parse(text);
     }
@@ -17144,7 +16281,7 @@ class ArtifactStore {
         const client = await this.#client();
         const what = `store ${file.name} among the ${this.name}`;
         const { size } = await (0,promises_.stat)(file.path).catch((error) => {
-            throw files_fileError(`read ${file.path}`, error);
+            throw (0,system_files/* fileError */.zS)(`read ${file.path}`, error);
         });
         if (size !== file.bytes) {
             throw new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: the file has ${size} bytes instead of ${file.bytes}`, {
@@ -17233,7 +16370,7 @@ class ArtifactStore {
             throw artifact_damaged(what, `it has ${artifact.bytes} bytes, the manifest says ${file.bytes}`);
         }
         const target = await (0,promises_.open)(toPath, 'wx', 0o600).catch((error) => {
-            throw files_fileError(`write ${toPath}`, error);
+            throw (0,system_files/* fileError */.zS)(`write ${toPath}`, error);
         });
         try {
             const hash = (0,external_node_crypto_.createHash)('sha256');
@@ -17244,7 +16381,7 @@ class ArtifactStore {
                 if (bytes > file.bytes)
                     throw artifact_damaged(what, `more comes than the ${file.bytes} bytes of the manifest`);
                 await target.writeFile(piece).catch((error) => {
-                    throw files_fileError(`write ${toPath}`, error);
+                    throw (0,system_files/* fileError */.zS)(`write ${toPath}`, error);
                 });
                 this.#options.log.progress(file.file, bytes, file.bytes);
             }
@@ -17982,7 +17119,8 @@ async function openOrMiss(settings, world) {
     catch (error) {
         if (!(error instanceof errors/* CaretakerError */.xT))
             throw error;
-        if (settings.mode === 'restore' && ['compose-file-missing', 'env-file-missing'].includes(error.code))
+        if (['restore', 'recover'].includes(settings.mode) &&
+            ['compose-file-missing', 'env-file-missing'].includes(error.code))
             return { project: await bare(), missing: error };
         const needless = settings.mode === 'verify' && settings.proof === undefined;
         if (!needless || !['no-engine', 'engine-missing', 'compose-file-missing'].includes(error.code))
@@ -18052,7 +17190,7 @@ async function resolvable(project, data) {
 }
 async function bareProject(settings, { env }, files) {
     const directory = await (0,promises_.realpath)(settings.projectDirectory);
-    const name = settings.projectName ?? env['COMPOSE_PROJECT_NAME'] ?? normalName(external_node_path_default().basename(directory));
+    const name = settings.projectName ?? env['COMPOSE_PROJECT_NAME'] ?? (0,parse/* normalName */.tK)(external_node_path_default().basename(directory));
     return createBareProject(name, directory, files);
 }
 function filesOf(runtime) {
@@ -18329,11 +17467,12 @@ async function ensureStateDirectory(projectDirectory) {
         // Not with parents: a project directory that is misspelt must not come into being.
         await (0,promises_.stat)(projectDirectory);
         for (const part of ['.', 'staging', 'backups'])
-            await ensureDirectory(external_node_path_default().join(directory, part));
+            await (0,system_files/* ensureDirectory */.EA)(external_node_path_default().join(directory, part));
         await (0,promises_.access)(directory, external_node_fs_.constants.W_OK | external_node_fs_.constants.X_OK);
         const ignore = external_node_path_default().join(directory, '.gitignore');
-        if ((await readText(ignore)) !== '*\n')
-            await writeAtomic(ignore, '*\n', 0o644);
+        // Half written, it is written again by the next run.
+        if ((await (0,system_files/* readText */.yR)(ignore)) !== '*\n')
+            await (0,promises_.writeFile)(ignore, '*\n', { mode: 0o644 });
         return directory;
     }
     catch (error) {
@@ -18345,71 +17484,14 @@ async function ensureStateDirectory(projectDirectory) {
     }
 }
 
-// EXTERNAL MODULE: ./src/settings/sources.ts
-var sources = __webpack_require__(89651);
-;// CONCATENATED MODULE: ./src/settings/load.ts
-
-
-
-
-
-/** The real file system's part of the environment. */
-function load_environmentOf(options) {
-    return { ...options, kindOf: load_kindOf };
-}
-/**
- * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
- * first path that this user can't look at, and `config-misnamed`.
- */
-function loadSettings(typed, environment) {
-    const directory = parse_projectDirectoryOf(typed, environment);
-    const file = external_node_path_default().join(directory, sources/* CONFIG_FILE */.g2);
-    // Whatever has that name is meant to be read: a directory or a link to nowhere is an error, not an absent file.
-    const text = isThere(file) ? readable(file, () => (0,external_node_fs_.readFileSync)(file, 'utf8')) : undefined;
-    const other = external_node_path_default().join(directory, MISNAMED);
-    if (text === undefined && isThere(other)) {
-        throw new errors/* CaretakerError */.xT('config-misnamed', `${other} is not read: the settings' file is ${sources/* CONFIG_FILE */.g2}`, {
-            hint: `Rename it to ${sources/* CONFIG_FILE */.g2}.`,
-        });
-    }
-    return parseSettings((0,sources/* withFile */.D4)(typed, file, text), environment);
-}
-const MISNAMED = 'caretaker.yaml';
-function isThere(file) {
-    try {
-        return (0,external_node_fs_.lstatSync)(file, { throwIfNoEntry: false }) !== undefined;
-    }
-    catch (error) {
-        // Below a project directory that is a file: what is wrong with that is told by whoever checks it.
-        if (error.code === 'ENOTDIR')
-            return false;
-        return readable(file, () => {
-            throw error;
-        });
-    }
-}
-function load_kindOf(file) {
-    // Undefined for ENOENT and ENOTDIR only: what may not be seen is not simply missing.
-    const stats = readable(file, () => (0,external_node_fs_.statSync)(file, { throwIfNoEntry: false }));
-    if (stats === undefined)
-        return null;
-    return stats.isDirectory() ? 'directory' : 'file';
-}
-function readable(file, look) {
-    try {
-        return look();
-    }
-    catch (error) {
-        throw new errors/* CaretakerError */.xT('path-unreadable', `failed to look at ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
-            hint: 'The user who runs this must be able to read it and to enter every directory above it. Check project-directory and the paths in the settings, too.',
-            cause: error,
-        });
-    }
-}
-
+// EXTERNAL MODULE: ./src/settings/load.ts
+var load = __webpack_require__(54037);
+// EXTERNAL MODULE: ./src/settings/inputs.ts
+var inputs = __webpack_require__(97428);
 // EXTERNAL MODULE: ./src/version.ts
 var version = __webpack_require__(311);
 ;// CONCATENATED MODULE: ./src/run.ts
+
 
 
 
@@ -18459,6 +17541,10 @@ async function runCaretaker(request) {
         }
         if (settings.mode === 'update' && settings.dryRun)
             return run.plan(opened, settings);
+        if (settings.mode === 'recover') {
+            await run.recover(opened, settings);
+            return {};
+        }
         const outcome = await run.underLock(opened, settings, (tools, reopen) => act(tools, settings, { ...opened, reopen }));
         return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
     });
@@ -18519,14 +17605,14 @@ class Run {
         this.world = { env: request.env, log, signal: this.#cancel.signal };
         const mode = request.raw.values.mode?.text.trim();
         this.#mode = inputs/* modes */.nI.find((known) => known === mode) ?? 'backup';
-        const environment = load_environmentOf({ ...request, cwd: process.cwd() });
-        this.project = external_node_path_default().basename(parse_projectDirectoryOf(request.raw, environment));
+        const environment = (0,load/* environmentOf */.p)({ ...request, cwd: process.cwd() });
+        this.project = external_node_path_default().basename((0,parse/* projectDirectoryOf */.c5)(request.raw, environment));
     }
     async perform(work) {
         const { log } = this.#request;
         const release = this.#onSignals();
         try {
-            const settings = loadSettings(this.#request.raw, load_environmentOf({ ...this.#request, cwd: process.cwd() }));
+            const settings = (0,load/* loadSettings */.M)(this.#request.raw, (0,load/* environmentOf */.p)({ ...this.#request, cwd: process.cwd() }));
             this.#mode = settings.mode;
             if (settings.githubToken !== undefined)
                 log.mask(settings.githubToken);
@@ -18552,6 +17638,23 @@ class Run {
         this.project = opened.project.name;
         await restoreElsewhere(this.#tools(opened, noSaga), settings, opened.openFolder);
         return {};
+    }
+    /** Does nothing but what every run does first. Where nothing waits not even the lock is taken. */
+    async recover(opened, settings) {
+        const { stateDirectory } = opened.project;
+        const left = await unfinishedRun(stateDirectory);
+        const holder = await lockHolder(stateDirectory);
+        if (left === null) {
+            this.#noOp = true;
+        }
+        else if (left.forward === null || settings.finish || (holder !== null && holder.state !== 'dead')) {
+            await this.underLock(opened, settings, () => Promise.resolve(null));
+        }
+        else {
+            const { mode, run } = left;
+            this.recorder.recovery = { mode, run, outcome: 'in-place' };
+            this.recorder.warn(`The ${mode} of run ${run} had been cut off after it was in place: to store its backup and to tidy up is left to the next run that knows its stores.`);
+        }
     }
     /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
     async underLock(opened, settings, work) {
@@ -18579,9 +17682,11 @@ class Run {
             }
             const recovered = await recover(stateDirectory, opened.missing ? withoutProject(actions, opened.missing) : actions, log);
             if (recovered !== null) {
-                this.recorder.warn(recovered.outcome === 'rolled-back'
-                    ? `The ${recovered.mode} of run ${recovered.run} had been cut off: everything is as it was before it.`
-                    : `The ${recovered.mode} of run ${recovered.run} had been cut off after it was in place: it is finished now.`);
+                const { mode, run, outcome } = recovered;
+                this.recorder.recovery = { mode, run, outcome };
+                this.recorder.warn(outcome === 'rolled-back'
+                    ? `The ${mode} of run ${run} had been cut off: everything is as it was before it.`
+                    : `The ${mode} of run ${run} had been cut off after it was in place: it is finished now.`);
             }
             await clearStaging(project, stateDirectory);
             const { run } = this;
@@ -18648,6 +17753,7 @@ class Run {
             warnings: recorder.warnings,
             downtimeSeconds: recorder.downtimeSeconds,
             health: recorder.health,
+            ...(recorder.recovery === undefined ? {} : { recovery: recorder.recovery }),
             ...recorder.sections,
             ...sections,
             ...this.#whereToRestore(sections.restoreInstructions ?? recorder.sections.restoreInstructions),
@@ -18727,6 +17833,7 @@ async function clearStaging({ files }, stateDirectory) {
     const left = await (0,promises_.readdir)(staging);
     if (left.length > 0)
         await files.remove(left.map((name) => external_node_path_default().join(staging, name)));
+    await (0,system_files/* removeTemporaries */.AH)(stateDirectory);
 }
 /** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */
 async function removeEmptyState(stateDirectory) {
@@ -18754,14 +17861,24 @@ async function removeEmptyState(stateDirectory) {
 /* harmony export */   wg: () => (/* binding */ inputOf),
 /* harmony export */   wp: () => (/* binding */ isInputName)
 /* harmony export */ });
-const modes = ['backup', 'update', 'rehearse', 'rollback', 'restore', 'verify', 'list', 'status'];
+const modes = [
+    'backup',
+    'update',
+    'rehearse',
+    'rollback',
+    'restore',
+    'verify',
+    'recover',
+    'list',
+    'status',
+];
 const all = modes;
 const acting = ['backup', 'update', 'rehearse', 'rollback', 'restore'];
 /** All inputs, in the order in which README and `--help` show them. */
 const inputs = [
     {
         name: 'mode',
-        description: 'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `list` or `status`.',
+        description: 'What to do: `backup`, `update`, `rehearse` (try an update on a copy), `rollback` (go back before the last update), `restore`, `verify` (a drill: try a backup out beside the application), `recover` (put right what a run left that was cut off, as every mode does first), `list` or `status`.',
         default: 'required',
         modes: all,
         example: 'backup',
@@ -18854,7 +17971,7 @@ const inputs = [
         name: 'source-directory',
         description: 'Git clone that the code and the images come from, when it is not the project directory. A relative path starts at the project directory.',
         default: 'the project directory',
-        modes: acting,
+        modes: [...acting, 'recover'],
         example: '/srv/uso/uso',
     },
     {
@@ -18926,7 +18043,7 @@ const inputs = [
         name: 'health',
         description: 'Checks besides the containers’ own, one a line: `type=http,url=http://localhost:8000/,status=200,contains=Welcome`, `type=command,run=./check.sh`; `type=container` is always looked at. Best is one that reads the database.',
         default: 'the containers’ states and health checks, and the published web ports that answered before',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: 'type=http,url=http://localhost:8000/login/',
         list: 'lines',
     },
@@ -18934,14 +18051,14 @@ const inputs = [
         name: 'health-timeout',
         description: 'How long the application may take to become healthy.',
         default: '`5m`',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: '10m',
     },
     {
         name: 'settle',
         description: 'How long it must then stay healthy.',
         default: '`10s`',
-        modes: [...acting, 'verify'],
+        modes: [...acting, 'verify', 'recover'],
         example: '30s',
     },
     {
@@ -19054,6 +18171,1049 @@ function inputOf(name) {
     if (found === undefined)
         throw new Error(`no input ${name}`);
     return found;
+}
+
+
+/***/ }),
+
+/***/ 54037:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   M: () => (/* binding */ loadSettings),
+/* harmony export */   p: () => (/* binding */ environmentOf)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(73024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(76760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(83916);
+/* harmony import */ var _parse_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(42981);
+/* harmony import */ var _sources_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(89651);
+
+
+
+
+
+/** The real file system's part of the environment. */
+function environmentOf(options) {
+    return { ...options, kindOf };
+}
+/**
+ * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
+ * first path that this user can't look at, and `config-misnamed`.
+ */
+function loadSettings(typed, environment) {
+    const directory = (0,_parse_js__WEBPACK_IMPORTED_MODULE_3__/* .projectDirectoryOf */ .c5)(typed, environment);
+    const file = node_path__WEBPACK_IMPORTED_MODULE_1___default().join(directory, _sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2);
+    // Whatever has that name is meant to be read: a directory or a link to nowhere is an error, not an absent file.
+    const text = isThere(file) ? readable(file, () => (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(file, 'utf8')) : undefined;
+    const other = node_path__WEBPACK_IMPORTED_MODULE_1___default().join(directory, MISNAMED);
+    if (text === undefined && isThere(other)) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('config-misnamed', `${other} is not read: the settings' file is ${_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2}`, {
+            hint: `Rename it to ${_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2}.`,
+        });
+    }
+    return (0,_parse_js__WEBPACK_IMPORTED_MODULE_3__/* .parseSettings */ .P$)((0,_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .withFile */ .D4)(typed, file, text), environment);
+}
+const MISNAMED = 'caretaker.yaml';
+function isThere(file) {
+    try {
+        return (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.lstatSync)(file, { throwIfNoEntry: false }) !== undefined;
+    }
+    catch (error) {
+        // Below a project directory that is a file: what is wrong with that is told by whoever checks it.
+        if (error.code === 'ENOTDIR')
+            return false;
+        return readable(file, () => {
+            throw error;
+        });
+    }
+}
+function kindOf(file) {
+    // Undefined for ENOENT and ENOTDIR only: what may not be seen is not simply missing.
+    const stats = readable(file, () => (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(file, { throwIfNoEntry: false }));
+    if (stats === undefined)
+        return null;
+    return stats.isDirectory() ? 'directory' : 'file';
+}
+function readable(file, look) {
+    try {
+        return look();
+    }
+    catch (error) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('path-unreadable', `failed to look at ${file}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_2__/* .messageOf */ .bD)(error)}`, {
+            hint: 'The user who runs this must be able to read it and to enter every directory above it. Check project-directory and the paths in the settings, too.',
+            cause: error,
+        });
+    }
+}
+
+
+/***/ }),
+
+/***/ 42981:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+
+// EXPORTS
+__webpack_require__.d(__webpack_exports__, {
+  tK: () => (/* binding */ normalName),
+  P$: () => (/* binding */ parseSettings),
+  c5: () => (/* binding */ projectDirectoryOf)
+});
+
+;// CONCATENATED MODULE: ./src/settings/durations.ts
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** `90s`, `5m`, `1m30s`, `250ms`, `1h` in milliseconds; undefined where it is none of these. A number without a unit is none. */
+function parseDuration(text) {
+    const trimmed = text.trim();
+    if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(trimmed))
+        return trimmed === '0' ? 0 : undefined;
+    let total = 0;
+    for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+        total += Number(amount) * (units[unit ?? ''] ?? 0);
+    }
+    return Math.round(total);
+}
+
+;// CONCATENATED MODULE: ./src/settings/backup-choice.ts
+
+/**
+ * What stands in `backup`, paths left out: `latest`, a backup's name, digits, `before=2026-11-20` (its beginning, in UTC) or `before=2026-11-20T18:30` (with `Z` or an offset at the end for another
+ * time than UTC), `2d`, `36h`, `1w`, `version=TAG`, and without `version=` what begins as a version does (`v25.09`, `1.4`). Null for anything else.
+ */
+function parseBackupChoice(text) {
+    if (text === 'latest')
+        return { text, by: 'latest' };
+    if (/^[1-9]\d*$/.test(text))
+        return { text, by: 'id' };
+    if (/^[a-z0-9][a-z0-9_-]*-\d{8}T\d{6}Z$/.test(text))
+        return { text, by: 'name' };
+    const [, key, value = ''] = /^(before|version)=(.+)$/.exec(text) ?? [];
+    if (key === 'before') {
+        const at = instantOf(value);
+        return at === null ? null : { text, by: 'before', at };
+    }
+    if (key === 'version')
+        return { text, by: 'version', version: value };
+    const ms = ageOf(text);
+    if (ms !== null)
+        return { text, by: 'age', ms };
+    return /^(?:v\d|\d+\.\d)[\w.+-]*$/i.test(text) ? { text, by: 'version', version: text } : null;
+}
+function instantOf(text) {
+    const match = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
+    if (match === null)
+        return null;
+    const [, day = '', time = '00:00', zone = 'Z'] = match;
+    const at = new Date(`${day}T${time}${zone}`);
+    // The 31st of February is well-formed and no day.
+    const isDay = !Number.isNaN(at.getTime()) && new Date(`${day}T00:00Z`).toISOString().startsWith(day);
+    return isDay ? at : null;
+}
+function ageOf(text) {
+    const [, amount, unit] = /^(\d+)([dw])$/.exec(text) ?? [];
+    if (amount !== undefined)
+        return Number(amount) * (unit === 'w' ? 7 : 1) * 86_400_000;
+    const ms = /^\d/.test(text) ? parseDuration(text) : undefined;
+    return ms === undefined || ms === 0 ? null : ms;
+}
+
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __webpack_require__(76760);
+var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __webpack_require__(83916);
+// EXTERNAL MODULE: ./src/settings/inputs.ts
+var inputs = __webpack_require__(97428);
+;// CONCATENATED MODULE: ./src/settings/key-values.ts
+
+/**
+ * The lines of a list input: empty lines and lines that begin with `#` are left out, blanks at both ends too.
+ */
+function linesOf(text) {
+    return text
+        .split(/\r\n|\n|\r/)
+        .map((line) => line.trim())
+        .filter((line) => line !== '' && !line.startsWith('#'));
+}
+/** Names separated by commas, line ends or both. For lists whose members can't hold a comma. */
+function wordsOf(text) {
+    return linesOf(text).flatMap((line) => line
+        .split(',')
+        .map((word) => word.trim())
+        .filter((word) => word !== ''));
+}
+/** The same for words that may hold a comma: such a word stands in double quotes. Throws `key-values-invalid` with the input's name. */
+function quotedWordsOf(text, input) {
+    return linesOf(text).flatMap((line) => fieldsOf(line.replace(/(?:\s*,)+$/, ''), (why) => {
+        const hint = 'Separate them by commas or line ends; what holds a comma itself stands in double quotes.';
+        return new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+            input,
+            hint,
+        });
+    }));
+}
+/**
+ * One line of the form that Docker's actions use: `type=folder,path=/srv/backups`. It is CSV: a field that holds a comma stands
+ * in double quotes, as a whole (`"exclude=a,b"`) or only its value (`exclude="a,b"`); a quote inside is doubled.
+ * Throws `key-values-invalid` with the input's name.
+ */
+function parseKeyValues(line, input) {
+    const invalid = (why) => new errors/* CaretakerError */.xT('key-values-invalid', `failed to read ${input}, line "${line}": ${why}`, {
+        input,
+        hint: 'Write key=value,key=value; a value with a comma in double quotes, as in run="./check.sh a,b".',
+    });
+    const result = {};
+    for (const field of fieldsOf(line, invalid)) {
+        const equals = field.indexOf('=');
+        if (equals === -1)
+            throw invalid(`"${field}" has no "="`);
+        const key = field.slice(0, equals).trim();
+        if (!/^[a-z][a-z0-9-]*$/.test(key))
+            throw invalid(`"${key}" is no key`);
+        if (Object.hasOwn(result, key))
+            throw invalid(`"${key}" is given twice`);
+        result[key] = field.slice(equals + 1).trim();
+    }
+    return result;
+}
+function fieldsOf(line, invalid) {
+    const fields = [];
+    let field = '';
+    let quoted = false;
+    /** A quoted run has ended in this field: only a comma or the end may follow. */
+    let closed = false;
+    for (let at = 0; at < line.length; at++) {
+        const char = line.charAt(at);
+        if (quoted) {
+            if (char !== '"')
+                field += char;
+            else if (line[at + 1] === '"') {
+                field += '"';
+                at++;
+            }
+            else {
+                quoted = false;
+                closed = true;
+            }
+        }
+        else if (char === ',') {
+            fields.push(field);
+            field = '';
+            closed = false;
+        }
+        else if (closed && char.trim() !== '') {
+            throw invalid('text follows a closing quote');
+        }
+        else if (char === '"' && (field.trim() === '' || /^\s*[^=]+=\s*$/.test(field))) {
+            field = field.trimStart();
+            quoted = true;
+        }
+        else if (!closed) {
+            field += char;
+        }
+    }
+    if (quoted)
+        throw invalid('a double quote is not closed');
+    fields.push(field);
+    const trimmed = fields.map((text) => text.trim());
+    if (trimmed.includes(''))
+        throw invalid('there is nothing between two commas, or at an end');
+    return trimmed;
+}
+
+;// CONCATENATED MODULE: ./src/settings/selection.ts
+/** `PART`, `PART/PATH` or `PART:DATABASE`; a text that says what is wrong with it otherwise. */
+function parseSelection(text) {
+    const [, part = '', mark, rest = ''] = /^([^/:]*)(?:([/:])([^]*))?$/.exec(text) ?? [];
+    if (part === '')
+        return `"${text}" does not begin with the name of a part`;
+    if (mark === undefined)
+        return { text, part, what: 'part' };
+    if (rest.includes('\0'))
+        return `"${text}" holds a NUL character`;
+    if (mark === ':') {
+        return rest === '' ? `"${text}" names no database` : { text, part, what: 'database', database: rest };
+    }
+    if (rest.startsWith('/'))
+        return `"${text}" has an absolute path behind the part’s name`;
+    const names = rest.split('/').filter((name) => name !== '' && name !== '.');
+    if (names.includes('..'))
+        return `"${text}" leads out of the part by ".."`;
+    if (names.length === 0)
+        return `"${text}" names nothing inside the part`;
+    return { text, part, what: 'path', path: names.join('/') };
+}
+/** The first two that can't go together: a part beside something of it, databases beside paths, or a path beside one above it. */
+function conflictIn(selections) {
+    for (const [index, one] of selections.entries()) {
+        for (const other of selections.slice(index + 1))
+            if (conflicts(one, other))
+                return [one, other];
+    }
+    return undefined;
+}
+function conflicts(one, other) {
+    if (one.part !== other.part)
+        return false;
+    if (one.what !== other.what)
+        return true;
+    if (one.what !== 'path' || other.what !== 'path' || one.path === other.path)
+        return false;
+    return `${one.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${one.path}/`);
+}
+
+// EXTERNAL MODULE: ./src/settings/suggest.ts
+var suggest = __webpack_require__(68843);
+;// CONCATENATED MODULE: ./src/settings/parse.ts
+
+
+
+
+
+
+
+
+const engines = {
+    auto: 'auto',
+    docker: 'docker-compose-v2',
+    podman: 'podman-compose',
+    'docker-compose-v2': 'docker-compose-v2',
+    'podman-compose': 'podman-compose',
+};
+const allowances = [
+    'major',
+    'downgrade',
+    'prerelease',
+    'dirty',
+    'postgres-major',
+    'unhealthy',
+    'version-mismatch',
+    'public-artifacts',
+];
+const PROOFS = ['read', 'databases', 'application'];
+const builds = ['auto', 'compose', 'pull', 'none'];
+/** Which keys a line of `data` may have, by type: project/data-lines.ts gives them their meaning. */
+const dataKeys = {
+    postgres: ['type', 'name', 'service', 'method'],
+    sqlite: ['type', 'name', 'path', 'service', 'volume'],
+    volume: ['type', 'name', 'volume', 'path', 'exclude'],
+    directory: ['type', 'name', 'path', 'service', 'volume', 'exclude'],
+    file: ['type', 'name', 'path', 'service', 'volume'],
+    'project-files': ['type', 'name'],
+};
+/** Where the project lies: what both caretaker.yml and the parsing start from. */
+function projectDirectoryOf(raw, { env, cwd, inWorkflow }) {
+    const base = inWorkflow ? (env['GITHUB_WORKSPACE'] ?? cwd) : cwd;
+    return external_node_path_default().resolve(base, raw.values['project-directory']?.text.trim() ?? '.');
+}
+/**
+ * Raw values in, settings out, before anything has an effect. Throws CaretakerErrors with all problems at once; each names its input
+ * and says what to do.
+ */
+function parseSettings(raw, environment) {
+    const parser = new Parser(raw, environment);
+    const settings = parser.settings();
+    if (settings === undefined || parser.problems.length > 0)
+        throw new errors/* CaretakerErrors */.Ur(parser.problems);
+    return settings;
+}
+/** Collects problems instead of throwing: a value that is wrong is replaced by one that lets the rest be checked. */
+class Parser {
+    problems;
+    #warnings;
+    #raw;
+    #environment;
+    #directory;
+    constructor(raw, environment) {
+        this.#raw = raw;
+        this.#environment = environment;
+        this.problems = [...raw.problems];
+        this.#warnings = [...raw.warnings];
+        this.#directory = projectDirectoryOf(raw, environment);
+    }
+    settings() {
+        const mode = this.#mode();
+        if (this.#environment.kindOf(this.#directory) !== 'directory') {
+            this.#problem('project-directory-missing', 'project-directory', `there is no directory ${this.#directory}`, {
+                hint: 'Set project-directory to the directory that holds the compose file, as an absolute path.',
+            });
+            // What else is missing below it would only repeat this.
+            return undefined;
+        }
+        if (mode === undefined) {
+            this.#acting('backup');
+            return undefined;
+        }
+        this.#warnUnused(mode);
+        if (mode === 'list')
+            return { mode, ...this.#common(mode) };
+        if (mode === 'status')
+            return { mode, ...this.#common(mode), data: this.#data(), ...this.#keeping() };
+        const acting = this.#acting(mode);
+        switch (mode) {
+            case 'backup':
+                return {
+                    mode,
+                    ...acting,
+                    consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online'),
+                    keepLocalDays: this.#days('keep-local-days'),
+                };
+            case 'recover':
+                return { mode, ...acting, finish: this.#environment.inWorkflow || this.#text('store') !== undefined };
+            case 'update':
+            case 'rehearse':
+                return {
+                    mode,
+                    ...acting,
+                    ...this.#target(),
+                    ...this.#images(),
+                    dryRun: mode === 'update' && this.#flag('dry-run'),
+                    rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
+                    throwawayNetwork: this.#throwawayNetwork(),
+                    migrateCommand: this.#text('migrate-command'),
+                    ...this.#keeping(),
+                };
+            case 'rollback': {
+                const withData = this.#withData();
+                const confirm = withData ? this.#confirm(acting.projectName) : '';
+                return { mode, ...acting, withData, confirm, ...this.#keeping() };
+            }
+            case 'restore':
+                return {
+                    mode,
+                    ...acting,
+                    backup: this.#backup(),
+                    only: this.#only(),
+                    to: this.#to(),
+                    withCode: this.#flag('with-code'),
+                    ...this.#images(),
+                    confirm: this.#text('to') === undefined ? this.#typed(acting.projectName) : '',
+                    ...this.#keeping(),
+                };
+            case 'verify':
+                return {
+                    mode,
+                    ...acting,
+                    backup: this.#backup(),
+                    proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
+                    checks: this.#checks(),
+                    throwawayNetwork: this.#throwawayNetwork(),
+                };
+        }
+    }
+    // --- Parts of settings ---
+    #common(mode) {
+        const commands = this.#commands();
+        const engine = engines[this.#oneOf('engine', Object.keys(engines), 'auto')];
+        const common = {
+            projectDirectory: this.#directory,
+            composeFiles: this.#files('compose-files', 'compose-file-missing', mode),
+            projectName: this.#projectName(),
+            profiles: this.#words('profiles'),
+            envFiles: this.#files('env-files', 'env-file-missing', mode),
+            engine,
+            commands,
+            stores: this.#stores(mode),
+            githubToken: this.#text('github-token'),
+            warnings: this.#warnings,
+        };
+        if (commands !== undefined) {
+            for (const name of ['engine', 'compose-files', 'profiles', 'env-files']) {
+                if (this.#text(name) !== undefined && !(name === 'engine' && engine === 'auto')) {
+                    this.#problem('settings-conflict', name, `${name} and start-command exclude each other`, {
+                        hint: 'An application run by commands has no Compose project: leave one of them out.',
+                    });
+                }
+            }
+        }
+        return common;
+    }
+    #acting(mode) {
+        const common = this.#common(mode);
+        const data = this.#data();
+        this.#storesOutsideData(common.stores, data);
+        const healthTimeoutMs = this.#duration('health-timeout', 300_000);
+        const settleMs = this.#duration('settle', 10_000, { zero: true });
+        if (healthTimeoutMs < 60_000 && common.commands === undefined) {
+            this.#warnings.push(`health-timeout is ${healthTimeoutMs / 1000} s; a container network may need 40 s by itself after a start. Over 60 s is safe.`);
+        }
+        return {
+            ...common,
+            data,
+            sourceDirectory: this.#sourceDirectory(),
+            allow: this.#allow(),
+            health: this.#health(),
+            healthTimeoutMs,
+            settleMs,
+        };
+    }
+    #mode() {
+        const text = this.#text('mode');
+        if (text === undefined) {
+            this.#problem('mode-missing', 'mode', 'mode is not given', { hint: `Set it to one of ${inputs/* modes */.nI.join(', ')}.` });
+            return undefined;
+        }
+        const mode = inputs/* modes */.nI.find((name) => name === text);
+        if (mode === undefined) {
+            this.#problem('mode-unknown', 'mode', `there is no mode "${text}"`, { hint: (0,suggest/* didYouMean */.a)(text, inputs/* modes */.nI) });
+        }
+        return mode;
+    }
+    #warnUnused(mode) {
+        for (const [name, value] of Object.entries(this.#raw.values)) {
+            // caretaker.yml serves all modes, and the token is always there.
+            if (value.from === 'file' || (0,inputs/* inputOf */.wg)(name).modes.includes(mode))
+                continue;
+            this.#warnings.push(`"${name}" has no effect in mode ${mode}.`);
+        }
+    }
+    #projectName() {
+        const text = this.#text('project-name');
+        if (text === undefined || /^[a-z0-9][a-z0-9_-]*$/.test(text))
+            return text;
+        const normal = normalName(text);
+        this.#problem('project-name-invalid', 'project-name', `"${text}" can't be the name of a Compose project`, {
+            hint: `Compose allows lower-case letters, digits, dashes and underscores${normal === '' ? '' : `: perhaps "${normal}"`}.`,
+        });
+        return undefined;
+    }
+    #commands() {
+        const names = ['start-command', 'stop-command', 'status-command'];
+        const [start, stop, status] = names.map((name) => this.#text(name));
+        if (start !== undefined && stop !== undefined && status !== undefined)
+            return { start, stop, status };
+        const missing = names.filter((name) => this.#text(name) === undefined);
+        if (missing.length < names.length) {
+            for (const name of missing) {
+                this.#problem('commands-incomplete', name, `${name} is missing beside the other commands`, {
+                    hint: 'An application without containers needs all three: start-command, stop-command, status-command.',
+                });
+            }
+        }
+        return undefined;
+    }
+    #stores(mode) {
+        const lines = this.#lines('store');
+        const standard = this.#environment.inWorkflow ? 'type=artifact' : 'type=folder,path=.caretaker/backups';
+        const stores = [];
+        for (const line of lines.length === 0 ? [standard] : lines) {
+            const values = this.#keyValues(line, 'store');
+            const store = values === undefined ? undefined : this.#store(values, mode, lines.length === 0);
+            if (store === undefined)
+                continue;
+            const same = stores.some((other) => other.type === store.type &&
+                (other.type === 'artifact' || store.type === 'artifact' || other.path === store.path));
+            if (same) {
+                this.#problem('store-duplicate', 'store', `the store "${line}" is listed twice`, { hint: 'Leave one out.' });
+            }
+            else
+                stores.push(store);
+        }
+        return stores;
+    }
+    #store(values, mode, standard) {
+        const type = this.#type(values, 'store', ['artifact', 'folder']);
+        switch (type) {
+            case 'artifact':
+                this.#keys(values, 'store', ['type', 'retention-days']);
+                return this.#artifactStore(values['retention-days'], mode);
+            case 'folder': {
+                this.#keys(values, 'store', ['type', 'path']);
+                const folder = values['path'];
+                if (folder === undefined || folder === '') {
+                    this.#problem('store-invalid', 'store', 'a store of type=folder has no path', {
+                        hint: 'Write type=folder,path=/srv/backups.',
+                    });
+                    return undefined;
+                }
+                const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
+                if (resolved === undefined)
+                    return undefined;
+                if (this.#environment.kindOf(resolved) === 'file') {
+                    this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
+                        hint: 'Give a directory; it is created when it is missing.',
+                    });
+                }
+                return { type: 'folder', path: resolved };
+            }
+            case undefined:
+                return undefined;
+        }
+    }
+    #artifactStore(retention, mode) {
+        const { env } = this.#environment;
+        let retentionDays;
+        if (retention !== undefined) {
+            retentionDays = /^\d+$/.test(retention) ? Number(retention) : 0;
+            if (retentionDays < 1 || retentionDays > 400) {
+                this.#problem('retention-invalid', 'store', `retention-days=${retention} is not a number of days from 1 to 400`, {
+                    hint: 'GitHub keeps artifacts up to 90 days on public repositories and up to 400 on private ones.',
+                });
+            }
+        }
+        const repository = env['GITHUB_REPOSITORY'] ?? '';
+        const writes = mode === 'backup' || mode === 'update';
+        const reads = mode === 'list' || (['restore', 'verify'].includes(mode) && !isPath(this.#text('backup') ?? ''));
+        if (isEnterpriseServer(env['GITHUB_SERVER_URL'])) {
+            this.#problem('artifact-ghes', 'store', `artifacts of this kind don't exist on ${env['GITHUB_SERVER_URL']}`, {
+                hint: 'GitHub Enterprise Server lacks them: use store: type=folder,path=…',
+            });
+        }
+        else if (writes && (!env['ACTIONS_RUNTIME_TOKEN'] || !env['ACTIONS_RESULTS_URL'])) {
+            this.#problem('artifact-outside-workflow', 'store', 'artifacts can be written only by the action in a workflow', {
+                hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
+            });
+        }
+        else if (reads || writes) {
+            if (reads && this.#text('github-token') === undefined) {
+                this.#problem('token-missing', 'github-token', 'artifacts of earlier runs can be read only with a token', {
+                    hint: 'In a workflow leave github-token out and grant "permissions: actions: read"; on the command line set GITHUB_TOKEN.',
+                });
+            }
+            if (!/^[^/\s]+\/[^/\s]+$/.test(repository)) {
+                this.#problem('repository-missing', 'store', 'it is not known of which repository to read the artifacts', {
+                    hint: 'Set the environment variable GITHUB_REPOSITORY to OWNER/REPO.',
+                });
+            }
+        }
+        return { type: 'artifact', retentionDays, repository };
+    }
+    #data() {
+        const lines = this.#lines('data');
+        if (lines.length === 0 || (lines.length === 1 && lines[0] === 'auto'))
+            return 'auto';
+        const records = [];
+        const seen = new Set();
+        for (const line of lines) {
+            if (line === 'auto') {
+                this.#problem('data-invalid', 'data', '"auto" stands beside other lines', {
+                    hint: 'Either "auto" alone, or one line for each thing that holds data.',
+                });
+                continue;
+            }
+            const values = this.#keyValues(line, 'data');
+            const type = values === undefined ? undefined : this.#type(values, 'data', Object.keys(dataKeys));
+            if (values === undefined || type === undefined)
+                continue;
+            this.#keys(values, 'data', dataKeys[type] ?? []);
+            const dataPath = values['path'];
+            const resolved = dataPath !== undefined && isHostPath(values) ? this.#inside('data', dataPath) : dataPath;
+            if (dataPath === '') {
+                this.#problem('data-invalid', 'data', `the line "${line}" has an empty path`, { hint: 'Write path=./local.' });
+            }
+            const { name, exclude: _, ...place } = values;
+            const identities = [
+                JSON.stringify({ ...place, path: resolved }),
+                ...(name === undefined ? [] : [`name ${name}`]),
+            ];
+            if (name !== undefined && !/^[a-z0-9][a-z0-9-]*$/.test(name)) {
+                this.#problem('data-name-invalid', 'data', `"${name}" can't be the name of a part`, {
+                    hint: 'Use lower-case letters, digits and dashes.',
+                });
+            }
+            if (identities.some((identity) => seen.has(identity))) {
+                this.#problem('data-duplicate', 'data', `the line "${line}" repeats the name or the place of another`, {
+                    hint: 'Every line needs a place, and a name if it has one, of its own.',
+                });
+            }
+            for (const identity of identities)
+                seen.add(identity);
+            records.push(values);
+        }
+        return records;
+    }
+    /** A store inside the data would put each backup into the next one. */
+    #storesOutsideData(stores, data) {
+        if (data === 'auto')
+            return;
+        for (const store of stores) {
+            for (const line of data) {
+                const dataPath = line['path'];
+                if (store.type !== 'folder' || line['type'] !== 'directory' || dataPath === undefined || !isHostPath(line))
+                    continue;
+                const root = external_node_path_default().resolve(this.#directory, dataPath);
+                const own = external_node_path_default().join(this.#directory, '.caretaker');
+                if (isInside(store.path, root) && !isInside(store.path, own)) {
+                    this.#problem('store-inside-data', 'store', `the store ${store.path} lies inside the data ${root}`, {
+                        hint: 'Each backup would hold all earlier ones: keep them elsewhere.',
+                    });
+                }
+            }
+        }
+    }
+    #health() {
+        const checks = [];
+        for (const line of this.#lines('health')) {
+            const values = this.#keyValues(line, 'health');
+            if (values === undefined)
+                continue;
+            const type = this.#type(values, 'health', ['http', 'command', 'container']);
+            if (type === 'http') {
+                this.#keys(values, 'health', ['type', 'url', 'status', 'contains']);
+                const url = this.#url(values['url'] ?? '');
+                const status = values['status'] ?? '200';
+                if (!/^[1-5]\d\d$/.test(status)) {
+                    this.#problem('health-status-invalid', 'health', `status=${status} is no HTTP status`, {
+                        hint: 'Write three digits, such as status=200.',
+                    });
+                }
+                if (url !== undefined)
+                    checks.push({ type, url, status: Number(status), contains: values['contains'] });
+            }
+            else if (type === 'command') {
+                this.#keys(values, 'health', ['type', 'run']);
+                const run = values['run'] ?? '';
+                if (run === '') {
+                    this.#problem('health-invalid', 'health', 'a check of type=command has nothing to run', {
+                        hint: 'Write type=command,run=./check.sh.',
+                    });
+                }
+                else
+                    checks.push({ type, run });
+            }
+            else if (type === 'container') {
+                // Always looked at: listing it changes nothing.
+                this.#keys(values, 'health', ['type']);
+            }
+        }
+        return checks;
+    }
+    #checks() {
+        const checks = [];
+        for (const line of this.#lines('check')) {
+            const values = this.#keyValues(line, 'check');
+            const type = values === undefined ? undefined : this.#type(values, 'check', ['sql', 'command']);
+            if (values === undefined || type === undefined)
+                continue;
+            const needed = type === 'sql' ? ['part', 'query'] : ['run'];
+            this.#keys(values, 'check', ['type', ...needed, ...(type === 'sql' ? ['database', 'expect'] : [])]);
+            const missing = needed.filter((key) => (values[key] ?? '') === '');
+            if (missing.length > 0) {
+                this.#problem('check-invalid', 'check', `a check of type=${type} has no ${missing.join(' and no ')}`, {
+                    hint: 'Write type=sql,part=database,query=select count(*) from users, or type=command,run=./check.sh.',
+                });
+            }
+            else if (type === 'command')
+                checks.push({ type, run: values['run'] ?? '' });
+            else {
+                const { part = '', query = '', database, expect } = values;
+                checks.push({ type, part, query, database, expect });
+            }
+        }
+        return checks;
+    }
+    #url(text) {
+        const url = URL.canParse(text) ? new URL(text) : undefined;
+        if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+            this.#problem('url-invalid', 'health', text === '' ? 'a check of type=http has no url' : `"${text}" is no http or https address`, {
+                hint: 'Write it in full: url=http://localhost:8000/.',
+            });
+            return undefined;
+        }
+        if (url.username !== '' || url.password !== '') {
+            this.#problem('url-credentials', 'health', `the address of ${url.host} holds a user name or password, which would show in the log`, {
+                hint: 'Check a page that needs no login, or use type=command.',
+            });
+            return undefined;
+        }
+        return text;
+    }
+    #target() {
+        const { env } = this.#environment;
+        const ref = this.#text('ref');
+        const track = this.#text('track') === undefined ? undefined : this.#oneOf('track', ['releases', 'branch'], 'branch');
+        // Where `ref` comes in by this run and `track` from the file, the nearer one counts.
+        const nearer = this.#raw.values.ref?.from !== this.#raw.values.track?.from;
+        if (ref !== undefined && track !== undefined && !nearer) {
+            this.#problem('settings-conflict', 'ref', 'ref and track exclude each other', { hint: 'Leave one of them out.' });
+        }
+        if (ref !== undefined && !isRef(ref)) {
+            this.#problem('ref-invalid', 'ref', `"${ref}" can't be the name of a tag, branch or commit`, {
+                hint: 'Give a name as git shows it, such as v1.4.0 or main.',
+            });
+        }
+        const fileRef = this.#raw.values.ref?.from === 'file';
+        const ofTag = env['GITHUB_REF_TYPE'] === 'tag' && ['push', 'release'].includes(env['GITHUB_EVENT_NAME'] ?? '');
+        return {
+            ref: track !== undefined && nearer && fileRef ? undefined : ref,
+            track: ref !== undefined && nearer && !fileRef ? undefined : track,
+            eventTag: this.#environment.inWorkflow && ofTag ? env['GITHUB_REF_NAME'] : undefined,
+        };
+    }
+    #images() {
+        return {
+            build: this.#build(),
+            buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+            cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
+        };
+    }
+    #build() {
+        const text = this.#text('build') ?? 'auto';
+        const kind = builds.find((name) => name === text);
+        return kind === undefined ? { kind: 'command', command: text } : { kind };
+    }
+    #allow() {
+        const allowed = [];
+        for (const word of this.#words('allow')) {
+            const known = allowances.find((name) => name === word);
+            if (known !== undefined)
+                allowed.push(known);
+            else {
+                this.#problem('allow-unknown', 'allow', `"${word}" is nothing that can be allowed`, {
+                    hint: (0,suggest/* didYouMean */.a)(word, allowances),
+                });
+            }
+        }
+        return allowed;
+    }
+    #backup() {
+        const text = this.#text('backup') ?? 'latest';
+        if (isPath(text)) {
+            const resolved = external_node_path_default().resolve(this.#directory, text);
+            if (this.#environment.kindOf(resolved) === null) {
+                this.#problem('backup-path-missing', 'backup', `there is nothing at ${resolved}`, {
+                    hint: 'Give the path of a folder that holds the backup’s files, or the backup’s name.',
+                });
+            }
+            return { text, by: 'path', path: resolved };
+        }
+        const choice = parseBackupChoice(text);
+        if (choice !== null)
+            return choice;
+        this.#problem('backup-invalid', 'backup', `"${text}" says nothing of which backup is meant`, {
+            hint: 'Write latest, a name such as uso-20261121T220000Z, the digits of a run’s or an artifact’s id, before=2026-11-20 (or with a time: before=2026-11-20T18:30), an age such as 2d or 36h, a version such as v25.09 (version=TAG for any tag), or a path with a slash (./folder).',
+        });
+        return { text, by: 'latest' };
+    }
+    #only() {
+        const selections = [];
+        for (const word of this.#quotedWords('only')) {
+            const selection = parseSelection(word);
+            if (typeof selection !== 'string')
+                selections.push(selection);
+            else {
+                this.#problem('only-invalid', 'only', selection, {
+                    hint: 'Write a part’s name (database), a path inside a part (media/2026/a.png), or one database of a part (database:shop). Paths are relative to the part and taken literally.',
+                });
+            }
+        }
+        const [one, other] = conflictIn(selections) ?? [];
+        if (one !== undefined && other !== undefined) {
+            this.#problem('only-conflict', 'only', `"${one.text}" and "${other.text}" can’t go together`, {
+                hint: 'One holds the other, or they are of different kinds: leave one of them out.',
+            });
+        }
+        return selections;
+    }
+    #to() {
+        const text = this.#text('to');
+        return text === undefined ? undefined : this.#inside('to', text);
+    }
+    #withData() {
+        const text = this.#text('with-data');
+        if (text === undefined) {
+            this.#problem('with-data-missing', 'with-data', 'a rollback does not know whether the data are to go back too', {
+                hint: 'Write with-data: true to bring back the data from before the update (what was written since is lost), or with-data: false to keep those of now.',
+            });
+        }
+        else if (text !== 'true' && text !== 'false') {
+            this.#problem('with-data-invalid', 'with-data', `"${text}" is neither true nor false`, {
+                hint: 'Write true or false.',
+            });
+        }
+        return text === 'true';
+    }
+    #confirm(projectName) {
+        const typed = this.#typed(projectName);
+        const name = projectName ?? normalName(external_node_path_default().basename(this.#directory));
+        if (typed === '') {
+            this.#problem('confirm-missing', 'confirm', 'this replaces live data, and confirm is empty', {
+                hint: `Type the project's name into confirm: ${name}${projectName === undefined ? ', unless the compose file names it otherwise' : ''}.`,
+            });
+        }
+        return typed;
+    }
+    /** Empty for a restore on a host where there is nothing to lose; the mode finds out. */
+    #typed(projectName) {
+        const typed = this.#text('confirm') ?? '';
+        if (typed !== '' && projectName !== undefined && typed !== projectName) {
+            this.#problem('not-confirmed', 'confirm', `confirm says "${typed}", and the project is ${projectName}`, {
+                hint: `Type ${projectName} if this is the project whose data is to be replaced.`,
+            });
+        }
+        return typed;
+    }
+    #sourceDirectory() {
+        const text = this.#text('source-directory');
+        if (text === undefined)
+            return undefined;
+        // It lies elsewhere by its nature: a way out of the project directory is no slip here.
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (this.#environment.kindOf(resolved) !== 'directory') {
+            this.#problem('source-directory-missing', 'source-directory', `there is no directory ${resolved}`, {
+                hint: 'Give the git clone that the images are built from, as an absolute path.',
+            });
+        }
+        return resolved;
+    }
+    // --- Kinds of values ---
+    #problem(code, input, message, { hint }) {
+        const from = this.#raw.values[input]?.from === 'file' ? ' (in caretaker.yml)' : '';
+        this.problems.push(new errors/* CaretakerError */.xT(code, `${input}${from}: ${message}`, { input, hint }));
+    }
+    /** Undefined for an empty value, which is no value. */
+    #text(name) {
+        const text = this.#raw.values[name]?.text.trim();
+        return text === '' ? undefined : text;
+    }
+    #lines(name) {
+        return linesOf(this.#text(name) ?? '');
+    }
+    #words(name) {
+        return [...new Set(wordsOf(this.#text(name) ?? ''))];
+    }
+    #quotedWords(name) {
+        try {
+            return [...new Set(quotedWordsOf(this.#text(name) ?? '', name))];
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.problems.push(error);
+            return [];
+        }
+    }
+    #oneOf(name, possible, standard) {
+        const text = this.#text(name) ?? standard;
+        const found = possible.find((value) => value === text);
+        if (found === undefined) {
+            this.#problem(`${name}-unknown`, name, `"${text}" is unknown`, { hint: (0,suggest/* didYouMean */.a)(text, possible) });
+        }
+        return found ?? standard;
+    }
+    #flag(name) {
+        return this.#oneOf(name, ['true', 'false'], 'false') === 'true';
+    }
+    #throwawayNetwork() {
+        return this.#oneOf('throwaway-network', ['internal', 'open'], 'internal');
+    }
+    #duration(name, standard, { zero = false } = {}) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        const ms = parseDuration(text);
+        if (ms !== undefined && (zero || ms > 0))
+            return ms;
+        this.#problem('duration-invalid', name, `"${text}" is no time`, {
+            hint: /^\d+$/.test(text) && text !== '0' ? `Add a unit: ${text}s or ${text}m.` : 'Write it as 90s, 5m or 1m30s.',
+        });
+        return standard;
+    }
+    #count(name, standard) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return standard;
+        if (/^\d{1,4}$/.test(text))
+            return Number(text);
+        this.#problem('number-invalid', name, `"${text}" is not a whole number from 0 to 9999`, {
+            hint: 'Write digits only.',
+        });
+        return standard;
+    }
+    #days(name) {
+        const text = this.#text(name);
+        if (text === undefined)
+            return undefined;
+        if (/^[1-9]\d{0,3}$/.test(text))
+            return Number(text);
+        this.#problem('number-invalid', name, `"${text}" is not a whole number of days from 1 to 9999`, {
+            hint: 'Write digits only, or leave it out.',
+        });
+        return undefined;
+    }
+    #keeping() {
+        return { keepLocal: this.#count('keep-local', 3), keepLocalDays: this.#days('keep-local-days') };
+    }
+    #keyValues(line, name) {
+        try {
+            return parseKeyValues(line, name);
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.problems.push(error);
+            return undefined;
+        }
+    }
+    #type(values, name, types) {
+        const type = values['type'];
+        const found = types.find((known) => known === type);
+        if (found === undefined) {
+            this.#problem(`${name}-type-unknown`, name, type === undefined ? 'a line has no type' : `there is no type "${type}"`, { hint: type === undefined ? `Begin the line with type=${types.join(', type=')}.` : (0,suggest/* didYouMean */.a)(type, types) });
+        }
+        return found;
+    }
+    #keys(values, name, known) {
+        for (const key of Object.keys(values)) {
+            if (!known.includes(key)) {
+                this.#problem(`${name}-key-unknown`, name, `type=${values['type']} has no "${key}"`, {
+                    hint: (0,suggest/* didYouMean */.a)(key, known),
+                });
+            }
+        }
+    }
+    /** A restore may bring them. */
+    #files(name, missing, mode) {
+        return this.#lines(name).flatMap((line) => {
+            const file = this.#inside(name, line);
+            if (file !== undefined && mode !== 'restore' && this.#environment.kindOf(file) !== 'file') {
+                this.#problem(missing, name, `there is no file ${file}`, {
+                    hint: 'Give its path relative to the project directory, one file a line.',
+                });
+            }
+            return file === undefined ? [] : [file];
+        });
+    }
+    /** An absolute path is meant as it stands; a relative one that leads out of the project directory is more likely a slip, or an attack. */
+    #inside(name, text) {
+        const resolved = external_node_path_default().resolve(this.#directory, text);
+        if (external_node_path_default().isAbsolute(text) || isInside(resolved, this.#directory))
+            return resolved;
+        this.#problem('path-outside-project', name, `${text} leads out of the project directory ${this.#directory}`, {
+            hint: `If that is meant, write it as an absolute path: ${resolved}`,
+        });
+        return undefined;
+    }
+}
+/** Beside `service=` a path is the container's, beside `volume=` the volume's. */
+function isHostPath(line) {
+    return line['service'] === undefined && line['volume'] === undefined;
+}
+function isInside(inner, outer) {
+    return inner === outer || inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
+}
+/** As Compose makes a project's name of a directory's. */
+function normalName(text) {
+    return text
+        .toLowerCase()
+        .replace(/[^a-z0-9_-]/g, '')
+        .replace(/^[_-]+/, '');
+}
+/** What git allows in a reference, minus what its revision syntax would read as more than a name. */
+function isRef(text) {
+    return !/[\s~^:?*[\\\x00-\x1f\x7f]|\.\.|@\{|^[-/.@]|\/\/|[/.]$|\.lock$/.test(text);
+}
+/** As @actions/artifact judges it. */
+function isEnterpriseServer(url) {
+    const host = new URL(url !== undefined && URL.canParse(url) ? url : 'https://github.com').hostname.toUpperCase();
+    return host !== 'GITHUB.COM' && !host.endsWith('.GHE.COM') && !host.endsWith('.LOCALHOST');
+}
+/** Whether `backup` names a place on this host. */
+function isPath(backup) {
+    return backup.includes('/') && !backup.startsWith('version=');
 }
 
 
@@ -19270,6 +19430,7 @@ function helpText() {
     ].map(([flag = '', text = '']) => `  ${flag.padEnd(width)}${text}`);
     return [
         `Usage: compose-caretaker ${_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .modes */ .nI.join('|')} [--name value]…`,
+        '       compose-caretaker install-recovery [--name value]…   (mode recover after each start of the host, by systemd)',
         '',
         ...rows,
         '',
@@ -19331,12 +19492,22 @@ function didYouMean(word, candidates) {
 
 __webpack_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __webpack_require__.r(__webpack_exports__);
-/* harmony import */ var _report_silent_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(13621);
-/* harmony import */ var _report_terminal_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(36218);
-/* harmony import */ var _report_texts_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(88492);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(97289);
-/* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(89651);
-/* harmony import */ var _version_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(311);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(73024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(48161);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_os__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var _install_recovery_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(75884);
+/* harmony import */ var _report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(73883);
+/* harmony import */ var _report_silent_js__WEBPACK_IMPORTED_MODULE_8__ = __webpack_require__(13621);
+/* harmony import */ var _report_terminal_js__WEBPACK_IMPORTED_MODULE_9__ = __webpack_require__(36218);
+/* harmony import */ var _report_texts_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(88492);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(13899);
+/* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_6__ = __webpack_require__(89651);
+/* harmony import */ var _version_js__WEBPACK_IMPORTED_MODULE_7__ = __webpack_require__(311);
+
+
+
+
 
 
 
@@ -19344,23 +19515,181 @@ __webpack_require__.r(__webpack_exports__);
 
 
 /** The command line over the same core: the report on standard output, the log on standard error. */
-const { options, ...raw } = (0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_2__/* .fromArguments */ .ZN)(process.argv.slice(2), process.env);
-if (options.help || process.argv.length === 2) {
-    process.stdout.write((0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_2__/* .helpText */ .BK)());
+const argv = process.argv.slice(2);
+const { options, ...raw } = (0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .fromArguments */ .ZN)(argv, process.env);
+if (options.help || argv.length === 0) {
+    process.stdout.write((0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .helpText */ .BK)());
 }
 else if (options.version) {
-    process.stdout.write(`${_version_js__WEBPACK_IMPORTED_MODULE_3__/* .VERSION */ .x}\n`);
+    process.stdout.write(`${_version_js__WEBPACK_IMPORTED_MODULE_7__/* .VERSION */ .x}\n`);
+}
+else if (argv[0] === 'install-recovery') {
+    try {
+        const { username, homedir, uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_1__.userInfo)();
+        const program = [process.execPath, (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.realpathSync)(process.argv[1] ?? '')];
+        const world = { env: process.env, cwd: process.cwd(), uid, userName: username, home: homedir, program };
+        process.stdout.write(`${(await (0,_install_recovery_js__WEBPACK_IMPORTED_MODULE_2__/* .installRecovery */ .p)(argv.slice(1), world)).join('\n')}\n`);
+    }
+    catch (error) {
+        process.stderr.write(`${(0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__/* .renderErrors */ .a$)((0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__/* .errorTexts */ .tX)(error))}\n`);
+        process.exitCode = 1;
+    }
 }
 else {
-    const log = options.json ? (0,_report_silent_js__WEBPACK_IMPORTED_MODULE_4__/* .silentLog */ .a)() : (0,_report_terminal_js__WEBPACK_IMPORTED_MODULE_5__/* .terminalLog */ .d)(process.stderr, { verbose: options.verbose });
-    const { report } = await (0,_run_js__WEBPACK_IMPORTED_MODULE_1__/* .runCaretaker */ .w)({ raw, env: process.env, log, inWorkflow: false });
+    const log = options.json ? (0,_report_silent_js__WEBPACK_IMPORTED_MODULE_8__/* .silentLog */ .a)() : (0,_report_terminal_js__WEBPACK_IMPORTED_MODULE_9__/* .terminalLog */ .d)(process.stderr, { verbose: options.verbose });
+    const { report } = await (0,_run_js__WEBPACK_IMPORTED_MODULE_5__/* .runCaretaker */ .w)({ raw, env: process.env, log, inWorkflow: false });
     const shown = log.redactor.deep(report);
-    process.stdout.write(options.json ? (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_0__/* .jsonSummary */ .f)(shown) : (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_0__/* .terminalSummary */ .j)(shown));
+    process.stdout.write(options.json ? (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_4__/* .jsonSummary */ .f)(shown) : (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_4__/* .terminalSummary */ .j)(shown));
     process.exitCode = shown.error === undefined ? 0 : 1;
 }
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 31650:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   AH: () => (/* binding */ removeTemporaries),
+/* harmony export */   EA: () => (/* binding */ ensureDirectory),
+/* harmony export */   Wo: () => (/* binding */ appendDurable),
+/* harmony export */   vQ: () => (/* binding */ writeDurable),
+/* harmony export */   vZ: () => (/* binding */ writeAtomic),
+/* harmony export */   yR: () => (/* binding */ readText),
+/* harmony export */   zR: () => (/* binding */ syncDirectory),
+/* harmony export */   zS: () => (/* binding */ fileError)
+/* harmony export */ });
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(77598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(51455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(76760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(83916);
+
+
+
+
+/**
+ * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
+ * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ */
+function fileError(what, cause) {
+    if (cause instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT)
+        return cause;
+    const { code } = cause;
+    if (code === 'EACCES' || code === 'EPERM') {
+        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('host-files-denied', `failed to ${what}: permission denied`, {
+            hint: 'Run as a user who may read and write these files.',
+            cause,
+        });
+    }
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-full', `failed to ${what}: no space left`, {
+            hint: 'Free some space on that filesystem and run it again.',
+            cause,
+        });
+    }
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('file-operation-failed', `failed to ${what}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(cause)}`, { cause });
+}
+/** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
+async function writeAtomic(file, content, mode = 0o600) {
+    const beside = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file), `.${node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(file)}.${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)()}.tmp`);
+    try {
+        await writeDurable(beside, content, mode);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(beside, file);
+        await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file));
+    }
+    catch (error) {
+        // What went wrong first is what is told.
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(beside, { force: true }).catch(() => undefined);
+        throw fileError(`write ${file}`, error);
+    }
+}
+/** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
+async function removeTemporaries(directory, of) {
+    for (const name of await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory)) {
+        const [, file] = TEMPORARY.exec(name) ?? [];
+        if (file !== undefined && (of === undefined || file === of))
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, name), { force: true });
+    }
+}
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+/** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
+async function writeDurable(file, content, mode = 0o600) {
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, 'wx', mode);
+    try {
+        await handle.chmod(mode); // The umask took its share.
+        await handle.writeFile(content);
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/**
+ * Appends one line; it is on disk when this is fulfilled. Creates the file (mode 0600), durably too. Where it fails (a full disk) the file is as
+ * before: the next line must not continue half of this one.
+ */
+async function appendDurable(file, line) {
+    try {
+        const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, 'a', 0o600);
+        let isNew;
+        try {
+            const { size } = await handle.stat();
+            isNew = size === 0;
+            try {
+                await handle.writeFile(`${line}\n`);
+                await handle.sync();
+            }
+            catch (error) {
+                await handle.truncate(size).catch(() => undefined); // What went wrong first is what is told.
+                throw error;
+            }
+        }
+        finally {
+            await handle.close();
+        }
+        if (isNew)
+            await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file));
+    }
+    catch (error) {
+        throw fileError(`append to ${file}`, error);
+    }
+}
+/** Forces the entries of a directory to disk: new, renamed and removed names. */
+async function syncDirectory(directory) {
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(directory, 'r');
+    try {
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Null when there is no such file, or the process whose file below /proc it is has ended. */
+async function readText(file) {
+    try {
+        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file, 'utf8');
+    }
+    catch (error) {
+        if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
+            return null;
+        throw fileError(`read ${file}`, error);
+    }
+}
+/** Makes the directory and its missing parents. */
+async function ensureDirectory(directory, mode = 0o700) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { recursive: true, mode });
+    }
+    catch (error) {
+        throw fileError(`make the directory ${directory}`, error);
+    }
+}
+
 
 /***/ }),
 
