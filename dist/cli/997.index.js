@@ -15569,7 +15569,8 @@ class FolderStore {
             const { size } = await source.stat();
             if (size !== file.bytes)
                 throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
-            const sha256 = (await linked(stored, toPath))
+            // Whatever is in a link's way, a copy may do; where not, it says why.
+            const sha256 = (await linked(stored, toPath).catch(() => false))
                 ? await folder_digestOf(toPath).catch(async (error) => {
                     await (0,promises_.rm)(toPath);
                     throw this.#error(what, error);
@@ -15689,31 +15690,22 @@ class FolderStore {
         }
         return bytes;
     }
-    /**
-     * A second name for the same file: no copy, no doubled space, and never in place of another. False where the filesystem (or the
-     * kernel's protection of files of others) does not allow it.
-     */
+    /** False where only a copy will do. */
     async #link(file, target) {
         const stats = await (0,promises_.lstat)(file.path).catch((error) => {
             throw (0,system_files/* fileError */.zS)(`read ${file.path}`, error);
         });
-        // A link to a symbolic link would keep the link and not the bytes.
-        if (!stats.isFile())
-            return false;
-        if (stats.size !== file.bytes)
+        if (stats.isFile() && stats.size !== file.bytes)
             throw changed(file, `it has ${stats.size} bytes instead of ${file.bytes}`);
         try {
-            await (0,promises_.link)(file.path, target);
+            if (!(await linked(file.path, target)))
+                return false;
         }
         catch (error) {
-            const code = codeOf(error) ?? '';
-            if (code === 'EEXIST') {
-                await this.#requireSame(file, target);
-                return true;
-            }
-            if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code))
-                return false;
-            throw error;
+            if (codeOf(error) !== 'EEXIST')
+                throw error;
+            await this.#requireSame(file, target);
+            return true;
         }
         const handle = await (0,promises_.open)(target, 'r');
         try {
@@ -15846,11 +15838,22 @@ async function copyBytes(source, to, handlers) {
         await target.close();
     }
 }
-/** On one filesystem a file of a folder need not be copied to be read. False where only a copy will do: another filesystem, or another's file. */
+/**
+ * A second name for the same file: no copy, no doubled space, and never in place of another. False where the filesystem (or the
+ * kernel's protection of files of others) does not allow it, and where the file is a symbolic link, since the link and not the bytes would be kept.
+ */
 async function linked(file, to) {
     if (!(await (0,promises_.lstat)(file)).isFile())
         return false;
-    return (0,promises_.link)(file, to).then(() => true, () => false);
+    try {
+        await (0,promises_.link)(file, to);
+        return true;
+    }
+    catch (error) {
+        if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error) ?? ''))
+            return false;
+        throw error;
+    }
 }
 async function folder_digestOf(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
