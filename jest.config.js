@@ -1,3 +1,8 @@
+import { fileURLToPath } from 'node:url';
+
+// Programs that the tests start from `src` are compiled once. Not in the tests' own environment: what is started without one must have it too.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/compile', import.meta.url));
+
 /** Suites by folder: unit and contract need nothing but Node; integration needs the engines; e2e the workflow engine too. */
 export default {
   testEnvironment: 'node',

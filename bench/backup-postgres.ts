@@ -1,5 +1,5 @@
 /**
- * A backup of a PostgreSQL directory beside `tar -czf` of the same: seconds, bytes, and the memory of this program.
+ * A backup of a PostgreSQL directory, plain and encrypted, beside `tar -czf` of the same: seconds, bytes, and the memory of this program.
  * What is measured and how: README.md.
  *
  *   node bench/backup-postgres.ts [--gigabytes 3] [--pairs 2] [--engine docker|podman] [--directory /var/tmp]
@@ -65,23 +65,26 @@ try {
     console.error(`${name.padEnd(28)} ${measured.seconds.toFixed(1)} s`);
     return measured;
   };
-  const took: { readonly a: Measured; readonly b: Measured }[] = [];
+  const recipient = await newRecipient();
+  const took: { readonly a: Measured; readonly e: Measured; readonly b: Measured }[] = [];
   // Everything into the page cache: the first to read would pay for the others.
   await run(owner('sh', '-c', 'find database -type f -exec cat {} + >/dev/null'));
   for (let pair = 1; pair <= pairs; pair += 1) {
     const a = note(`A${pair} compose-caretaker backup`, await caretakerBackup());
+    const e = note(`E${pair} the same, encrypted`, await caretakerBackup('--encrypt-to', recipient));
     const b = note(`B${pair} tar -czf`, await coldTar(['-czf'], 'tar.gz'));
-    took.push({ a, b });
+    took.push({ a, e, b });
   }
   note('C  tar -I "zstd -T0 -1" -cf', await coldTar(['-I', 'zstd -T0 -1', '-cf'], 'tar.zst'));
 
-  const peak = Math.max(...took.map(({ a }) => a.peakBytes)) / 2 ** 20;
-  const ratios = (of: (one: Measured) => number): string =>
-    took.map(({ a, b }) => (of(a) / of(b)).toFixed(2)).join(', ');
+  const peak = Math.max(...took.flatMap(({ a, e }) => [a.peakBytes, e.peakBytes])) / 2 ** 20;
+  const ratios = (of: (one: Measured) => number, top: 'a' | 'e' = 'a', bottom: 'a' | 'b' = 'b'): string =>
+    took.map((pair) => (of(pair[top]) / of(pair[bottom])).toFixed(2)).join(', ');
   console.log(table(rows));
   console.log(
     `A / B pair by pair: wall time ${ratios((one) => one.seconds)}; stored ${ratios((one) => one.storedBytes)}`,
   );
+  console.log(`E / A pair by pair: wall time ${ratios((one) => one.seconds, 'e', 'a')}`);
   console.log(`peak memory ${peak.toFixed(0)} MiB (limit ${LIMIT_MIB})`);
   if (peak > LIMIT_MIB) process.exitCode = 1;
 } catch (error) {
@@ -128,7 +131,7 @@ async function bringUp(): Promise<void> {
 }
 
 /** A, as its user runs it: nothing is stopped. */
-async function caretakerBackup(): Promise<Measured> {
+async function caretakerBackup(...more: readonly string[]): Promise<Measured> {
   const argv: Argv = [
     process.execPath,
     caretaker,
@@ -137,6 +140,7 @@ async function caretakerBackup(): Promise<Measured> {
     engine,
     '--store',
     `type=folder,path=${backups}`,
+    ...more,
   ];
   const measured = await measuredRun(argv, { cwd: home, signal });
   const files = readdirSync(backups);
@@ -151,6 +155,15 @@ async function caretakerBackup(): Promise<Measured> {
   rmSync(backups, { recursive: true });
   await run(['sync']);
   return { ...measured, storedBytes, copySeconds: part.seconds };
+}
+
+/** `age1…` of a key of its own, whose file goes with the directory. */
+async function newRecipient(): Promise<string> {
+  const file = path.join(home, 'identity.txt');
+  await run([process.execPath, caretaker, 'keygen', file]);
+  const [recipient] = /age1[a-z0-9]+/.exec(readFileSync(file, 'utf8')) ?? [];
+  if (recipient === undefined) throw new Error(`${file} names no recipient`);
+  return recipient;
 }
 
 /** B and C, as the manual does: the application is stopped, tar reads the directory, the application is started. Only tar's time is taken. */

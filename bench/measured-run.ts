@@ -4,6 +4,8 @@ import { basename } from 'node:path';
 
 export interface MeasuredRun {
   readonly seconds: number;
+  /** Processor time of the program itself, in user and kernel mode. */
+  readonly processorSeconds: number;
   /** The program's own peak of resident memory, in bytes. */
   readonly peakBytes: number;
   /** The largest of the programs that it started, at any depth; null where none was seen. */
@@ -17,10 +19,12 @@ interface Peak {
 
 const SAMPLE_MS = 50;
 const WORDS_KEPT = 8_000;
+/** Linux shows every program the same unit, whatever the kernel's own. */
+const TICKS_A_SECOND = 100;
 
 /**
- * Runs a program to its end. Memory is the kernel's own high-water mark (VmHWM of /proc/PID/status, Linux only), so what is sampled
- * misses nothing but growth in a process's last 50 ms.
+ * Runs a program to its end. Memory is the kernel's own high-water mark (VmHWM of /proc/PID/status, Linux only), and processor time its own count, so what is sampled
+ * misses nothing but a process's last 50 ms.
  *
  * Throws when the program ends with another code than 0, with its last words, and the signal's reason when it is aborted.
  */
@@ -42,8 +46,11 @@ export async function measuredRun(
   }
 
   const peaks = new Map<number, Peak>();
+  let processorSeconds = 0;
   const sample = (): void => {
-    if (child.pid !== undefined) notePeaks(child.pid, peaks);
+    if (child.pid === undefined) return;
+    notePeaks(child.pid, peaks);
+    processorSeconds = processorSecondsOf(child.pid) ?? processorSeconds;
   };
   const timer = setInterval(sample, SAMPLE_MS);
   try {
@@ -65,6 +72,7 @@ export async function measuredRun(
   const largest = [...peaks.values()].sort((a, b) => b.bytes - a.bytes)[0];
   return {
     seconds,
+    processorSeconds,
     peakBytes: own.bytes,
     largestChild: largest === undefined ? null : { name: largest.name, peakBytes: largest.bytes },
   };
@@ -86,4 +94,16 @@ function notePeaks(pid: number, peaks: Map<number, Peak>): void {
     return; // It has ended meanwhile.
   }
   for (const child of children) notePeaks(child, peaks);
+}
+
+/** Undefined where it has ended. */
+function processorSecondsOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name, in brackets, may hold anything.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  } catch {
+    return undefined;
+  }
 }

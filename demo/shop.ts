@@ -6,6 +6,9 @@ import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
 
+/** A connection that is kept belongs to a server that may be another by the next request. */
+const ALONE = { connection: 'close' };
+
 const first = 'CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL)';
 const second = "ALTER TABLE orders ADD COLUMN gift TEXT DEFAULT 'no'";
 /** Each release's migrations; the last one's fail half way. */
@@ -83,15 +86,15 @@ export class Shop {
   }
 
   async order(item: string): Promise<void> {
-    await fetch(this.url + item, { method: 'POST' });
+    await fetch(this.url + item, { method: 'POST', headers: ALONE });
   }
 
   async loseOrders(): Promise<void> {
-    await fetch(this.url, { method: 'DELETE' });
+    await fetch(this.url, { method: 'DELETE', headers: ALONE });
   }
 
   async look(): Promise<Answer> {
-    return (await (await fetch(this.url)).json()) as Answer;
+    return (await (await fetch(this.url, { headers: ALONE })).json()) as Answer;
   }
 
   /** Waits at most ten seconds for an answer such as this. */
@@ -108,14 +111,19 @@ export class Shop {
     }
   }
 
-  /** Runs the command line in a process of its own, just as an administrator would. */
-  caretaker(mode: string, flags: readonly string[], stdio: 'inherit' | 'pipe'): ReturnType<typeof spawn> {
+  /** Runs the command line in a process of its own, just as an administrator would, with `env` besides our own. */
+  caretaker(
+    mode: string,
+    flags: readonly string[],
+    stdio: 'inherit' | 'pipe',
+    env: Readonly<Record<string, string>> = {},
+  ): ReturnType<typeof spawn> {
     return spawn(
       process.execPath,
       [path.join(root, 'src/cli.ts'), mode, '--project-directory', this.directory, ...flags],
       {
         stdio: ['ignore', stdio, stdio],
-        env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+        env: { ...process.env, ...env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       },
     );
   }

@@ -33,8 +33,8 @@ SELF="$(readlink -f "${BASH_SOURCE[0]}")"
 RECIPES="$(dirname "$SELF")/test-hosts"
 
 ROOTLESS_USER=ck-rootless
-# One for each of the two suites that run side by side: what happens in one Podman's storage makes commands of the other fail.
-ROOTLESS_USERS=("$ROOTLESS_USER" ck-rootless-2)
+# One for each of the suites that run side by side: what happens in one Podman's storage makes commands of the other fail.
+ROOTLESS_USERS=("$ROOTLESS_USER" ck-rootless-2 ck-rootless-3)
 DOCKER_USER=ck-docker
 REGISTRY=127.0.0.1:5000
 
@@ -42,6 +42,7 @@ NODE_VERSION=24.21.0
 ACT_VERSION=0.2.89
 ZIZMOR_VERSION=1.32.0
 ACTIONLINT_VERSION=1.7.12
+AGE_VERSION=1.3.2 # the first generation with post-quantum keys; Debian's is the one before
 PODMAN_COMPOSE_OLD=1.0.3 # Debian 12's
 PODMAN_COMPOSE_NEW=1.6.0 # the current generation
 
@@ -361,19 +362,20 @@ install_node() {
   chmod 755 "$dir/bin/node"
 }
 
-install_actionlint() {
-  local bin="$HOME_DIR/bin/actionlint" go=go
-  [[ "$("$bin" -version 2>/dev/null)" != *"$ACTIONLINT_VERSION"* ]] || return 0
-  # Debian 12's Go is too old for it. A machine without a newer one gets sid's, unpacked beside everything else.
-  if ! [[ "$(go version 2>/dev/null)" =~ go1\.(2[4-9]|[3-9][0-9]) ]]; then
+install_go_tools() {
+  local bin="$HOME_DIR/bin" age="$HOME_DIR/age-$AGE_VERSION" go=go
+  if [[ "$("$bin/actionlint" -version 2>/dev/null)" == *"$ACTIONLINT_VERSION"* ]] && [ -x "$age/age-keygen" ]; then return 0; fi
+  # Debian 12's Go is too old for them. A machine without a newer one gets sid's, unpacked beside everything else.
+  if ! [[ "$(go version 2>/dev/null)" =~ go1\.(2[5-9]|[3-9][0-9]) ]]; then
     [ -d "$HOME_DIR/go/usr/lib/go-1.26" ] || {
       unpack_from_suite sid golang-1.26-src "$HOME_DIR/go"
       unpack_from_suite sid golang-1.26-go "$HOME_DIR/go"
     }
     go="$HOME_DIR/go/usr/lib/go-1.26/bin/go"
   fi
-  mkdir -p "$HOME_DIR/bin"
-  GOBIN="$HOME_DIR/bin" "$go" install "github.com/rhysd/actionlint/cmd/actionlint@v$ACTIONLINT_VERSION"
+  mkdir -p "$bin" "$age"
+  GOBIN="$bin" "$go" install "github.com/rhysd/actionlint/cmd/actionlint@v$ACTIONLINT_VERSION"
+  GOBIN="$age" "$go" install "filippo.io/age/cmd/age@v$AGE_VERSION" "filippo.io/age/cmd/age-keygen@v$AGE_VERSION"
 }
 
 # -------------------------------------------------------------------------------------------------------------- base image
@@ -474,7 +476,7 @@ install_all() {
   install_users
   install_engine_settings
   prepare_machine
-  in_parallel install_base_image install_docker_plugins install_podman_compose install_python_tools install_node install_actionlint
+  in_parallel install_base_image install_docker_plugins install_podman_compose install_python_tools install_node install_go_tools
   load_base_images
 }
 
@@ -612,10 +614,12 @@ print_env() {
 CARETAKER_TEST_HOSTS $HOME_DIR
 CARETAKER_TEST_NODE24 $HOME_DIR/node24/bin/node
 CARETAKER_TEST_ACT $HOME_DIR/bin/act
+CARETAKER_TEST_AGE_DIR $HOME_DIR/age-$AGE_VERSION
 CARETAKER_TEST_PODMAN_COMPOSE_103_DIR $HOME_DIR/bin-podman-compose-$PODMAN_COMPOSE_OLD
 CARETAKER_TEST_PODMAN_COMPOSE_160_DIR $HOME_DIR/bin-podman-compose-$PODMAN_COMPOSE_NEW
 CARETAKER_TEST_ROOTLESS_USER $ROOTLESS_USER
 CARETAKER_TEST_ROOTLESS_USER_2 ${ROOTLESS_USERS[1]}
+CARETAKER_TEST_ROOTLESS_USER_3 ${ROOTLESS_USERS[2]}
 CARETAKER_TEST_DOCKER_USER $DOCKER_USER
 CARETAKER_TEST_REGISTRY $REGISTRY
 TEXT

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { bootUnit, installBootUnit } from './safety/boot-unit.ts';
 import { inputOf, type InputName } from './settings/inputs.ts';
@@ -30,6 +30,7 @@ export async function installRecovery(words: readonly string[], world: InstallWo
     scope === 'system'
       ? '/etc/systemd/system'
       : path.join(env['XDG_CONFIG_HOME'] ?? path.join(home, '.config'), 'systemd/user');
+  const user = scope === 'system' ? keeperOf(projectDirectory) : undefined;
   const unit = bootUnit({
     environment: Object.fromEntries(
       ['PATH', 'DOCKER_HOST', 'DOCKER_CONTEXT', 'CONTAINER_HOST'].flatMap((name) => {
@@ -40,13 +41,16 @@ export async function installRecovery(words: readonly string[], world: InstallWo
     argv: [...program, 'recover', ...flagsOf(raw.values, projectDirectory)],
     projectDirectory,
     places: [projectDirectory, sourceDirectory ?? projectDirectory, ...program.map((file) => path.dirname(file))],
-    ...{ scope, directory: units },
+    ...{ scope, user, directory: units },
   });
   await installBootUnit(unit);
   const manager = scope === 'system' ? 'systemctl' : 'systemctl --user';
   return [
     ...warnings,
     `${unit.file} is written and enabled: mode recover runs when the host has started, where something was cut off.`,
+    ...(user === undefined
+      ? []
+      : [`It runs as user ${user}, whose runs keep .caretaker/ there: what root wrote into it, they could not read.`]),
     `Let systemd know of it now: ${manager} daemon-reload`,
     `Try it: ${manager} start ${unit.name}`,
     `Take it away: ${manager} disable ${unit.name} && rm ${unit.file}`,
@@ -59,6 +63,12 @@ export async function installRecovery(words: readonly string[], world: InstallWo
         ]
       : []),
   ];
+}
+
+/** Whose runs keep the state of this project; undefined for root's, and where there was none yet. */
+function keeperOf(projectDirectory: string): number | undefined {
+  const uid = statSync(path.join(projectDirectory, '.caretaker'), { throwIfNoEntry: false })?.uid;
+  return uid === 0 ? undefined : uid;
 }
 
 /** What was typed, for another current directory, and without what has no effect there. A secret is never among it. */

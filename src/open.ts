@@ -10,12 +10,14 @@ import type { Probe } from './health/health.ts';
 import { httpProbe } from './health/http.ts';
 import { publishedPortProbes } from './health/published-ports.ts';
 import { localDirectory } from './modes/capture.ts';
+import { openKeys, type Keys } from './modes/keys.ts';
 import { createBareProject } from './project/bare-project.ts';
 import { createCommandProject } from './project/command-project.ts';
 import { discoverProject } from './project/discover.ts';
 import { planData } from './project/data.ts';
 import type { DataPlan, Project } from './project/project.ts';
 import type { Log } from './report/log.ts';
+import { secretsOf } from './report/redact.ts';
 import { detectRuntimes } from './runtimes/detect.ts';
 import type { ContainerNetwork } from './runtimes/container-network.ts';
 import { createContainerNetwork, createHostFiles, type HostFilesOptions } from './runtimes/host-files-ways.ts';
@@ -27,8 +29,12 @@ import { createFolderStore } from './stores/folder.ts';
 import { openStore } from './stores/stores.ts';
 import type { Store } from './stores/store.ts';
 import { runAuthorCommand } from './system/author-command.ts';
+import { LIMITS, type Limits } from './system/limits.ts';
 import { nodeProcesses } from './system/node-processes.ts';
 import { systemClock } from './system/system-clock.ts';
+
+/** Of a run that does more than look. */
+export type Acting = Exclude<Settings, { mode: 'list' | 'status' }>;
 
 /** What a run acts on, found by looking only: nothing is changed by opening it. */
 export interface Opened {
@@ -37,6 +43,7 @@ export interface Opened {
   readonly stores: readonly Store[];
   readonly local: Store;
   readonly cache: FileCache;
+  readonly keys: Keys;
   readonly plan: DataPlan | undefined;
   readonly probes: readonly Probe[];
   readonly network: ContainerNetwork;
@@ -54,19 +61,29 @@ export interface World {
 
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 export async function open(settings: Settings, world: World): Promise<Opened> {
+  const keys = await openKeys(settings, world.log);
   const { project, missing } = await openOrMiss(settings, world);
   await maskSecrets(project, world.log);
-  const around = openRest(settings, world, project);
+  const around = { keys, ...openRest(settings, world, project) };
   if (settings.mode === 'list' || settings.mode === 'status') {
     return { project, checkout: null, plan: undefined, probes: [], ...around };
   }
-  const checkout = await openCheckout(
-    settings.sourceDirectory ?? project.directory,
-    { processes: nodeProcesses, log: world.log, clock: systemClock, ...tokenFor(settings.githubToken, world.env) },
-    { named: settings.sourceDirectory !== undefined },
-  );
+  const checkout = await openCode(settings, world, project.directory);
   const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
   return { project, checkout, plan, probes, ...around, ...(missing === undefined ? {} : { missing }) };
+}
+
+/** The clone whose code is deployed; null where there is none. */
+export function openCode(
+  settings: Pick<Acting, 'sourceDirectory' | 'githubToken'>,
+  { env, log }: World,
+  projectDirectory: string,
+): Promise<Checkout | null> {
+  return openCheckout(
+    settings.sourceDirectory ?? projectDirectory,
+    { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) },
+    { named: settings.sourceDirectory !== undefined },
+  );
 }
 
 /** A drill that only reads a backup needs nothing of the application; a restore may bring its compose files (`missing`: why there is no project yet). */
@@ -97,6 +114,7 @@ async function openOrMiss(
  */
 export async function openElsewhere(settings: RestoreSettings, world: World): Promise<Opened> {
   const { log } = world;
+  const keys = await openKeys(settings, log);
   const direct = await filesOf(null);
   const isRoot = process.getuid?.() === 0;
   if (!isRoot) log.info('Owners are not kept: only root could give files to others. Modes are');
@@ -112,7 +130,7 @@ export async function openElsewhere(settings: RestoreSettings, world: World): Pr
     return bare;
   });
   await maskSecrets(project, log);
-  return { project, checkout: null, plan: undefined, probes: [], ...openRest(settings, world, project) };
+  return { project, checkout: null, plan: undefined, probes: [], keys, ...openRest(settings, world, project) };
 }
 
 function openRest(
@@ -125,6 +143,7 @@ function openRest(
     env,
     githubToken: settings.githubToken,
     allowPublic: 'allow' in settings && settings.allow.includes('public-artifacts'),
+    mounts: path.join(project.stateDirectory, 'mounts.json'),
     clock: systemClock,
     signal,
   };
@@ -137,7 +156,7 @@ function openRest(
   const stores = settings.stores.map((store) => openStore(store, storeTools));
   const cache = createWorkflowCache({
     ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
-    timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
+    timeoutMs: limitsOf(settings).build,
   });
   const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
   return { stores, local, cache, network, openFolder };
@@ -187,10 +206,15 @@ async function openProject(
       log,
       clock: systemClock,
       environment: env,
-      runtimes: () => detectRuntimes(nodeProcesses),
+      limits: limitsOf(settings),
+      runtimes: () => detectRuntimes(nodeProcesses, limitsOf(settings)),
       hostFiles: hostFiles,
     },
   );
+}
+
+function limitsOf(settings: Settings): Limits {
+  return 'buildTimeoutMs' in settings ? { ...LIMITS, build: settings.buildTimeoutMs } : LIMITS;
 }
 
 function hostFilesOptions(runtime: Runtime | null): HostFilesOptions {
@@ -209,14 +233,10 @@ function programPath(entry: 'agent' | 'actions-cache'): string {
 
 /** Whatever a container, a build or a database prints: the application's secrets stay out of the log. */
 async function maskSecrets(project: Project, log: Log): Promise<void> {
-  for (const { env } of await project.containers()) {
-    for (const [name, value] of Object.entries(env)) {
-      if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6) log.mask(value);
-    }
-  }
+  for (const { env } of await project.containers()) for (const secret of secretsOf(env)) log.mask(secret);
 }
 
-async function probesFor(settings: Exclude<Settings, { mode: 'list' | 'status' }>, project: Project): Promise<Probe[]> {
+async function probesFor(settings: Acting, project: Project): Promise<Probe[]> {
   const states: Probe = { name: 'services', shallow: true, check: () => project.look() };
   const told = settings.health.map((probe) =>
     probe.type === 'http'

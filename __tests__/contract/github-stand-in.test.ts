@@ -514,6 +514,30 @@ describe('faults', () => {
     expect(Date.now() - before).toBeGreaterThanOrEqual(290);
     expect(() => github.fault({ on: 'Nonsense' as 'blob:get' })).toThrow('no call is named Nonsense');
   });
+
+  test('an answer can be cut, and can stand still before or in its body', async () => {
+    const ask = (): Promise<Response> =>
+      fetch(`${github.url}/repos/${repository}`, {
+        headers: { authorization: 'Bearer ghs_read' },
+        signal: AbortSignal.timeout(300),
+      });
+    github.fault({ on: 'rest:getRepository', cutAfterBytes: 5 }, { on: 'rest:getRepository', stall: true });
+    github.fault({ on: 'rest:getRepository', stall: true, cutAfterBytes: 5 });
+    await expect((await ask()).text()).rejects.toThrow('terminated');
+    await expect(ask()).rejects.toThrow('timeout');
+    const still = await ask();
+    expect(still.status).toBe(200);
+    await expect(still.text()).rejects.toThrow('timeout');
+    expect((await ask()).status).toBe(200);
+  });
+
+  test('an upload that is cut is taken up again by the client', async () => {
+    github.fault({ on: 'blob:put', cutAfterBytes: 1000 });
+    const content = randomBytes(5000);
+    const report = await job(newRun(), [rawUpload(await file('cut.txt', content))]);
+    expect(value<{ size: number }>(report).size).toBe(5000);
+    expect(github.calls('blob:put')[0]?.status).toBe(0);
+  });
 });
 
 test('the cache client saves and restores by key and prefix, and a key is taken once', async () => {

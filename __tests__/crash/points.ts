@@ -1,15 +1,19 @@
 /** Ways in which a run ends at an effect, or an effect fails. */
 export type Kind = 'kill' | 'killed-after' | 'power' | 'enospc' | 'eio' | 'fails' | 'cancel';
-export type Mode = 'backup' | 'update' | 'restore';
+
+/** What is ended: a mode; an update that fails, and so undoes itself; or the recovery of an update or a restore that was killed. */
+export const runs = ['backup', 'update', 'restore', 'failing update', 'recovery of an update', 'recovery of a restore'] as const; // prettier-ignore
+export type RunKind = (typeof runs)[number];
+
 export interface Case {
-  readonly mode: Mode;
+  readonly run: RunKind;
   readonly point: string;
   readonly kind: Kind;
 }
 
 /** Words of programs that leave everything as it is: killed there, a run is where it was a moment before. */
 const LOOKS: Readonly<Record<string, RegExp>> = {
-  git: /^(rev-parse|symbolic-ref|tag|describe|status|show|cat-file|merge-base|ls-remote|ls-files|ls-tree|rev-list|log|diff|for-each-ref|config)\b/,
+  git: /^(rev-parse|symbolic-ref|tag|describe|status|show|cat-file|merge-base|ls-remote|ls-files|ls-tree|rev-list|log|diff|for-each-ref|config|remote)\b/,
   docker:
     /^(compose (version|config|ps|ls)|ps|version|info|logs|port|images|(image |container |volume |network )?(inspect|ls))\b/,
   podman:
@@ -24,26 +28,34 @@ function onlyLooks(point: string): boolean {
   return LOOKS[program]?.test(words) ?? false;
 }
 
-/** Each point is in at least one case: the run is killed there. The other ways alternate over the points that they fit. */
-export function casesOf(mode: Mode, points: readonly string[]): Case[] {
+/** A line of the journal is there or not: what opens the file for it, or forces it to the disk, is no other place to be at. */
+const PART_OF_A_LINE = /^(?!before ).*\| (open|sync) journal\.jsonl \| \d+$/;
+
+/**
+ * Each point is in one case, a line of the journal in two. The ways that fit a point take turns; the two engines (`turn` 0 and 1) begin
+ * at different ones, so that a point that both have is ended in different ways.
+ */
+export function casesOf(run: RunKind, points: readonly string[], turn: 0 | 1): Case[] {
   const cases: Case[] = [];
-  const turn: Record<string, number> = {};
+  const turns: Record<string, number> = {};
   const alternate = (of: string, kinds: readonly Kind[]): Kind =>
-    kinds[(turn[of] = (turn[of] ?? -1) + 1) % kinds.length] as Kind;
+    kinds[(turns[of] = (turns[of] ?? turn - 1) + 1) % kinds.length] as Kind;
   for (const point of points) {
+    if (PART_OF_A_LINE.test(point)) continue;
     if (onlyLooks(point)) {
-      if (point.endsWith('| 1')) cases.push({ mode, point, kind: 'fails' });
-      continue;
+      if (point.endsWith('| 1')) cases.push({ run, point, kind: 'fails' });
+    } else if (point.includes('| writeFile journal: ')) {
+      cases.push({ run, point, kind: 'killed-after' });
+      cases.push({ run, point, kind: alternate('journal', ['power', 'enospc', 'cancel']) });
+    } else if (point.includes('| run ')) {
+      cases.push({ run, point, kind: alternate('program', ['kill', 'fails', 'power', 'killed-after']) });
+    } else {
+      cases.push({ run, point, kind: alternate('file', ['kill', 'enospc', 'killed-after', 'eio', 'power']) });
     }
-    const journal = point.includes('| writeFile journal: ');
-    cases.push({ mode, point, kind: journal ? 'killed-after' : alternate('kill', ['kill', 'kill', 'power']) });
-    if (point.includes('| run ')) cases.push({ mode, point, kind: alternate('run', ['fails', 'killed-after']) });
-    else if (!journal) cases.push({ mode, point, kind: alternate('file', ['enospc', 'eio', 'killed-after']) });
-    else cases.push({ mode, point, kind: alternate('journal', ['power', 'enospc', 'cancel']) });
   }
   return cases;
 }
 
-export function nameOf({ mode, point, kind }: Case): string {
-  return `${mode}: ${kind} at ${point}`;
+export function nameOf({ run, point, kind }: Case): string {
+  return `${run}: ${kind} at ${point}`;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ const TRACKING_ID = 'github_0b7c3d1e-e2e';
 /** A stack as somebody runs it: which fixture, whose it is, and the lines of the templates that its owner changes. */
 export interface Kind {
   readonly title: string;
-  readonly fixture: 'uso' | 'medcattrainer';
+  readonly fixture: 'uso' | 'medcattrainer' | 'tiny';
   /** Undefined: root. */
   readonly user: string | undefined;
   readonly engine: 'docker' | 'podman';
@@ -23,6 +23,8 @@ export interface Kind {
   /** Sooner than the templates' five minutes, since a release that hangs is waited for in full. */
   readonly healthTimeout: string;
   readonly name: string;
+  /** Its backups are encrypted, by the lines of the templates that say how. */
+  readonly encrypted?: boolean;
 }
 
 /** A variable that scripts/test-hosts.sh sets. A machine without the engines fails these tests; it does not skip them. */
@@ -80,6 +82,8 @@ export class Site {
   source!: string;
   url!: string;
   secret!: string;
+  /** Where its backups are encrypted. */
+  key: { readonly recipient: string; readonly identity: string } | undefined;
   /** Everything that any job printed, but for the commands by which secrets are masked. */
   readonly printed: string[] = [];
   #run = 1000;
@@ -107,6 +111,7 @@ export class Site {
       Object.assign(site, JSON.parse(made.slice(made.lastIndexOf('{'))));
       await site.put(path.join(site.instance, 'caretaker.yml'), `health-timeout: ${kind.healthTimeout}\nsettle: 3s\n`);
       await site.make(['up']);
+      if (kind.encrypted === true) site.key = await newKey();
       return site;
     } catch (error) {
       await site.remove();
@@ -176,6 +181,7 @@ export class Site {
     const { engine } = this.kind;
     const filter = `label=com.docker.compose.project=${this.project}`;
     const ids = (await this.as([engine, 'ps', '-aq', '--filter', filter])).stdout.split('\n').filter((id) => id !== '');
+    if (ids.length === 0) return [];
     const format = '{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Status}}';
     return (await this.as([engine, 'inspect', '--format', format, ...ids])).stdout.trim().split('\n').sort();
   }
@@ -215,6 +221,17 @@ export class Site {
       path.join(this.instance, 'caretaker.yml'),
       `health-timeout: ${this.kind.healthTimeout}\nsettle: 3s\n`,
     );
+  }
+
+  /** What an administrator keeps a copy of: files with secrets, which git does not have. */
+  async secretFiles(): Promise<{ readonly file: string; readonly text: string }[]> {
+    const found: { file: string; text: string }[] = [];
+    for (const name of ['.env', 'envs/env']) {
+      const file = path.join(this.instance, name);
+      const text = await readFile(file, 'utf8').catch(() => undefined);
+      if (text !== undefined) found.push({ file, text });
+    }
+    return found;
   }
 
   /** A file of the state directory that is there or not. */
@@ -258,6 +275,7 @@ export class Site {
     const argv = this.#argv([
       ...['env', '-C', repository, required('CARETAKER_TEST_ACT'), event.name, '--workflows', file],
       ...['--eventpath', payload, '--env-file', environment, '--secret', `GITHUB_TOKEN=${TOKEN}`],
+      ...(this.key === undefined ? [] : ['--secret', `CARETAKER_IDENTITY=${this.key.identity}`]),
       ...['--platform', 'self-hosted=-self-hosted', '--local-repository', action, '--no-cache-server'],
       // Not masked by act: the action itself must keep secrets out of what it prints.
       ...['--action-cache-path', path.join(this.directory, 'act/cache'), '--json', '--insecure-secrets'],
@@ -283,7 +301,7 @@ export class Site {
   /** What nobody may have printed. */
   secrets(): string[] {
     const tokens = Array.from({ length: this.#run - 1000 }, (_, at) => this.github.runtimeToken({ runId: 1001 + at }));
-    return [this.secret, TOKEN, ...tokens];
+    return [this.secret, TOKEN, ...tokens, ...(this.key === undefined ? [] : [this.key.identity])];
   }
 
   /** A stored artifact as the REST API hands it out. */
@@ -341,8 +359,20 @@ export class Site {
 const COMMIT = `cd "$1"; [ -d .git ] || git init -q -b main; git add -A
 git -c user.name=e2e -c user.email=e2e@example.org commit -q --allow-empty -m workflows`;
 
+/** By age's own tool. */
+async function newKey(): Promise<NonNullable<Site['key']>> {
+  const { stdout, stderr } = await exec(['age-keygen']);
+  const [recipient] = /age1\w+/.exec(stdout + stderr) ?? [];
+  const [identity] = /AGE-SECRET-KEY-1\w+/.exec(stdout) ?? [];
+  if (recipient === undefined || identity === undefined) throw new Error(`no key in: ${stdout} ${stderr}`);
+  // As the makers of stacks do: it is searched for in all output, and in the command lines of all processes.
+  const noted = process.env['CARETAKER_TEST_SECRETS'];
+  if (noted !== undefined && noted !== '') await appendFile(noted, `${identity}\n`);
+  return { recipient, identity };
+}
+
 /** The shipped template as the owner of this site would change it. Throws where that needs a line which does not say so. */
-export function changed(template: string, site: Pick<Site, 'kind' | 'instance' | 'source' | 'port'>): string {
+export function changed(template: string, site: Pick<Site, 'kind' | 'instance' | 'source' | 'port' | 'key'>): string {
   const before = template.split('\n');
   const after = before.map((line) => {
     const text = line
@@ -351,8 +381,9 @@ export function changed(template: string, site: Pick<Site, 'kind' | 'instance' |
         '# health: type=http,url=http://localhost:8000/',
         `health: type=http,url=http://localhost:${site.port}/`,
       );
-    if (site.kind.fixture !== 'uso') return text;
-    return text
+    const own = site.key === undefined ? text : text.replace('# encrypt-to: age1…', `encrypt-to: ${site.key.recipient}`).replace('# identity: ', 'identity: '); // prettier-ignore
+    if (site.kind.fixture !== 'uso') return own;
+    return own
       .replace('# source-directory: /srv/application-source', `source-directory: ${site.source}`)
       .replace('# build: ./deploy', 'build: ./deploy');
   });

@@ -54,7 +54,8 @@ export function workflowsOn(kind: Kind, story: Story): void {
 
       const { run, name } = backups[0] as (typeof backups)[0];
       const stored = (await site.github.stored()).filter(({ runId }) => runId === run);
-      const files = [...story.parts.map((part) => `${part}.tar.zst`), 'RESTORE.md', 'manifest.json'];
+      const end = kind.encrypted === true ? 'tar.zst.age' : 'tar.zst';
+      const files = [...story.parts.map((part) => `${part}.${end}`), 'RESTORE.md', 'manifest.json'];
       expect(stored.map((artifact) => artifact.name).sort()).toEqual(files.map((file) => `${name}.${file}`).sort());
       for (const { digest, sha256, finalized, mimeType } of stored) {
         expect({ digest, finalized }).toEqual({ digest: `sha256:${sha256}`, finalized: true });
@@ -65,7 +66,9 @@ export function workflowsOn(kind: Kind, story: Story): void {
         parts: { files: { file: string; sha256: string; bytes: number }[] }[];
       };
       for (const { file, sha256, bytes } of manifest.parts.flatMap((part) => part.files)) {
-        expect(stored.find((artifact) => artifact.name === file)).toMatchObject({ sha256, bytes });
+        expect(
+          stored.find((artifact) => artifact.name === file + (kind.encrypted === true ? '.age' : '')),
+        ).toMatchObject({ sha256, bytes });
       }
 
       expect(job.outputs).toMatchObject({ manifest: `${name}.manifest.json`, 'downtime-seconds': '0' });
@@ -80,12 +83,12 @@ export function workflowsOn(kind: Kind, story: Story): void {
       await leavesNothingTracked();
     });
 
-    test('an update whose process is killed in the switch is undone by the post step', async () => {
+    test('an update whose process is killed before the switch is undone by the post step', async () => {
       await site.make(['release', story.good]);
       await site.write(2);
       const dump = await site.dump();
       const { done } = await site.start('follow-releases', { name: 'schedule' }, site.nextRun());
-      const pid = await site.untilStep('switch', done);
+      const pid = await site.untilStep('stop writers', done);
       // Without this the checks for tracked processes could not fail.
       expect(await isTracked(pid)).toBe(true);
       process.kill(pid, 'SIGKILL');
@@ -204,7 +207,16 @@ export function workflowsOn(kind: Kind, story: Story): void {
     test('restore brings all of it up on a new machine, from the artifacts and the repository alone', async () => {
       await scheduledBackup();
       const { name, dump } = backups.at(-1) as (typeof backups)[0];
+      const kept = await site.secretFiles();
       await site.lose();
+      if (kind.encrypted !== true) {
+        // Plain artifacts are without them: nothing is touched until they are there.
+        const refused = await restore(site, { backup: 'latest', confirm: '' });
+        expect(refused.summary).toContain('secrets-missing');
+        expect(refused.summary).toContain('it does not hold .env');
+        expect(await site.containers()).toEqual([]);
+        for (const { file, text } of kept) await site.put(file, text);
+      }
       const job = await restore(site, { backup: 'latest', confirm: '' });
       succeeded(job);
       expect(job.outputs['backup']).toBe(name);

@@ -12,6 +12,7 @@ workflowsOn(
     // Under Debian 12's netavark a container may be without DNS for some 40 s when another joins.
     healthTimeout: '70s',
     name: 'e2e-uso',
+    encrypted: true,
   },
   {
     first: 'v1.0.0',

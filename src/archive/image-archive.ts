@@ -14,7 +14,7 @@ const NAMING = /"(?:io\.containerd\.image\.name|org\.opencontainers\.image\.ref\
 
 /**
  * Walks over an archive in the format of `docker save`, which somebody else may have made, before an engine loads it: each image has the digest of its own configuration for an
- * id, is for that platform (`linux/amd64`), and brings no name, since loading would move it, whosever it is. A configuration holds the digests of its layers, which the
+ * id, is for that platform (`linux/amd64`), and brings no name, since loading would move it, whosever it is. Nothing in it may be read in two ways. A configuration holds the digests of its layers, which the
  * engines compare as they load. Answers with the ids (`sha256:…`) and the SHA-256 of the archive. Throws `image-archive-bad`, and `part-damaged` or `part-hostile` for
  * what is wrong with the tar itself.
  */
@@ -46,11 +46,15 @@ export async function checkImageArchive(
   const json = (name: string): unknown => {
     const content = text(name);
     if (content === null) return null;
+    const plain = content.toString('utf8');
+    let value: unknown;
     try {
-      return JSON.parse(content.toString('utf8'));
+      value = JSON.parse(plain);
     } catch {
       throw bad(`${name} is not JSON`);
     }
+    refuseAmbiguous(plain, name);
+    return value;
   };
 
   const manifest = json('manifest.json');
@@ -59,6 +63,7 @@ export async function checkImageArchive(
   if (Object.keys(json('repositories') ?? {}).length > 0 || NAMING.test(JSON.stringify(json('index.json'))))
     throw bad('it would move a name');
   const ids = listed.map((image) => {
+    refuseLookalikes(image, ['Config', 'RepoTags']);
     const { Config: config, RepoTags: names } = (image ?? {}) as { Config?: unknown; RepoTags?: unknown };
     const named = names === undefined || names === null ? '' : JSON.stringify(names);
     if (named !== '' && named !== '[]') throw bad(`it would move the name ${named}`);
@@ -67,12 +72,38 @@ export async function checkImageArchive(
     if (content === null || hex === undefined) throw bad('it lacks the configuration of an image');
     if (createHash('sha256').update(content).digest('hex') !== hex)
       throw bad(`the configuration ${hex} is another one`);
-    const { os, architecture } = (json(config as string) ?? {}) as { os?: unknown; architecture?: unknown };
+    const platformOf = json(config as string);
+    refuseLookalikes(platformOf, ['os', 'architecture']);
+    const { os, architecture } = (platformOf ?? {}) as { os?: unknown; architecture?: unknown };
     const made = `${String(os)}/${String(architecture)}`;
     if (made !== platform) throw bad(`it is for ${made}, and this is ${platform}`);
     return `sha256:${hex}`;
   });
   return { sha256: hash.digest('hex'), ids: new Set(ids) };
+}
+
+/** The engines' parser merges what stands twice in an object, and this one takes the last. `text` is JSON. */
+function refuseAmbiguous(text: string, name: string): void {
+  const open: Set<string>[] = [];
+  for (const [token, key] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+    if (token === '{' || token === '[') open.push(new Set());
+    else if (token === '}' || token === ']') open.pop();
+    else if (key !== undefined) {
+      const plain = JSON.parse(key) as string;
+      if (open.at(-1)?.has(plain) === true) throw bad(`${name} says ${key} twice`);
+      open.at(-1)?.add(plain);
+    }
+    if (open.length > 100) throw bad(`${name} is nested too deeply`);
+  }
+}
+
+/** The engines' parser takes a key for a field's name in whatever letters, with ſ for s as well. */
+function refuseLookalikes(object: unknown, known: readonly string[]): void {
+  const folded = (key: string): string => key.toUpperCase().toLowerCase();
+  for (const key of Object.keys(object ?? {})) {
+    if (!known.includes(key) && known.some((one) => folded(one) === folded(key)))
+      throw bad(`it has a field ${JSON.stringify(key)}`);
+  }
 }
 
 function bad(why: string): CaretakerError {

@@ -1,5 +1,5 @@
 import type { Manifest, Part, PartFile } from './manifest.ts';
-import { dumpSuffix } from './names.ts';
+import { dumpSuffix, storedName } from './names.ts';
 
 /**
  * RESTORE.md: the standard commands that restore exactly these files by hand, where this program, GitHub, or the host is gone.
@@ -11,6 +11,7 @@ export function renderInstructions(manifest: Draft): string {
     ...introduction(manifest),
     ...settings(manifest),
     ...verification(manifest),
+    ...decryption(manifest),
     ...stopping(manifest),
     ...manifest.parts.flatMap((part) => partSection(part, manifest)),
     ...starting(manifest),
@@ -35,11 +36,11 @@ function introduction(manifest: Draft): string[] {
     ...manifest.parts.map(
       (part) =>
         `| \`${part.name}\` | ${part.kind}, ${part.method}, ${cell(part.origin.path)} | ${part.files
-          .map(({ file }) => `\`${file}\``)
+          .map(({ file }) => `\`${storedName(file, manifest)}\``)
           .join('<br>')} | ${part.files.reduce((sum, { bytes }) => sum + bytes, 0)} |`,
     ),
     '',
-    'What follows needs `bash`, `tar` and `zstd` and, for an application in containers, its engine. Nothing of Compose Caretaker is needed.',
+    `What follows needs \`bash\`, \`tar\`${manifest.encryption === null ? ' and `zstd`' : ', `zstd` and [`age`](https://age-encryption.org)'} and, for an application in containers, its engine. Nothing of Compose Caretaker is needed.`,
     'Run it all in one shell, in the directory that holds these files, from top to bottom; leave out the parts that you do not want. The old data',
     'are never deleted: they are moved aside, and the last section brings them back.',
     '',
@@ -97,8 +98,37 @@ function verification(manifest: Draft): string[] {
     '',
     ...block([
       "sha256sum -c - <<'END'",
-      ...files.map(({ file, sha256 }) => `${sha256}  ${file}`),
+      ...files.map(({ file, sha256 }) => `${sha256}  ${storedName(file, manifest)}`),
       'END',
+      ...(manifest.encryption === null ? files.map(({ file }) => `zstd -tq ${file}`) : []),
+    ]),
+    '',
+  ];
+}
+
+function decryption(manifest: Draft): string[] {
+  const { encryption } = manifest;
+  if (encryption === null) return [];
+  const files = manifest.parts.flatMap((part) => part.files);
+  const { recipients } = encryption;
+  const keys = recipients.length === 1 ? 'the key' : 'one of the keys';
+  return [
+    '## 2a. Decrypt them',
+    '',
+    ...(recipients.length === 0
+      ? ['`age` asks for the passphrase, once for each file.']
+      : [
+          `\`IDENTITY\` is the file with the private key (\`AGE-SECRET-KEY-…\`) that belongs to ${keys} ${recipients.map((key) => `\`${key}\``).join(', ')}.`,
+        ]),
+    'What comes out is not encrypted: remove it when all is done.',
+    '',
+    ...block([
+      'umask 077',
+      ...(recipients.length === 0 ? [] : ['IDENTITY="${IDENTITY:-key.txt}"']),
+      ...files.map(
+        ({ file }) =>
+          `age -d${recipients.length === 0 ? '' : ' -i "$IDENTITY"'} -o ${file} ${storedName(file, manifest)}`,
+      ),
       ...files.map(({ file }) => `zstd -tq ${file}`),
     ]),
     '',
@@ -320,7 +350,7 @@ function dump(part: Part, { engine }: Draft): string[] {
         ? []
         : [
             `# Database ${comment(database)}`,
-            `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --clean --if-exists --create -d template1`,
+            `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --no-tablespaces --clean --if-exists --create -d template1`,
           ];
     }),
   ];

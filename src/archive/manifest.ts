@@ -9,7 +9,7 @@ export const SCHEMA = 1;
 export type BackupName = string;
 
 export interface PartFile {
-  /** The file's name in every store, e.g. `uso-20261121T220000Z.database.tar.zst`. */
+  /** The file's name, e.g. `uso-20261121T220000Z.database.tar.zst`. Of an encrypted backup the stores have it with `.age` at the end (`storedName`). */
   readonly file: string;
   /** Bytes as stored. */
   readonly bytes: number;
@@ -17,6 +17,18 @@ export interface PartFile {
   readonly rawBytes: number;
   /** Hex sha256 of the stored bytes. */
   readonly sha256: string;
+}
+
+/** How the parts are encrypted. */
+export interface ManifestEncryption {
+  readonly format: 'age-encryption.org/v1';
+  /** Public keys, each of which opens all of it; none where it is a passphrase that does. */
+  readonly recipients: readonly string[];
+  /**
+   * Base64 of an age file with the same keys that holds the manifest's `digest`: only who can encrypt to them has made this manifest. Empty while the digest
+   * is taken.
+   */
+  readonly seal: string;
 }
 
 export type PartKind = 'postgres' | 'sqlite' | 'volume' | 'directory' | 'file' | 'project-files';
@@ -93,10 +105,11 @@ export interface Manifest {
   }[];
   /** Whose numbers the owners in the archives are: those that containers see. */
   readonly ownership: 'direct' | 'podman-unshare' | 'helper-container';
-  readonly encryption: null;
+  readonly encryption: ManifestEncryption | null;
   readonly parts: readonly Part[];
   /** What was seen and not taken, with the reason, for a reader. */
-  readonly left: readonly { readonly what: string; readonly why: string }[];
+  /** `secret`: a file that was left out for its secrets, which a restore on another host needs from somebody; its path, relative where it is in the project directory. */
+  readonly left: readonly { readonly what: string; readonly why: string; readonly secret?: boolean }[];
   /** The RESTORE.md beside it. */
   readonly instructions: { readonly file: string; readonly bytes: number; readonly sha256: string };
   /** Hex sha256 of this manifest as compact JSON, its fields in their order and this text empty. */
@@ -104,7 +117,7 @@ export interface Manifest {
 }
 
 /** Far above any real manifest (a part costs some 600 bytes, and 50 for each table of a database); what comes from outside is not read without an end. */
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 const KINDS: readonly PartKind[] = ['postgres', 'sqlite', 'volume', 'directory', 'file', 'project-files'];
 const METHODS: Readonly<Record<PartKind, readonly Part['method'][]>> = {
@@ -126,26 +139,43 @@ export function sealManifest(manifest: Omit<Manifest, 'digest'>): Manifest {
   return { ...manifest, digest: digestOf(manifest) };
 }
 
-function digestOf(manifest: object): string {
+function digestOf(manifest: { readonly encryption?: unknown }): string {
+  const { encryption } = manifest;
+  const unsealed =
+    typeof encryption === 'object' && encryption !== null ? { encryption: { ...encryption, seal: '' } } : {};
   return createHash('sha256')
-    .update(JSON.stringify({ ...manifest, digest: '' }))
+    .update(JSON.stringify({ ...manifest, ...unsealed, digest: '' }))
     .digest('hex');
 }
 
 /**
  * The same as `parseManifest` for what comes from a store, where a disk or a network may have changed it: `manifest-damaged` where it is another one than was written. It says nothing of
- * who wrote it.
+ * who wrote it. `name`: of the backup that it was found with; another backup's manifest is `manifest-damaged`, too.
  */
-export function openManifest(json: unknown): Manifest {
+export function openManifest(json: unknown, name?: string): Manifest {
   const value = typeof json === 'string' ? parseJson(json) : json;
   const manifest = parseManifest(value);
-  if (digestOf(value as object) !== manifest.digest) {
+  let digest: string;
+  try {
+    digest = digestOf(value as { encryption?: unknown });
+  } catch (error) {
+    // What JSON.parse takes, JSON.stringify may not: it calls itself for each level.
+    throw invalid('the manifest', `can't be told by its digest (${messageOf(error)})`, error);
+  }
+  if (digest !== manifest.digest) {
     throw new CaretakerError(
       'manifest-damaged',
       `failed to read the manifest of ${manifest.name}: its digest is another`,
       {
         hint: 'It is not what was written. Take another backup, or follow RESTORE.md with the parts whose digests fit.',
       },
+    );
+  }
+  if (name !== undefined && name !== manifest.name) {
+    throw new CaretakerError(
+      'manifest-damaged',
+      `failed to read the manifest of ${name}: it is the one of ${manifest.name}`,
+      { hint: 'Somebody has copied or renamed it. Give the backup by its own name, or follow its RESTORE.md.' },
     );
   }
   return manifest;
@@ -191,7 +221,7 @@ export function parseManifest(json: unknown): Manifest {
     throw instructions.wrong('file', `must be ${instructionsFile(name)}`);
   }
   const version = root.object('version');
-  if (root.raw('encryption') !== null) throw root.wrong('encryption', 'must be null in schema 1');
+  const encryption = root.raw('encryption') === null ? null : root.object('encryption');
   return {
     schema,
     name,
@@ -227,11 +257,22 @@ export function parseManifest(json: unknown): Manifest {
       };
     }),
     ownership: root.oneOf('ownership', ['direct', 'podman-unshare', 'helper-container']),
-    encryption: null,
+    encryption:
+      encryption === null
+        ? null
+        : {
+            format: encryption.oneOf('format', ['age-encryption.org/v1']),
+            recipients: encryption.texts('recipients'),
+            seal: encryption.text('seal'),
+          },
     parts,
     left: root.list('left').map((item, index) => {
       const left = new Fields(item, `left[${index}]`);
-      return { what: left.text('what'), why: left.text('why') };
+      return {
+        what: left.text('what'),
+        why: left.text('why'),
+        ...left.optional('secret', () => left.flag('secret')),
+      };
     }),
     instructions: {
       file: instructions.text('file'),
@@ -316,8 +357,18 @@ function parsePart(part: Fields, backup: BackupName): Part {
 }
 
 function refuseTwice(names: readonly string[], field: string, why: string): void {
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw invalid(field, `${why}: ${twice}`);
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) throw invalid(field, `${why}: ${name}`);
+    seen.add(name);
+  }
+}
+
+/** A path that a file can have, without `..`. Linux takes 255 bytes for a name and 4095 for a path. */
+function isPossible(path: string): boolean {
+  return (
+    Buffer.byteLength(path) < 4096 && path.split('/').every((name) => name !== '..' && Buffer.byteLength(name) < 256)
+  );
 }
 
 /** Reads the fields of one object of JSON, and names the one that is wrong by its path. */
@@ -416,15 +467,15 @@ class Fields {
 
   absolutePath(field: string): string {
     const value = this.text(field);
-    if (!value.startsWith('/') || value.split('/').includes('..'))
-      throw this.wrong(field, 'must be an absolute path without ..');
+    if (!value.startsWith('/') || !isPossible(value))
+      throw this.wrong(field, 'must be an absolute path without .., and no longer than a path can be');
     return value;
   }
 
   relativePath(field: string): string {
     const value = this.text(field);
-    if (value.startsWith('/') || value.split('/').includes('..')) {
-      throw this.wrong(field, 'must be a relative path without ..');
+    if (value.startsWith('/') || !isPossible(value)) {
+      throw this.wrong(field, 'must be a relative path without .., and no longer than a path can be');
     }
     return value;
   }

@@ -50,6 +50,11 @@ export function partFile(backup: BackupName, part: string, suffix: string): stri
   return `${backup}.${part}.${suffix}.zst`;
 }
 
+/** What the stores call a part's file. */
+export function storedName(file: string, { encryption }: { readonly encryption: object | null }): string {
+  return encryption === null ? file : `${file}.age`;
+}
+
 export function manifestFile(backup: BackupName): string {
   return backup + MANIFEST_SUFFIX;
 }

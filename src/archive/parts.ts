@@ -1,30 +1,37 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { PassThrough, pipeline } from 'node:stream';
 import { CaretakerError, messageOf } from '../errors.ts';
+import type { ByteTransform } from '../encryption/encryption.ts';
+import { diskFull } from '../system/disk.ts';
 import type { ProcessStream } from '../system/processes.ts';
 import type { PartFile } from './manifest.ts';
+import { storedName } from './names.ts';
 import { checkTar } from './tar.ts';
 import { compress, decompress } from './zstd.ts';
 
 export interface PartToWrite {
   /** There already. */
   readonly directory: string;
-  /** The new file's base name. */
+  /** The name of the part's file; the new file has it, and `.age` behind it where it is encrypted. */
   readonly file: string;
   /** The running program whose standard output is the part. It is killed when anything else fails. */
   readonly stream: ProcessStream;
+  /** Raw bytes, as far as they can be known before. */
+  readonly estimate?: number;
   /** Zstandard's level, 1 by default. */
   readonly level?: number;
+  /** Encrypts what is compressed. */
+  readonly encrypt?: ByteTransform | undefined;
   /** Called with the raw bytes so far. */
   readonly onProgress?: (rawBytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Compresses what the program prints into a new file (mode 600), durably: when this is fulfilled, the program has ended well and
+ * Compresses, and perhaps encrypts, what the program prints into a new file (mode 600), durably: when this is fulfilled, the program has ended well and
  * both the file and its directory entry are on disk.
  *
  * Throws `disk-full`, `part-exists`, the signal's reason, and `part-failed` for everything else that went wrong, the program's
@@ -38,7 +45,7 @@ export async function writePart(part: PartToWrite): Promise<PartFile> {
     new PassThrough({ highWaterMark: 1024 * 1024 }),
     () => undefined,
   ) as AsyncIterable<Uint8Array>;
-  const path = join(part.directory, part.file);
+  const path = join(part.directory, storedName(part.file, { encryption: part.encrypt ?? null }));
   const stop = (): void => stream.kill();
   signal?.addEventListener('abort', stop);
   let file: FileHandle | undefined;
@@ -58,7 +65,8 @@ export async function writePart(part: PartToWrite): Promise<PartFile> {
         yield chunk;
       }
     };
-    for await (const frame of compress(counted(), part.level === undefined ? {} : { level: part.level })) {
+    const frames = compress(counted(), part.level === undefined ? {} : { level: part.level });
+    for await (const frame of part.encrypt === undefined ? frames : part.encrypt(frames)) {
       hash.update(frame);
       let at = 0;
       while (at < frame.length) at += (await file.write(frame, at)).bytesWritten;
@@ -78,7 +86,7 @@ export async function writePart(part: PartToWrite): Promise<PartFile> {
       await rm(path, { force: true });
     }
     if (signal?.aborted === true) throw signal.reason;
-    throw failure(path, error);
+    throw failure(path, error, part.estimate);
   } finally {
     signal?.removeEventListener('abort', stop);
   }
@@ -104,16 +112,16 @@ export async function writeText(
       await file.close().catch(() => undefined);
       await rm(path, { force: true });
     }
-    throw failure(path, error);
+    throw failure(path, error, content.length);
   }
   return { path, name, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
 }
 
 /**
- * The raw bytes of a part's file. The digest of what is stored, its length and that of the raw bytes are checked on the way:
+ * The raw bytes of a part's file, of an encrypted one by `decrypt`. The digest of what is stored, its length and that of the raw bytes are checked on the way:
  * the last chunk is followed by `part-damaged` where anything differs, so what was read is good only once the loop has ended.
  */
-export async function* readPart(path: string, file: PartFile): AsyncGenerator<Buffer> {
+export async function* readPart(path: string, file: PartFile, decrypt?: ByteTransform): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
   let bytes = 0;
   let rawBytes = 0;
@@ -125,14 +133,14 @@ export async function* readPart(path: string, file: PartFile): AsyncGenerator<Bu
     }
   };
   try {
-    for await (const chunk of decompress(stored())) {
+    for await (const chunk of decompress(decrypt === undefined ? stored() : decrypt(stored()))) {
       rawBytes += chunk.length;
       // What decodes to more than it should is stopped at once, not when the disk is full.
       if (rawBytes > file.rawBytes) throw damaged(path, 'it holds more than the manifest says');
       yield chunk;
     }
   } catch (error) {
-    if (error instanceof CaretakerError && error.code !== 'part-damaged') throw error;
+    if (error instanceof CaretakerError && !['part-damaged', 'decryption-failed'].includes(error.code)) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw new CaretakerError('part-missing', `failed to find ${path}`, {
         hint: 'The backup is incomplete: fetch it again, or take another.',
@@ -146,6 +154,19 @@ export async function* readPart(path: string, file: PartFile): AsyncGenerator<Bu
   if (rawBytes !== file.rawBytes) throw damaged(path, `it holds ${rawBytes} bytes, the manifest says ${file.rawBytes}`);
 }
 
+/** The raw bytes of a file of a part, from wherever its backup lies. */
+export type PartReader = (file: PartFile) => AsyncIterable<Uint8Array>;
+
+/** For the files of a backup in this directory, of an encrypted one by `decrypt`. */
+export function partReader(directory: string, decrypt?: ByteTransform): PartReader {
+  return (file) => readPart(partPath(directory, file, decrypt), file, decrypt);
+}
+
+/** Where a part's file lies in a directory. */
+export function partPath(directory: string, { file }: PartFile, decrypt: ByteTransform | undefined): string {
+  return join(directory, storedName(file, { encryption: decrypt ?? null }));
+}
+
 /**
  * Everything that can be known of a part's file without unpacking it: the digest, that all of it decompresses, and for
  * a tar archive that its members are whole and harmless. Throws `part-missing`, `part-damaged`, `part-hostile`.
@@ -153,9 +174,9 @@ export async function* readPart(path: string, file: PartFile): AsyncGenerator<Bu
 export async function verifyPart(
   path: string,
   file: PartFile,
-  options: { readonly onProgress?: (rawBytes: number) => void } = {},
+  options: { readonly onProgress?: (rawBytes: number) => void; readonly decrypt?: ByteTransform | undefined } = {},
 ): Promise<void> {
-  const raw = readPart(path, file);
+  const raw = readPart(path, file, options.decrypt);
   let rawBytes = 0;
   try {
     for await (const chunk of file.file.endsWith('.tar.zst') ? checkTar(raw) : raw) {
@@ -172,14 +193,9 @@ export async function verifyPart(
   }
 }
 
-function failure(path: string, error: unknown): CaretakerError {
+function failure(path: string, error: unknown, bytes: number | undefined): CaretakerError {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new CaretakerError('disk-full', `failed to write ${path}: no space is left in ${dirname(path)}`, {
-      hint: 'Free some space there, or choose another directory for backups, and run again. Nothing of the unfinished file was kept.',
-      cause: error,
-    });
-  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(`write ${path}`, { place: path, bytes }, error);
   if (code === 'EEXIST') {
     return new CaretakerError('part-exists', `failed to write ${path}: it is there already`, {
       hint: 'Two backups of one project began in the same second. Run again.',

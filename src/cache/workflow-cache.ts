@@ -39,6 +39,8 @@ export function createWorkflowCache(options: WorkflowCacheOptions): FileCache {
           env: {
             // Where the client looks for files, and where it puts its own archive.
             ...{ GITHUB_WORKSPACE: folder, RUNNER_TEMP: folder },
+            // Handed on to nothing else that this program starts.
+            ACTIONS_RUNTIME_TOKEN: env['ACTIONS_RUNTIME_TOKEN'] ?? '',
             // GNU tar: whatever a member is called, it lands in this folder under its last name.
             ...(operation === 'find'
               ? { TAR_OPTIONS: '--transform=s,.*/,,g --no-same-owner --no-same-permissions' }

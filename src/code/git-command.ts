@@ -1,6 +1,9 @@
+import path from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Log } from '../report/log.ts';
-import type { Processes, RunResult } from '../system/processes.ts';
+import { diskFull, isFull, isNoSpace } from '../system/disk.ts';
+import { LIMITS } from '../system/limits.ts';
+import type { Processes, ProcessStream, RunResult } from '../system/processes.ts';
 
 export interface GitToken {
   readonly value: string;
@@ -35,7 +38,7 @@ export const ANY_CODE: readonly number[] = [...Array(256).keys()];
  */
 export class Git {
   readonly directory: string;
-  /** Directories that git may trust although others own them: only the clone that the user named, and what lies in it. */
+  /** Directories that git may trust although others own them: only a clone whose owner has a say in the project directory anyway, and what lies in it. */
   readonly #trusted: string[];
   readonly #deps: GitDeps;
 
@@ -80,26 +83,49 @@ export class Git {
       { argv: ['git', ...args], cwd: this.directory, env: this.#environment(options) },
       {
         accept: ANY_CODE,
-        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+        // A checkout may fetch what lies in Git LFS.
+        timeoutMs: options.timeoutMs ?? LIMITS.build,
         ...(signal === undefined ? {} : { signal }),
         ...(options.show ? { onLine: (line: string) => log.info(line) } : {}),
       },
     );
     if (result.exitCode === 0 || options.accept?.includes(result.exitCode)) return result;
-    throw new CaretakerError(
-      'code-failed',
-      `failed to ${options.what ?? `run git ${args[0]}`} in ${this.directory}: ${lastWords(result)}`,
-      { hint: 'Run the same git command there by hand, as the user that the runner works as, to see more.' },
+    throw gitFailed('code-failed', options.what ?? `run git ${args[0]}`, this.directory, result, {
+      hint: 'Run the same git command there by hand, as the user that the runner works as, to see more.',
+    });
+  }
+
+  /**
+   * Forces to disk what git has written: its own files, and those that it has checked out, which it never forces there itself. All of their filesystems: what git renamed
+   * may be in no file that could be named. Throws `code-failed`.
+   */
+  async settle(): Promise<void> {
+    const { processes, signal } = this.#deps;
+    const store = path.resolve(this.directory, await this.text(['rev-parse', '--git-common-dir']));
+    const result = await processes.run(
+      { argv: ['sync', '--file-system', '--', this.directory, store] },
+      { accept: ANY_CODE, timeoutMs: LIMITS.build, ...(signal === undefined ? {} : { signal }) },
     );
+    if (result.exitCode === 0) return;
+    throw gitFailed('code-failed', 'force to disk what git has written', this.directory, result, {
+      hint: 'Look at that disk: the kernel’s log (dmesg) says more.',
+    });
+  }
+
+  /** For output that is none of text, or large. */
+  stream(args: readonly string[]): ProcessStream {
+    return this.#deps.processes.stream({ argv: ['git', ...args], cwd: this.directory, env: this.#environment({}) });
   }
 
   #environment({ config = [], env }: GitOptions): Record<string, string> {
     const pairs: (readonly [string, string])[] = [
       ...this.#trusted.map((directory) => ['safe.directory', directory] as const),
-      // A clone may be another user's: nothing in it is executed in our name, nor does its hook decide over an exit code.
+      // No hook decides over an exit code. Filters and an SSH command that the clone's configuration names do run: see `openCheckout`.
       ['core.hooksPath', '/dev/null'],
       ['core.fsmonitor', 'false'],
       ['gc.auto', '0'],
+      // What the journal names must outlive a power cut. Since git 2.36; older ones do not know it, and the key that they know is one that newer ones warn of.
+      ['core.fsync', 'all'],
       ['advice.detachedHead', 'false'],
       ...config,
     ];
@@ -131,6 +157,19 @@ export function tokenConfig({ value, serverUrl }: GitToken): readonly (readonly 
     [key, ''],
     [key, `AUTHORIZATION: basic ${Buffer.from(`x-access-token:${value}`).toString('base64')}`],
   ];
+}
+
+/** With git's own last words; `disk-full` where there is no space, which those need not say. */
+export function gitFailed(
+  code: 'code-failed' | 'fetch-failed',
+  what: string,
+  directory: string,
+  result: RunResult,
+  { hint }: { readonly hint: string },
+): CaretakerError {
+  const failed = new CaretakerError(code, `failed to ${what} in ${directory}: ${lastWords(result)}`, { hint });
+  const full = isNoSpace(failed) || isFull(directory);
+  return full ? diskFull(`${what} in ${directory}`, { place: directory }, failed) : failed;
 }
 
 export function lastWords({ stdout, stderr, exitCode }: RunResult): string {

@@ -1,9 +1,21 @@
-import { lstat, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Clock } from '../system/clock.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { RunResult } from '../system/processes.ts';
-import { ANY_CODE, Git, lastWords, tokenConfig, type GitDeps, type GitOptions, type GitToken } from './git-command.ts';
+import { isStrangers } from '../system/strangers.ts';
+import {
+  ANY_CODE,
+  Git,
+  gitFailed,
+  lastWords,
+  tokenConfig,
+  type GitDeps,
+  type GitOptions,
+  type GitToken,
+} from './git-command.ts';
 import { submodulesOf } from './submodules.ts';
 import { gateVersions, highestVersion, newestAllowed, releases, parseVersion } from './versions.ts';
 
@@ -68,7 +80,7 @@ export function backTo(then: Snapshot, now: Snapshot): Snapshot {
   return { commit: then.commit, branch: then.branch, local: now.local, target: null, submodules };
 }
 
-/** A git clone on this host. Throws `code-failed` with git's own last words. */
+/** A git clone on this host. What `fetch`, `snapshot`, `checkout` and `restoreSnapshot` leave is on disk when they are fulfilled. Throws `code-failed` with git's own last words. */
 export interface Checkout {
   /** The clone's top directory. */
   readonly directory: string;
@@ -86,7 +98,7 @@ export interface Checkout {
   show(commit: string, file: string): Promise<string | null>;
   /** Tracked files with local changes, relative to the clone's top directory. */
   dirtyFiles(): Promise<string[]>;
-  /** True where all that lies at or below an absolute path is in the clone as git has it: nothing of it is anybody's. */
+  /** True where all that lies at or below an absolute path is in the clone as git has it: nothing of it is anybody's. A file: byte for byte, as whoever reads the repository sees it. */
   isGits(place: string): Promise<boolean>;
   /** Files here that checking out the commit would overwrite: changed ones, and such as git does not track, ignored ones too. */
   collisions(commit: string): Promise<{ readonly changed: readonly string[]; readonly untracked: readonly string[] }>;
@@ -112,6 +124,8 @@ export interface CheckoutDeps extends GitDeps {
 /**
  * The clone that the directory belongs to; null where it belongs to none. A directory below a clone of which git tracks nothing (an instance directory
  * that is ignored there, a home directory under version control) does not belong to it, unless `named`: the user said that it does.
+ * Nor does it, with a warning, to a repository above that somebody has put there who has no say in either directory: git would run what its configuration
+ * names, or can't read it. `code-untrusted` where that is the named one, or the directory's own, `code-failed` where git can't read it.
  */
 export async function openCheckout(
   directory: string,
@@ -120,18 +134,37 @@ export async function openCheckout(
 ): Promise<Checkout | null> {
   const real = await realpath(directory);
   const trusted: string[] = [];
+  /** Where its .git lies: the top directory that git names may be another, by the clone's configuration. */
+  let holder = real;
+  const refuse = (top: string, why: string): null => {
+    if (!named && top !== real) {
+      deps.log.warn(`${real} is taken to belong to no git clone: ${why}`);
+      return null;
+    }
+    throw new CaretakerError('code-untrusted', `failed to open the git clone ${directory}: ${why}`, {
+      hint: `Git would run the programs that its configuration names. Give the clone to the owner of its directory, or name another; if you trust that user: git config --global --add safe.directory ${top}`,
+    });
+  };
   for (;;) {
     const git = new Git(real, trusted, deps);
     let result;
     try {
-      result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128] });
+      result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128], timeoutMs: LIMITS.look });
     } catch (error) {
+      // A pipe in the place of a HEAD keeps git waiting.
+      const waited = error instanceof CaretakerError && error.code === 'command-timeout';
+      const theirs = waited && !named ? await strangersAbove(real) : null;
+      if (theirs !== null) return refuse(theirs, unreadable(theirs));
       const none = error instanceof CaretakerError && error.code === 'command-missing' && !(await isClone(real));
       if (none) return null;
       throw error;
     }
     if (result.exitCode === 0) {
       const top = result.stdout.replace(/\n$/, '');
+      const repository = await git.text(['rev-parse', '--absolute-git-dir']);
+      if (isWithin(real, repository)) return refuse(repository, bare(repository));
+      const why = trusted.length === 0 ? null : await strangers(repository, [holder, real]);
+      if (why !== null) return refuse(holder, why);
       const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
       if (!ours) return null;
       const checkout = new GitCheckout(new Git(top, trusted, deps), deps);
@@ -142,16 +175,61 @@ export async function openCheckout(
     const dubious = /dubious ownership in repository at '(.+)'/.exec(result.stderr)?.[1];
     if (dubious === undefined) {
       if (/not a git repository/.test(result.stderr)) return null;
+      const repository = await git.text(['rev-parse', '--absolute-git-dir'], { accept: [128] });
+      if (repository !== '' && isWithin(real, repository)) return refuse(repository, bare(repository));
+      const theirs = named ? null : await strangersAbove(real);
+      if (theirs !== null) return refuse(theirs, unreadable(theirs, lastWords(result)));
       throw new CaretakerError('code-failed', `failed to open the git clone ${directory}: ${lastWords(result)}`);
     }
     const top = dubious.replace(/\/\.git\/?$/, '');
-    if (trusted.includes(dubious) || (top !== real && !real.startsWith(`${top}/`))) {
+    if (trusted.includes(dubious) || !isWithin(real, top)) {
       throw new CaretakerError('code-untrusted', `git does not trust the clone ${dubious}, which another user owns`, {
         hint: `Run: git config --global --add safe.directory ${dubious}`,
       });
     }
+    const why = await strangers(path.join(top, '.git'), [top, real]);
+    if (why !== null) return refuse(top, why);
     trusted.push(...new Set([dubious, top]));
+    holder = top;
   }
+}
+
+/** Whose repository it is, where it is another's than this user's, root's and the owners' of the directories; null otherwise. */
+async function strangers(repository: string, directories: readonly string[]): Promise<string | null> {
+  const found = await lstat(repository).catch(() => null);
+  if (found === null) return bare(path.dirname(repository));
+  return (await isForeign(found, directories)) ? `${repository} belongs to user ${found.uid}` : null;
+}
+
+async function isForeign(found: Stats, directories: readonly string[]): Promise<boolean> {
+  const owners = await Promise.all(directories.map((directory) => stat(directory)));
+  return owners.every((owner) => isStrangers(found, owner));
+}
+
+/** What git stumbles over in a directory above, where somebody has put it there who has no say in either; null where it is none of a stranger's. */
+async function strangersAbove(real: string): Promise<string | null> {
+  for (let above = path.dirname(real), below = real; above !== below; [above, below] = [path.dirname(above), above]) {
+    if (await isClone(below)) return null;
+    for (const name of ['.git', 'HEAD']) {
+      const place = path.join(above, name);
+      const found = await lstat(place).catch(() => null);
+      if (found !== null && (await isForeign(found, [above, real]))) return place;
+    }
+  }
+  return null;
+}
+
+function unreadable(place: string, words = 'it does not come to an end'): string {
+  return `git can't read ${place}, which another user has put there: ${words}`;
+}
+
+/** Its files may be anybody's where all may write, and git asks for the directory's owner only. */
+function bare(repository: string): string {
+  return `${repository} is a bare repository, and no clone`;
+}
+
+function isWithin(place: string, directory: string): boolean {
+  return place === directory || place.startsWith(`${directory}/`);
 }
 
 async function isClone(directory: string): Promise<boolean> {
@@ -199,9 +277,9 @@ class GitCheckout implements Checkout {
     // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
     // Submodules are fetched when they are checked out: it is not known yet to which version.
     const args = ['fetch', '--tags', '--force', '--no-recurse-submodules', ...(shallow ? ['--unshallow'] : []), remote];
-    const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
-    if (result.exitCode === 0) return;
-    throw new CaretakerError('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
+    const result = await this.#reaching(args, { show: true, timeoutMs: LIMITS.act });
+    if (result.exitCode === 0) return this.#git.settle();
+    throw gitFailed('fetch-failed', `fetch ${remote}`, this.directory, result, {
       hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
     });
   }
@@ -265,7 +343,20 @@ class GitCheckout implements Checkout {
     const inside = path.relative(this.directory, place);
     if (inside === '' || inside.startsWith('..')) return false;
     const args = ['status', '--porcelain', '-z', '--untracked-files=all', '--ignored', '--', `:(literal)${inside}`];
-    return (await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length === 0;
+    if ((await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length > 0) return false;
+    const found = await lstat(place).catch(() => null);
+    if (found?.isFile() === true) return this.#isBlobOfHead(inside);
+    // What is to be taken for unchanged, git does not look at: `h`, `S`.
+    const tracked = await this.#git.fields(['ls-files', '-v', '-z', '--', `:(literal)${inside}`]);
+    return found?.isDirectory() === true && tracked.every((one) => one.startsWith('H '));
+  }
+
+  /** A filter (git-crypt) may store something else than what lies here, and a clean status says nothing of that. */
+  async #isBlobOfHead(file: string): Promise<boolean> {
+    const { exitCode, stdout } = await this.#git.run(['rev-parse', '--verify', '--quiet', `HEAD:${file}`], {
+      accept: [1, 128],
+    });
+    return exitCode === 0 && stdout === (await this.#git.run(['hash-object', '--no-filters', '--', file])).stdout;
   }
 
   async collisions(
@@ -286,6 +377,12 @@ class GitCheckout implements Checkout {
   }
 
   async snapshot(target?: Target): Promise<Snapshot> {
+    const snapshot = await this.#noted(target);
+    await this.#git.settle();
+    return snapshot;
+  }
+
+  async #noted(target?: Target): Promise<Snapshot> {
     const { commit, branch } = await this.head();
     const submodules = await this.#noteSubmodules(commit, target?.commit);
     return {
@@ -303,16 +400,23 @@ class GitCheckout implements Checkout {
     const moved = await this.#movedSubmodules(head.commit, target.commit);
     if (changed.length > 0) {
       await this.#checkoutMerging(target);
-      return this.#updateSubmodules(moved);
+      await this.#updateSubmodules(moved);
+      return this.#git.settle();
     }
     await this.#move(head, target);
     await this.#updateSubmodules(moved);
+    await this.#git.settle();
     await this.#warnOfPointers();
     const carried = await this.dirtyFiles();
     if (carried.length > 0) log.info(`Local changes kept in ${carried.join(', ')}`);
   }
 
   async restoreSnapshot(snapshot: Snapshot): Promise<void> {
+    await this.#goBack(snapshot);
+    await this.#git.settle();
+  }
+
+  async #goBack(snapshot: Snapshot): Promise<void> {
     await this.#freeIndex();
     try {
       // First of all: else the clone's own files would count as changed because of them.
@@ -582,16 +686,12 @@ class GitCheckout implements Checkout {
   async #checkOutSubmodules(files: readonly string[]): Promise<void> {
     // --checkout: the clone's configuration may name a command instead.
     const args = ['submodule', 'update', '--init', '--recursive', '--checkout', '--', ...files];
-    const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
+    const result = await this.#reaching(args, { show: true, timeoutMs: LIMITS.act });
     await this.trustSubmodules();
     if (result.exitCode === 0) return;
-    throw new CaretakerError(
-      'code-failed',
-      `failed to check out the submodules ${files.join(', ')} in ${this.directory}: ${lastWords(result)}`,
-      {
-        hint: 'Run "git submodule update --init --recursive" there as the user that the runner works as: it needs access to their repositories too.',
-      },
-    );
+    throw gitFailed('code-failed', `check out the submodules ${files.join(', ')}`, this.directory, result, {
+      hint: 'Run "git submodule update --init --recursive" there as the user that the runner works as: it needs access to their repositories too.',
+    });
   }
 
   async #noteSubmodules(commit: string, target: string | undefined): Promise<NotedSubmodule[]> {
@@ -600,7 +700,7 @@ class GitCheckout implements Checkout {
     const after = target === undefined ? new Map<string, never>() : await submodulesOf(this.#git, target);
     for (const [file, { commit: recorded }] of before) {
       if (!(await this.#isCheckedOut(file))) continue;
-      const was = await this.#submodule(file).snapshot();
+      const was = await this.#submodule(file).#noted();
       const next = after.get(file)?.commit ?? null;
       noted.push({ path: file, moves: next !== recorded, was: { ...was, target: next } });
     }
@@ -613,7 +713,7 @@ class GitCheckout implements Checkout {
   async #submodulesBack({ submodules = [] }: Snapshot): Promise<void> {
     for (const { path: file, was } of submodules) {
       if (!(await this.#isCheckedOut(file))) continue;
-      if (was !== null) await this.#submodule(file).restoreSnapshot(was);
+      if (was !== null) await this.#submodule(file).#goBack(was);
       else if (await this.#submodule(file).#isPristine())
         await rm(path.join(this.directory, file), { recursive: true });
       else this.#deps.log.warn(`${path.join(this.directory, file)} stays, as it holds files that git does not know.`);
@@ -635,7 +735,7 @@ class GitCheckout implements Checkout {
     for (const { path: file, was } of submodules) {
       if (was === null || (await this.#isCheckedOut(file))) continue;
       await this.#checkOutSubmodules([file]);
-      await this.#submodule(file).restoreSnapshot(was);
+      await this.#submodule(file).#goBack(was);
     }
   }
 
@@ -672,7 +772,7 @@ class GitCheckout implements Checkout {
     return this.#git.holds(['diff', '--quiet', '--no-ext-diff', commit]);
   }
 
-  /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
+  /** A checkout that was killed, or found no room, leaves files of the new version that git knows nothing of; the next one would stumble over them. */
   async #removeLeftovers({ commit, target }: Snapshot): Promise<void> {
     // A submodule's may not have been fetched yet.
     if (target === null || (await this.#commit(target)) === null) return;
@@ -680,9 +780,30 @@ class GitCheckout implements Checkout {
       const there = await lstat(path.join(this.directory, file)).catch(() => null);
       if (there?.isFile() !== true) continue;
       const tracked = await this.#git.holds(['ls-files', '--error-unmatch', '--', `:(literal)${file}`]);
-      if (!tracked && (await this.#git.text(['hash-object', '--', file])) === blob) {
-        await rm(path.join(this.directory, file));
+      if (tracked) continue;
+      const whole = (await this.#git.text(['hash-object', '--', file])) === blob;
+      if (whole || (await this.#isBeginning(file, blob))) await rm(path.join(this.directory, file));
+    }
+  }
+
+  /** Whether a file holds nothing but the beginning of a blob: one that was being written. An empty one is that of all. */
+  async #isBeginning(file: string, blob: string): Promise<boolean> {
+    const handle = await open(path.join(this.directory, file));
+    const stream = this.#git.stream(['cat-file', 'blob', blob]);
+    stream.stdin.end();
+    try {
+      let at = 0;
+      for await (const piece of stream.stdout as AsyncIterable<Buffer>) {
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(piece.length), 0, piece.length, at);
+        if (!piece.subarray(0, bytesRead).equals(buffer.subarray(0, bytesRead))) return false;
+        at += bytesRead;
+        if (bytesRead < piece.length) break;
       }
+      return at === (await handle.stat()).size;
+    } finally {
+      await handle.close();
+      stream.kill();
+      await stream.done.catch(() => undefined); // Ended on purpose, or said above what it had to say.
     }
   }
 

@@ -1,5 +1,5 @@
 import { LineCounter, parseDocument, visit } from 'yaml';
-import type { Document } from 'yaml';
+import type { Document, ErrorCode } from 'yaml';
 import { CaretakerError } from '../errors.ts';
 import { interpolate, InterpolationError } from './interpolate.ts';
 import type { Lookup } from './interpolate.ts';
@@ -13,12 +13,18 @@ export function isMapping(value: unknown): value is Mapping {
 
 /**
  * One compose file as plain data: anchors and merge keys resolved, variables filled in when `lookup` is given (without one they stay as
- * written). Throws `compose-file-invalid` with line and column.
+ * written). Throws `compose-file-invalid` with line and column, in words that quote nothing of the file: it may be a password.
  */
 export function parseComposeFile(path: string, text: string, lookup: Lookup | null): Mapping {
   const lines = new LineCounter();
   // Keys written twice: Compose refuses them itself, podman-compose takes the last.
-  const document = parseDocument(text, { merge: true, uniqueKeys: false, lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, {
+    merge: true,
+    uniqueKeys: false,
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
   const fail = (offset: number | undefined, why: string, cause?: unknown): never => {
     const position = offset === undefined ? undefined : lines.linePos(offset);
     const where = position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
@@ -26,13 +32,19 @@ export function parseComposeFile(path: string, text: string, lookup: Lookup | nu
   };
 
   const error = document.errors[0];
-  if (error !== undefined) fail(error.pos[0], error.message, error);
+  if (error !== undefined) fail(error.pos[0], FAULTS[error.code]);
   const tag = document.warnings.find((warning) => warning.code === 'TAG_RESOLVE_FAILED');
   if (lookup !== null && tag !== undefined)
-    fail(tag.pos[0], `this Compose implementation does not know the tag (${tag.message})`);
+    fail(tag.pos[0], 'this Compose implementation does not know the tag (a word that begins with !)');
+  visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document) === undefined)
+        fail(node.range?.[0], 'an alias (a word that begins with *) has no anchor');
+    },
+  });
 
   if (lookup !== null) fillIn(document, lookup, (offset, cause) => fail(offset, cause.message, cause));
-  const content = document.toJS() as unknown;
+  const content = plainOf(document, () => fail(undefined, 'its aliases and merge keys (<<) can’t be resolved'));
   if (!isMapping(content)) return fail(0, 'it is not a mapping with services in it');
   for (const key of ['services', 'volumes'] as const) {
     const value = content[key];
@@ -49,6 +61,42 @@ export function parseComposeFile(path: string, text: string, lookup: Lookup | nu
     }
   }
   return content;
+}
+
+/** The parser's own words quote the text. */
+const FAULTS: Readonly<Record<ErrorCode, string>> = {
+  ALIAS_PROPS: 'an alias can have neither anchor nor tag',
+  BAD_ALIAS: 'an alias or anchor has no name, or one that ends in a colon',
+  BAD_COLLECTION_TYPE: 'a tag does not fit what it stands before',
+  BAD_DIRECTIVE: 'a line that begins with % is no directive',
+  BAD_DQ_ESCAPE: 'an escape in double quotes is none of YAML',
+  BAD_INDENT: 'the indentation does not fit what is around it',
+  BAD_PROP_ORDER: 'an anchor or a tag stands before the indicator that it belongs behind',
+  BAD_SCALAR_START: 'a value that begins so needs quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a list or mapping can’t begin here',
+  BLOCK_IN_FLOW: 'a list or mapping by indentation can’t stand within brackets',
+  DUPLICATE_KEY: 'a key is written twice',
+  IMPOSSIBLE: 'it can’t be understood',
+  KEY_OVER_1024_CHARS: 'a key is too long',
+  MISSING_CHAR: 'a quote, bracket, comma, colon or blank is missing',
+  MULTILINE_IMPLICIT_KEY: 'a key goes over several lines; is a quote, bracket or colon missing?',
+  MULTIPLE_ANCHORS: 'it has two anchors',
+  MULTIPLE_DOCS: 'a second document begins (---)',
+  MULTIPLE_TAGS: 'it has two tags',
+  NON_STRING_KEY: 'a key is no text',
+  RESOURCE_EXHAUSTION: 'it is nested too deep',
+  TAB_AS_INDENT: 'it is indented by a tab',
+  TAG_RESOLVE_FAILED: 'a value does not fit its tag (a word that begins with !), or the tag is none',
+  UNEXPECTED_TOKEN: 'something does not belong there',
+};
+
+/** `fail` where aliases multiply without bounds, or what is to be merged is no mapping. */
+function plainOf(document: Document, fail: () => never): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    return fail();
+  }
 }
 
 /** Values only: Compose leaves keys as they are. */

@@ -1,9 +1,10 @@
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Dialect } from './compose.ts';
 import type { Environment } from './read-model.ts';
 import { parseComposeFile, textOf } from './compose-file.ts';
+import { readComposeFile } from './read-file.ts';
 
 /** Docker Compose takes the first of these, and the first override of the same family. */
 const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
@@ -113,7 +114,7 @@ export function normaliseProjectName(name: string, dialect: Pick<Dialect, 'runti
 /** Docker Compose takes the last file's `name:`, podman-compose the first file's only. */
 async function nameInFiles(files: readonly string[], dialect: Pick<Dialect, 'runtime'>): Promise<string | undefined> {
   const names: (string | undefined)[] = [];
-  for (const file of files) names.push(textOf(parseComposeFile(file, await readFile(file, 'utf8'), null)['name']));
+  for (const file of files) names.push(textOf(parseComposeFile(file, await readComposeFile(file), null)['name']));
   return dialect.runtime === 'docker' ? names.filter((name) => name !== undefined).at(-1) : names[0];
 }
 

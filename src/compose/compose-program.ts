@@ -1,17 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
+import { secretsOf } from '../report/redact.ts';
 import { removeNameless } from '../runtimes/nameless.ts';
+import { isAnonymousName } from '../runtimes/volume-options.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Argv, Processes } from '../system/processes.ts';
+import { LIMITS, type Limits } from '../system/limits.ts';
+import { ANY_CODE, type Argv, type Processes } from '../system/processes.ts';
 import { buildArgv, composeEnv, downArgv, pullArgv, startArgv, stopArgv, upArgv } from './command-line.ts';
 import type { ProjectArguments } from './command-line.ts';
 import type { Compose, ComposeModel, ComposeService, Dialect } from './compose.ts';
 import { exists } from './compose-files.ts';
 import { parseEnvFile } from './env-file.ts';
 import { startOrder, withDependents } from './order.ts';
-import { projectDirectoryOf, readDocument, readModel } from './read-model.ts';
+import { readEnvFile } from './read-file.ts';
+import { projectDirectoryOf, readDocument, readEnvFiles, readModel } from './read-model.ts';
 import type { Environment } from './read-model.ts';
 
 export const projectLabel = 'com.docker.compose.project';
@@ -23,19 +26,34 @@ export interface ComposeDeps {
   readonly clock: Clock;
   /** The process environment: Compose's variables are filled in from it. */
   readonly environment: Environment;
+  readonly limits?: Limits;
 }
 
 /** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
 const startTries = 5;
 const startPauseMs = 3_000;
 
+/** Of a line in an error, in characters. */
+const LONGEST_LINE = 400;
+
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 export function createCompose(dialect: Dialect, project: ProjectArguments, deps: ComposeDeps): Compose {
-  const { processes, runtime, log, clock } = deps;
+  const { processes, runtime, log, clock, limits = LIMITS } = deps;
   const { capabilities } = dialect;
   const directory = projectDirectoryOf(project.files);
 
-  const model = (): Promise<ComposeModel> => readModel(dialect, project, processes, deps.environment);
+  /** podman-compose prints the commands that it runs, with the values of variables and build arguments in them. */
+  async function model(): Promise<ComposeModel> {
+    const found = await readModel(dialect, project, processes, deps.environment);
+    const given = found.services.flatMap(({ environment, buildOptions }) => [
+      environment,
+      Object.fromEntries(buildOptions.args ?? []),
+    ]);
+    for (const values of [await readEnvFiles(dialect, project, deps.environment), ...given]) {
+      for (const secret of secretsOf(values)) log.mask(secret);
+    }
+    return found;
+  }
 
   const containers = async (services: readonly string[]): Promise<Container[]> => {
     const all = await runtime.containers({ [projectLabel]: project.projectName });
@@ -44,11 +62,13 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     );
   };
 
-  /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones. */
+  /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones, `command-timeout`, `cancelled`. */
   async function run(
     title: string,
     argv: Argv,
     options: {
+      /** `build-timeout` unless told. */
+      readonly timeoutMs?: number;
       readonly outlivesJob?: boolean;
       readonly isFailure?: (line: string) => boolean;
       readonly onLine?: (line: string) => void;
@@ -65,21 +85,26 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
         if (tail.length > 15) tail.shift();
         if (options.isFailure?.(line) === true) failed = true;
       };
+      const { outlivesJob = false, timeoutMs = limits.build } = options;
+      let exitCode: number;
       try {
-        await processes.run(
+        ({ exitCode } = await processes.run(
           { argv, cwd: directory, env: composeEnv(dialect) },
-          { onLine, outlivesJob: options.outlivesJob ?? false },
-        );
+          { accept: ANY_CODE, onLine, outlivesJob, timeoutMs },
+        ));
       } catch (error) {
-        if (error instanceof CaretakerError && error.code === 'command-failed') throw composeFailed(title, tail, error);
+        // A signal ended it, or it could not be started.
+        if (error instanceof CaretakerError && error.code === 'command-failed')
+          throw composeFailed(title, [error.message], error);
         throw error;
       }
+      if (exitCode !== 0) throw composeFailed(title, [`exit code ${exitCode}`, ...tail]);
       if (failed) throw composeFailed(title, tail);
     });
   }
 
   function composeFailed(title: string, tail: readonly string[], cause?: unknown): CaretakerError {
-    const words = tail.length === 0 ? '' : `: ${tail.join('\n')}`;
+    const words = tail.length === 0 ? '' : `: ${tail.map((line) => line.slice(0, LONGEST_LINE)).join('\n')}`;
     return new CaretakerError('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
       hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
       cause,
@@ -123,8 +148,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     for (const { service, mounts } of doomed) {
       for (const { volume, target } of mounts) {
         // Docker Compose hands them on; under Podman a new container begins with an empty one, and the old one stays behind.
-        if (/^[0-9a-f]{64}$/.test(volume ?? ''))
-          log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
+        if (isAnonymousName(volume)) log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
       }
     }
     await stopContainers(doomed, defined);
@@ -149,7 +173,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     const wanted: Record<string, string> = {};
     for (const file of service.envFiles) {
       if (!(await exists(file))) continue;
-      const text = await readFile(file, 'utf8');
+      const text = await readEnvFile(file);
       Object.assign(
         wanted,
         parseEnvFile(file, text, (name) => wanted[name] ?? deps.environment[name], 'python-dotenv'),
@@ -200,7 +224,9 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       const grace = defined.find((service) => service.name === container.service)?.stopGraceSeconds;
       if (dialect.runtime === 'podman' && grace !== undefined && ['running', 'paused'].includes(container.state)) {
         // podman-compose does not hand the grace period to the container, so podman alone would kill after 10 s.
-        await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]));
+        await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]), {
+          timeoutMs: grace * 1000 + limits.act,
+        });
       }
       await runtime.stop([container.id]);
     }
@@ -221,6 +247,8 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
   return {
     dialect,
     files: project.files,
+    envFiles: project.envFiles,
+    profiles: project.profiles,
     model,
     document: () => readDocument(dialect, project, processes, deps.environment),
     of: (file, projectName) => createCompose(dialect, { files: [file], projectName, profiles: [], envFiles: [] }, deps),
@@ -258,12 +286,14 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       const existing = inStopOrder(await containers([]), defined);
       // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
       await stopContainers(existing, defined);
-      await run('Remove the containers', downArgv(dialect, project));
+      await run('Remove the containers', downArgv(dialect, project), { timeoutMs: limits.act });
       // Also those that are gone by now: the engine may have kept something of them.
       const left = [...existing, ...(await containers([]))].map((container) => container.id);
       if (left.length > 0) await runtime.remove([...new Set(left)]);
     },
     async build(services = []) {
+      // For what it masks: the version that is built may have secrets of its own.
+      if (dialect.runtime === 'podman') await model();
       // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
       const isFailure = (line: string): boolean => /^exit code: [1-9]/.test(line);
       // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.

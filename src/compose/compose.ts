@@ -28,13 +28,17 @@ export interface Dialect {
   };
 }
 
+export interface BuildOptions extends Readonly<Record<string, unknown>> {
+  readonly args?: readonly (readonly [name: string, value: string | null])[];
+}
+
 export interface ComposeService {
   readonly name: string;
   /** Null where it is only built and has no name of its own. */
   readonly image: string | null;
   readonly build: boolean;
   /** What besides the files of the build's context decides what is built: arguments, target, file. Empty where nothing is built. */
-  readonly buildOptions: Readonly<Record<string, unknown>>;
+  readonly buildOptions: BuildOptions;
   readonly containerName: string | undefined;
   readonly dependsOn: readonly string[];
   readonly restart: string | undefined;
@@ -73,6 +77,9 @@ export interface Compose {
   readonly dialect: Dialect;
   /** The compose files, absolute, in order of override. */
   readonly files: readonly string[];
+  /** Absolute; empty for `.env`. */
+  readonly envFiles: readonly string[];
+  readonly profiles: readonly string[];
   model(): Promise<ComposeModel>;
   /** The compose files as one, variables filled in: what a throwaway is made of. */
   document(): Promise<Mapping>;

@@ -1,4 +1,5 @@
 import { CaretakerError } from '../errors.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { Argv, Processes } from '../system/processes.ts';
 import { composeEnv } from './command-line.ts';
 import type { Dialect } from './compose.ts';
@@ -76,7 +77,8 @@ export async function detectDialects(processes: Processes): Promise<Dialect[]> {
 async function detect(row: DialectRow, processes: Processes): Promise<Dialect | undefined> {
   let output: string;
   try {
-    output = (await processes.run({ argv: row.versionArgv, env: composeEnv(row) }, { timeoutMs: 30_000 })).stdout;
+    output = (await processes.run({ argv: row.versionArgv, env: composeEnv(row) }, { timeoutMs: LIMITS.answer }))
+      .stdout;
   } catch (error) {
     // No such program, or docker without the plugin: that is the answer "not here".
     if (error instanceof CaretakerError && ['command-missing', 'command-failed'].includes(error.code)) return undefined;
@@ -91,6 +93,15 @@ async function detect(row: DialectRow, processes: Processes): Promise<Dialect | 
     version,
     capabilities: row.capabilities(version),
   };
+}
+
+/** The image of a service; one that is built and has no name of its own gets it from the Compose program. */
+export function imageNameOf(
+  { capabilities }: Pick<Dialect, 'capabilities'>,
+  project: string,
+  { name, image }: { readonly name: string; readonly image: string | null },
+): string {
+  return image ?? `${project}${capabilities.imageSeparator}${name}`;
 }
 
 function atLeast(version: string, wanted: readonly number[]): boolean {

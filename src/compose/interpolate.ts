@@ -1,7 +1,7 @@
 /** Answers with a variable's value, undefined when it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
-/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add. */
+/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add; the text may be a secret, and stays out. */
 export class InterpolationError extends Error {}
 
 /**
@@ -10,7 +10,7 @@ export class InterpolationError extends Error {}
  */
 export function interpolate(text: string, lookup: Lookup): string {
   const [result, end] = expand(text, 0, lookup, false);
-  if (end !== text.length) throw new InterpolationError(`invalid template: ${text}`);
+  if (end !== text.length) throw new InterpolationError('invalid template');
   return result;
 }
 
@@ -36,7 +36,7 @@ function expand(text: string, position: number, lookup: Lookup, inBraces: boolea
     } else {
       const variable = nameAt(text, at + 1);
       if (variable === undefined) {
-        throw new InterpolationError(`invalid template: a single $ in "${text}" (write $$ for a dollar)`);
+        throw new InterpolationError('invalid template: a single $ (write $$ for a dollar)');
       }
       result += lookup(variable) ?? '';
       at += 1 + variable.length;
@@ -47,16 +47,14 @@ function expand(text: string, position: number, lookup: Lookup, inBraces: boolea
 
 function braced(text: string, position: number, lookup: Lookup): [string, number] {
   const variable = nameAt(text, position);
-  if (variable === undefined) throw new InterpolationError(`invalid template: no name after \${ in "${text}"`);
+  if (variable === undefined) throw new InterpolationError('invalid template: no name after ${');
   let at = position + variable.length;
   const operator = /:?[-?+]/y;
   operator.lastIndex = at;
   const sign = operator.exec(text)?.[0];
   const [argument, end] = expandLazily(text, at + (sign?.length ?? 0), lookup);
   if (text[end] !== '}' || (sign === undefined && end !== at)) {
-    throw new InterpolationError(
-      `invalid template: \${${variable} in "${text}" is not closed or has an unknown operator`,
-    );
+    throw new InterpolationError(`invalid template: \${${variable} is not closed or has an unknown operator`);
   }
   at = end + 1;
 

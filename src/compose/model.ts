@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { ComposeModel, ComposeService, ComposeVolume } from './compose.ts';
+import { deviceOf } from '../runtimes/volume-options.ts';
+import type { BuildOptions, ComposeModel, ComposeService, ComposeVolume } from './compose.ts';
 import {
   asEnvironment,
   asList,
@@ -25,10 +26,22 @@ export function modelOf(content: Mapping, name: string, directory: string): Comp
     ]),
   );
   const services = Object.entries(asMapping(content['services'])).map(([service, fields]) =>
-    serviceOf(service, asMapping(fields), directory),
+    withDirectories(serviceOf(service, asMapping(fields), directory), asMapping(content['volumes'])),
   );
   if (services.length === 0) throw invalidComposeFile(`failed to find a service in the compose files of ${directory}`);
   return { name, services, volumes };
+}
+
+/** A volume that is a directory of this host by its `driver_opts` is that directory. */
+function withDirectories(service: ComposeService, volumes: Mapping): ComposeService {
+  const mounts = service.volumes.map((volume) => {
+    const fields = asMapping(volume.type === 'volume' ? volumes[volume.source] : undefined);
+    const device = ['local', undefined].includes(textOf(fields['driver']))
+      ? deviceOf(asMapping(fields['driver_opts']))
+      : null;
+    return device?.bound ? { ...volume, type: 'bind' as const, source: device.source } : volume;
+  });
+  return { ...service, volumes: mounts };
 }
 
 function topLevelVolume(key: string, fields: Mapping, project: string): { name: string; external: boolean } {
@@ -78,7 +91,7 @@ function serviceOf(name: string, fields: Mapping, directory: string): ComposeSer
 }
 
 /** The context's place is the host's own matter, and so left out: two hosts that build the same have it elsewhere. */
-function buildOptionsOf(build: unknown): Readonly<Record<string, unknown>> {
+function buildOptionsOf(build: unknown): BuildOptions {
   if (build === undefined || build === null) return {};
   const { args, target, dockerfile, dockerfile_inline: inline, platforms } = asMapping(build);
   const given = {

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CaretakerError, messageOf } from '../errors.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { Processes } from '../system/processes.ts';
 import type { ComposeModel, Dialect } from './compose.ts';
 import { composeEnv, configArgv } from './command-line.ts';
@@ -21,6 +22,7 @@ import type { EnvFileStyle } from './env-file.ts';
 import type { Lookup } from './interpolate.ts';
 import { interpolate, InterpolationError } from './interpolate.ts';
 import { envFilesOf, modelOf } from './model.ts';
+import { isEndless, readComposeFile, readEnvFile } from './read-file.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,7 +78,7 @@ async function readFiles(
   const directory = projectDirectoryOf(project.files);
   // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
   const raw: Mapping[] = [];
-  for (const file of project.files) raw.push(parseComposeFile(file, await read(file), null));
+  for (const file of project.files) raw.push(parseComposeFile(file, await readComposeFile(file), null));
   const lookup = variablesOf(
     dialect,
     await readEnvFiles(dialect, project, environment),
@@ -84,25 +86,70 @@ async function readFiles(
     project.projectName,
   );
   const found = (content: Mapping): { content: Mapping; raw: Mapping[]; lookup: Lookup } => ({ content, raw, lookup });
+  await refuseEndless(project.files, raw, lookup);
   if (dialect.capabilities.config === 'none') return found(await readByOurselves(project.files, lookup));
   const output = await config(dialect, project, processes, directory);
-  if (dialect.capabilities.config === 'json') return found(unescapeDollars(JSON.parse(output)) as Mapping);
+  if (dialect.capabilities.config === 'json') return found(unescapeDollars(parsed(output, project)) as Mapping);
   const content = parseComposeFile('the output of podman-compose config', output, null);
   return found(
-    await resolveExtends(content, async (file) => parseComposeFile(file, await read(resolve(directory, file)), lookup)),
+    await resolveExtends(content, async (file) =>
+      parseComposeFile(file, await readComposeFile(resolve(directory, file)), lookup),
+    ),
   );
 }
 
 async function config(dialect: Dialect, project: ProjectArguments, processes: Processes, cwd: string): Promise<string> {
   try {
     return (
-      await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })
+      await processes.run(
+        { argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) },
+        { timeoutMs: LIMITS.look },
+      )
     ).stdout;
   } catch (error) {
     if (error instanceof CaretakerError && error.code === 'command-failed') {
-      throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${lastLine(error.message)}`, error);
+      const what = `failed to read ${project.files.join(', ')}`;
+      // The line after it is the value, which may be a secret.
+      const place = /invalid interpolation format for (\S+?)\.?$/m.exec(error.message)?.[1];
+      if (place !== undefined)
+        throw invalidComposeFile(`${what}: ${place} is an invalid template (write $$ for a dollar)`);
+      const said = error.message.replace(/^failed to run .*?: exit code \d+: /, '');
+      const envFile = ofEnvFile(said);
+      if (envFile !== null) throw envFile;
+      // What follows it in quotes is the file's text.
+      const yaml = /^(.*\byaml: [^'"`\n]*)['"`]/m.exec(said)?.[1];
+      if (yaml !== undefined) throw invalidComposeFile(`${what}: ${yaml.trim()}`);
+      throw invalidComposeFile(`${what}: ${lastLine(error.message)}`, error);
     }
     throw error;
+  }
+}
+
+/** What Compose says of a service's env file, without the text that it quotes of it; null where it speaks of something else. */
+function ofEnvFile(message: string): CaretakerError | null {
+  const [, file, rest = ''] = /^failed to (?:read|parse env_file) (.+?): (.*)$/m.exec(message) ?? [];
+  if (file === undefined) return null;
+  const [, line, kind] = ENV_FILE_FAULT.exec(rest) ?? [];
+  const why = [line, kind].filter((part) => part !== undefined).join(': ');
+  return new CaretakerError(
+    'env-file-invalid',
+    `failed to read the env file ${file}: ${why === '' ? 'Compose does not take it' : why}`,
+    {
+      hint: 'Write one KEY=VALUE a line, and quote values that hold spaces, # or $. The user who runs this must be able to read the file.',
+    },
+  );
+}
+
+/** A line, and the beginning of those of Compose's words that are its own. */
+const ENV_FILE_FAULT =
+  /^(?:(line \d+): )?(unterminated quoted value|key cannot contain a space|unexpected character|Invalid template|required variable \w+ is missing a value|(?:open|read|stat) \S+: [a-z ]+$)?/;
+
+function parsed(output: string, project: ProjectArguments): unknown {
+  try {
+    return JSON.parse(output) as unknown;
+  } catch {
+    // Its own words would quote the output, which has all values in it.
+    throw invalidComposeFile(`failed to read ${project.files.join(', ')}: what Compose makes of them is not JSON`);
   }
 }
 
@@ -114,7 +161,7 @@ function lastLine(message: string): string {
 async function readByOurselves(files: readonly string[], lookup: Lookup): Promise<Mapping> {
   const contents: Mapping[] = [];
   for (const file of files) {
-    const content = parseComposeFile(file, await read(file), lookup);
+    const content = parseComposeFile(file, await readComposeFile(file), lookup);
     if (content['include'] !== undefined) {
       throw invalidComposeFile(
         `failed to read ${file}: this podman-compose does not know include and would leave those services out`,
@@ -125,7 +172,7 @@ async function readByOurselves(files: readonly string[], lookup: Lookup): Promis
   const directory = projectDirectoryOf(files);
   return resolveExtends(mergeComposeFiles(contents), async (file) => {
     const path = resolve(directory, file);
-    return parseComposeFile(path, await read(path), lookup);
+    return parseComposeFile(path, await readComposeFile(path), lookup);
   });
 }
 
@@ -158,8 +205,9 @@ export async function readEnvFiles(
   for (const file of given ? project.envFiles : [join(projectDirectoryOf(project.files), '.env')]) {
     let text: string;
     try {
-      text = await readFile(file, 'utf8');
+      text = await readEnvFile(file);
     } catch (error) {
+      if (error instanceof CaretakerError) throw error;
       if (!given && (error as NodeJS.ErrnoException).code === 'ENOENT') continue;
       throw new CaretakerError('env-file-missing', `failed to read the env file ${file}: ${messageOf(error)}`, {
         hint: 'Check the path and that the user who runs this may read the file.',
@@ -198,7 +246,7 @@ export async function readProfiles(files: readonly string[]): Promise<Map<string
   const result = new Map<string, readonly string[]>();
   for (const file of files) {
     for (const [name, service] of Object.entries(
-      asMapping(parseComposeFile(file, await read(file), null)['services']),
+      asMapping(parseComposeFile(file, await readComposeFile(file), null)['services']),
     )) {
       const profiles = asList(asMapping(service)['profiles']).map(textOf);
       result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
@@ -207,14 +255,27 @@ export async function readProfiles(files: readonly string[]): Promise<Map<string
   return result;
 }
 
-/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
-export async function filesOfModel(files: readonly string[], lookup: Lookup): Promise<string[]> {
+/**
+ * Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. `secret`: those of them that are made
+ * for secrets. `read`: what Compose reads besides the compose files to make the model. Absolute; may be missing.
+ */
+export async function filesOfModel(
+  files: readonly string[],
+  lookup: Lookup,
+  contentOf = asWritten,
+): Promise<{ readonly all: readonly string[]; readonly secret: readonly string[]; readonly read: readonly string[] }> {
   const directory = projectDirectoryOf(files);
   const all = new Set<string>();
+  const secret = new Set<string>();
+  const read = new Set<string>();
+  const secretRead = (file: string): void => {
+    secret.add(file);
+    read.add(file);
+  };
   const visit = async (file: string, base: string): Promise<void> => {
     if (all.has(file)) return;
     all.add(file);
-    const content = parseComposeFile(file, await read(file), null);
+    const content = await contentOf(file);
     const fill = (path: string): string => lenient(path, lookup);
     for (const entry of asList(content['include'])) {
       const parts = isMapping(entry) ? entry : { path: entry };
@@ -222,13 +283,14 @@ export async function filesOfModel(files: readonly string[], lookup: Lookup): Pr
       for (const path of paths) {
         const included = resolve(base, fill(path ?? ''));
         await visit(included, dirname(included));
+        if (parts['env_file'] === undefined) read.add(join(dirname(included), '.env'));
       }
-      for (const path of asList(parts['env_file']).map(textOf)) all.add(resolve(base, fill(path ?? '')));
+      for (const path of asList(parts['env_file']).map(textOf)) secretRead(resolve(base, fill(path ?? '')));
     }
     for (const kind of ['secrets', 'configs']) {
       for (const entry of Object.values(asMapping(content[kind]))) {
         const path = textOf(asMapping(entry)['file']);
-        if (path !== undefined) all.add(resolve(base, fill(path)));
+        if (path !== undefined) (kind === 'secrets' ? secret : all).add(resolve(base, fill(path)));
       }
     }
     for (const service of Object.values(asMapping(content['services']))) {
@@ -238,11 +300,38 @@ export async function filesOfModel(files: readonly string[], lookup: Lookup): Pr
         const path = resolve(base, fill(other));
         await visit(path, dirname(path));
       }
-      for (const path of envFilesOf(fields)) all.add(resolve(base, fill(path)));
+      for (const path of envFilesOf(fields)) secretRead(resolve(base, fill(path)));
+      for (const path of asList(fields['label_file']).map(textOf)) read.add(resolve(base, fill(path ?? '')));
     }
   };
   for (const file of files) await visit(file, directory);
-  return [...all];
+  return { all: [...new Set([...all, ...secret])], secret: [...secret], read: [...read] };
+}
+
+/**
+ * What comes with a version of the code may be a link to a device that never ends: Compose would read it until the memory is full. Throws `compose-file-invalid`, `env-file-invalid`.
+ * `raw`: the `files` as they are written. Other faults are left to Compose: it knows files of elsewhere, and says more. A pipe of variables is left to it, too, since whoever writes into it counts the readers.
+ */
+async function refuseEndless(files: readonly string[], raw: readonly Mapping[], lookup: Lookup): Promise<void> {
+  const { read } = await filesOfModel(files, lookup, async (file) => {
+    try {
+      return raw[files.indexOf(file)] ?? (await asWritten(file));
+    } catch (error) {
+      if (!(error instanceof CaretakerError) || isEndless(error)) throw error;
+      return {};
+    }
+  });
+  for (const file of read) {
+    const found = await stat(file).catch(() => null);
+    if (found === null || found.isFIFO()) continue;
+    await readEnvFile(file).catch((error: unknown) => {
+      if (isEndless(error)) throw error;
+    });
+  }
+}
+
+async function asWritten(file: string): Promise<Mapping> {
+  return parseComposeFile(file, await readComposeFile(file), null);
 }
 
 /** A list of files must not fail for a variable that only matters elsewhere. */
@@ -252,17 +341,5 @@ function lenient(path: string, lookup: Lookup): string {
   } catch (error) {
     if (error instanceof InterpolationError) return path;
     throw error;
-  }
-}
-
-async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CaretakerError('compose-file-missing', `failed to read the compose file ${file}: ${messageOf(error)}`, {
-      hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
-      input: 'compose-files',
-      cause: error,
-    });
   }
 }

@@ -3,6 +3,9 @@ import { stringify } from 'yaml';
 import { asList, asMapping, isMapping, textOf, type Mapping } from './compose-file.ts';
 import { volumeOf } from './model.ts';
 
+/** `sockets`: a directory, there or not, that may hold sockets or devices of the host. Who can see a socket can use it, also where it is mounted read-only. */
+export type PathKind = 'directory' | 'file' | 'missing' | 'sockets' | 'other';
+
 export interface ThrowawayOptions {
   /** Its project name. */
   readonly name: string;
@@ -14,7 +17,7 @@ export interface ThrowawayOptions {
   readonly volumes: Readonly<Record<string, string>>;
   /** Absolute paths on this host at which the project has data that a backup holds. */
   readonly data: readonly string[];
-  readonly kindOf: (path: string) => 'directory' | 'file' | 'missing' | 'other';
+  readonly kindOf: (path: string) => PathKind;
   /** The image of a service that is built and has no name of its own. */
   readonly imageOf: (service: string) => string;
   /** Whether its networks lead outside. */
@@ -75,8 +78,9 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
     if (type !== 'bind') return [volume];
     const copy = own.find(({ live }) => isWithin(live, source));
     const kind = options.kindOf(source);
-    if (copy === undefined && kind === 'other') {
-      without.push(`${service} gets no ${target}: ${source} is a socket or a device of this host`);
+    if (copy === undefined && (kind === 'other' || kind === 'sockets')) {
+      const is = kind === 'other' ? 'is a socket or a device' : 'may hold sockets or devices';
+      without.push(`${service} gets no ${target}: ${source} ${is} of this host`);
       return [];
     }
     if (copy === undefined && !readOnly)
@@ -147,13 +151,13 @@ export function throwawayFile(document: Mapping, options: ThrowawayOptions): Thr
     ...withFiles('secrets', document, options.base),
     ...withFiles('configs', document, options.base),
   };
-  const directories = own.filter(({ live }) => ['directory', 'missing'].includes(options.kindOf(live)));
+  const directories = own.filter(({ live }) => options.kindOf(live) !== 'file');
   const text = stringify(escapeDollars(content), { version: '1.1', lineWidth: 0 });
   const nested = [
     ...new Set(
       binds.flatMap(({ source }) => {
         const home = own.find(({ live }) => live !== source && isWithin(live, source));
-        const isDirectory = ['directory', 'missing'].includes(options.kindOf(source));
+        const isDirectory = ['directory', 'missing', 'sockets'].includes(options.kindOf(source));
         return home === undefined || !isDirectory ? [] : [join(home.copy, relative(home.live, source))];
       }),
     ),

@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import type { RunAuthorCommand } from '../system/author-command.ts';
+import { codeWords, type RunAuthorCommand } from '../system/author-command.ts';
 import type { Probe } from './health.ts';
 
 export interface CommandProbeOptions {
@@ -26,7 +26,7 @@ export function commandProbe({ run, cwd, runAuthorCommand, timeoutMs = 60_000, s
         const said = tail.trim().split('\n').at(-1) ?? '';
         return exitCode === 0
           ? { ok: true, detail: 'ended with code 0' }
-          : { ok: false, detail: `ended with code ${exitCode}${said === '' ? '' : `: ${said}`}` };
+          : { ok: false, detail: `ended with ${codeWords(exitCode)}${said === '' ? '' : `: ${said}`}` };
       } catch (error) {
         return { ok: false, detail: messageOf(error) };
       }

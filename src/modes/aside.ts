@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { Head } from '../code/git.ts';
 import type { Manifest, Part } from '../archive/manifest.ts';
 import type { Swap } from '../runtimes/host-files.ts';
+import type { UndoEntry } from '../safety/journal.ts';
 import { createSource, sourceForPart } from '../sources/sources.ts';
 import type { Source } from '../sources/source.ts';
 import { within } from '../sources/places.ts';
@@ -29,9 +30,11 @@ export interface KeepAside {
   readonly images?: Manifest['images'];
 }
 
+export type DropAside = Pick<KeepAside, 'parts' | 'databases' | 'run'>;
+
 /**
- * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
- * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
+ * Turns the data that a restore put aside into a safety backup in the common format: the state at the very moment of the stop, taken without a second of downtime.
+ * They stay where they are: removing them is an action of its own (`dropAside`), so that what is removed half is never taken for data.
  */
 export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
   const { parts, run, reason, head, images } = kept;
@@ -66,9 +69,23 @@ export async function keepAside(tools: Tools, kept: KeepAside): Promise<void> {
       await rm(directory, { recursive: true, force: true });
     }
   }
-  await databases.drop();
-  await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
+}
+
+/** What `keepAside` has stored, or what was nothing. */
+export async function dropAside(tools: Tools, { parts, databases, run }: DropAside): Promise<void> {
+  await (await databasesAside(tools, databases ?? [])).drop();
+  await tools.project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
   for (const { part } of parts) await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
+}
+
+/** The two forward actions, in their order. */
+export function keepAndDrop(kept: KeepAside): UndoEntry[] {
+  const { parts, databases, run } = kept;
+  const dropped: DropAside = { parts, run, ...(databases === undefined ? {} : { databases }) };
+  return [
+    { action: 'keep-aside', data: kept },
+    { action: 'drop-aside', data: dropped },
+  ];
 }
 
 /** The source that reads from aside, and whose part goes back to where the live data are. */
@@ -94,7 +111,7 @@ async function asideSource(tools: Tools, part: Part, swap: Swap, found: 'directo
     return { ...(await createSource(spec, deps)), origin, writers };
   }
   const files = await createSource({ type: found, name, path: swap.aside, exclude: [], writers }, deps);
-  const inside = swap.kind === 'sqlite' || swap.root === undefined ? '' : (within(swap.root, swap.live) ?? '');
+  const inside = swap.kind === 'sqlite' || swap.within === undefined ? '' : (within(swap.within, swap.live) ?? '');
   if (inside === '') return { ...files, kind: part.kind, origin };
   // What was at a path inside the part is a part of its own, that goes back to that path and leaves the rest alone.
   return { ...files, name: `${name}-${plain(inside)}`, kind: found, origin: originInside(origin, inside) };

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { readText, writeAtomic } from '../system/files.ts';
+import { readStateFile } from '../safety/state-directory.ts';
+import { writeAtomic } from '../system/files.ts';
 
 /** A version that was tried and did not do: what only follows passes it over until there is another. In `.caretaker/avoided.json`. */
 export interface Avoided {
@@ -21,7 +22,11 @@ export async function avoidNothing(stateDirectory: string): Promise<void> {
   await rm(fileIn(stateDirectory), { force: true });
 }
 
-export async function avoided(stateDirectory: string): Promise<Avoided | null> {
-  const text = await readText(fileIn(stateDirectory));
-  return text === null ? null : (JSON.parse(text) as Avoided);
+/** Throws `state-damaged`. */
+export function avoided(stateDirectory: string): Promise<Avoided | null> {
+  return readStateFile<Avoided>(
+    fileIn(stateDirectory),
+    ({ commit, label, at, why }) => [commit, label, at, why].every((field) => typeof field === 'string'),
+    'Without it a version that did not do is tried once more.',
+  );
 }

@@ -1,17 +1,21 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { BackupSettings } from '../settings/settings.ts';
-import { captureBackup, checkDisk, storeBackup, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
+import { captureBackup, checkDisk, warmBackup, type CapturedBackup, type WarmBackup } from './capture.ts';
 import { dataSources, serversOf, writersOf } from './data.ts';
-import { becomeHealthy, knownServices, runningServices, serveAgain } from './serving.ts';
+import { warnOfUnproven } from './keys.ts';
+import { sectionsOf } from './report.ts';
+import { giveReserve, takeReserve } from './reserve.ts';
+import { becomeAsBefore, knownServices, nowServing, serveAgain } from './serving.ts';
 import type { Tools } from './tools.ts';
+import { checkStores, storeUnstored } from './unstored.ts';
 
 export interface BackupOutcome {
   readonly captured: CapturedBackup;
 }
 
 /**
- * backup: find the data → copy it while the application serves → verify the copy → store it.
+ * backup: find the data → copy it while the application serves → verify the copy → keep it on this host → commit → store it, and what earlier runs could not.
  * With `consistency=stopped` the services that write stand still while what changed since the first copy is copied, and only then.
  */
 export async function backup(tools: Tools, settings: BackupSettings): Promise<BackupOutcome> {
@@ -20,7 +24,9 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
 
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await recorder.step('Check the stores and the disk', async () => {
-    for (const store of tools.stores) await store.check('write');
+    await warnOfUnproven(tools);
+    await checkStores(tools, { wait: true });
+    await tools.local.check('write');
     await checkDisk(sources, project.stateDirectory);
   });
 
@@ -28,17 +34,19 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
   let warm: WarmBackup | undefined;
   try {
     let captured: CapturedBackup;
-    const request = { sources, left, reason: 'backup', head, directory } as const;
+    const { encryption } = tools.keys;
+    const request = { sources, left, reason: 'backup', head, directory, encryption } as const;
     if (settings.consistency === 'online' || !(await project.running())) {
       captured = await captureBackup(tools, { ...request, situation: 'serving' });
     } else {
       warm = await warmBackup(tools, request);
       const servers = serversOf(sources);
-      const running = await runningServices(project);
+      const { services: running, ill } = await nowServing(tools);
       const resting = (await writersOf(project, sources)).filter(
         (service) => running.includes(service) && !servers.includes(service),
       );
-      const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project) });
+      const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project), ill });
+      await takeReserve(project.stateDirectory);
       await recorder.step('Stop the services that write', () =>
         saga.step('stop writers', { undo }, async () => {
           recorder.away();
@@ -49,15 +57,32 @@ export async function backup(tools: Tools, settings: BackupSettings): Promise<Ba
       await recorder.step('Start them again', () =>
         saga.step('start writers', { undo: null }, () => project.start(resting)),
       );
-      await becomeHealthy(tools, settings);
+      await becomeAsBefore(tools, settings, ill);
+      await giveReserve(project.stateDirectory);
     }
 
-    for (const store of tools.stores) recorder.stored.push(await storeBackup(tools, captured, store));
+    const { name } = captured.manifest;
+    await recorder.step('Keep it on this host', () =>
+      saga.step('keep', { undo: { action: 'drop-backup', data: { backup: name } } }, () => keep(tools, captured)),
+    );
     const { keepLocalDays } = settings;
-    await saga.commit(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]);
+    await saga.commit([
+      { action: 'store-backup', data: { backup: name, stores: tools.stores.map((store) => store.name) } },
+      ...(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]),
+    ]);
+    recorder.sections = sectionsOf({ mode: 'backup', captured }, tools);
+    await storeUnstored(tools, { own: name, onFailure: settings.onStoreFailure });
     return { captured };
   } finally {
     await warm?.end();
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Moves it to where it waits for its stores. Where no links can be made, that takes room for one file more, not for all. */
+async function keep({ local }: Tools, { files }: CapturedBackup): Promise<void> {
+  for (const file of files) {
+    await local.put(file);
+    await rm(file.path);
   }
 }

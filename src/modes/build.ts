@@ -1,7 +1,11 @@
 import { CaretakerError } from '../errors.ts';
+import { formatBytes } from '../report/units.ts';
+import { storageFull } from '../runtimes/storage.ts';
 import type { ActingSettings, ImageSettings } from '../settings/settings.ts';
-import type { RunAuthorCommand } from '../system/author-command.ts';
+import { codeWords, type AuthorCommandOptions, type RunAuthorCommand } from '../system/author-command.ts';
+import { isNoSpace } from '../system/disk.ts';
 import { imagesFromCache } from './image-cache.ts';
+import { bytesOfImages } from './images.ts';
 import type { Tools } from './tools.ts';
 
 /** What building needs to know. */
@@ -10,10 +14,22 @@ export type Building = ImageSettings & Pick<ActingSettings, 'sourceDirectory'>;
 /**
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
  * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
- * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
+ * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too, `disk-full`.
  * `wanted`: only for these services; a command or the cache may bring more.
  */
 export async function prepareImages(tools: Tools, settings: Building, wanted?: readonly string[]): Promise<void> {
+  const { project } = tools;
+  try {
+    await getImages(tools, settings, wanted);
+  } catch (error) {
+    if (project.engine === null || !isNoSpace(error)) throw error;
+    const now = formatBytes(await bytesOfImages(project));
+    const what = `build or pull the new images, where those that run now take ${now}`;
+    throw await storageFull(project.engine.runtime, what, error);
+  }
+}
+
+async function getImages(tools: Tools, settings: Building, wanted: readonly string[] | undefined): Promise<void> {
   const { build } = settings;
   const { engine } = tools.project;
   const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
@@ -39,7 +55,7 @@ export async function prepareImages(tools: Tools, settings: Building, wanted?: r
     await compose.pull(missing.map(({ service }) => service));
   } catch (error) {
     if (!(error instanceof CaretakerError && ['compose-failed', 'command-failed'].includes(error.code))) throw error;
-    throw imageMissing(missing, error);
+    throw isNoSpace(error) ? error : imageMissing(missing, error);
   }
   // podman-compose and names of `localhost/` are not asked for.
   const still = await absent();
@@ -60,9 +76,9 @@ function imageMissing(missing: readonly { service: string; image: string }[], ca
 }
 
 async function buildByCommand(tools: Tools, settings: Building, command: string): Promise<void> {
-  const ended = await run(tools, settings, command, settings.sourceDirectory ?? tools.project.directory);
+  const ended = await run(tools, settings, command, { cwd: settings.sourceDirectory ?? tools.project.directory });
   if (ended.exitCode === 0) return;
-  throw new CaretakerError('build-failed', `the build command ended with code ${ended.exitCode}: ${command}`, {
+  throw new CaretakerError('build-failed', `the build command ended with ${codeWords(ended.exitCode)}: ${command}`, {
     input: 'build',
     hint: `Its last lines were:\n${ended.tail}`,
   });
@@ -75,24 +91,29 @@ export async function migrate(
   command: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const ended = await run(tools, settings, command, tools.project.directory, env);
+  // Under rootless Podman it may be what starts the database, which `up` then finds running.
+  const ended = await run(tools, settings, command, { cwd: tools.project.directory, env, outlivesJob: true });
   if (ended.exitCode === 0) return;
-  throw new CaretakerError('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
-    input: 'migrate-command',
-    hint: `Its last lines were:\n${ended.tail}`,
-  });
+  throw new CaretakerError(
+    'migration-failed',
+    `the migrate command ended with ${codeWords(ended.exitCode)}: ${command}`,
+    {
+      input: 'migrate-command',
+      hint: `Its last lines were:\n${ended.tail}`,
+    },
+  );
 }
 
 function run(
   tools: Tools,
   settings: Building,
   command: string,
-  cwd: string,
-  env: Readonly<Record<string, string>> = {},
+  options: Pick<AuthorCommandOptions, 'cwd' | 'env' | 'outlivesJob'>,
 ): ReturnType<RunAuthorCommand> {
   const { log, signal } = tools;
   return tools.runAuthorCommand(command, {
-    ...{ cwd, signal, env },
+    ...options,
+    signal,
     onLine: (line) => log.info(line),
     timeoutMs: settings.buildTimeoutMs,
   });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { renderInstructions } from '../archive/instructions.ts';
+import { sealEncrypted, unsealed } from '../archive/encrypted.ts';
 import {
   formatManifest,
   openManifest,
@@ -11,16 +12,18 @@ import {
   type Part,
   type PartFile,
 } from '../archive/manifest.ts';
-import { backupName, instructionsFile, manifestFile, partFile } from '../archive/names.ts';
-import { verifyPart, writePart, writeText } from '../archive/parts.ts';
+import { backupName, instructionsFile, manifestFile, partFile, storedName } from '../archive/names.ts';
+import { partPath, verifyPart, writePart, writeText } from '../archive/parts.ts';
+import { newFile, type Encryption } from '../encryption/encryption.ts';
 import type { Capture, RawStream, Situation, Source, WarmCapture } from '../sources/source.ts';
 import type { LocalFile, Store } from '../stores/store.ts';
 import type { Head } from '../code/git.ts';
-import { CaretakerError } from '../errors.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
 import { formatBytes } from '../report/units.ts';
-import { readText } from '../system/files.ts';
+import { ensureDirectory, readText } from '../system/files.ts';
 import { freeBytes, sameFilesystem } from '../system/disk.ts';
 import { hostName } from '../system/identity.ts';
+import { timeOfNext } from './order.ts';
 import type { StoredPlace } from './recorder.ts';
 import type { Tools } from './tools.ts';
 
@@ -41,6 +44,8 @@ export interface CaptureRequest {
   readonly head: Head | null;
   /** Likewise the images that ran on these data; undefined: those that run now. */
   readonly images?: Manifest['images'] | undefined;
+  /** Undefined: what it writes is plain. */
+  readonly encryption?: Encryption | undefined;
   /** A new directory below the state directory; removed by whoever asked, in success and failure. */
   readonly directory: string;
 }
@@ -77,7 +82,7 @@ export async function checkRooms(rooms: readonly Room[]): Promise<void> {
       'disk-full',
       `failed to begin: the filesystem of ${place} has ${formatBytes(free)} free of the ${formatBytes(needed)} that are needed: ${parts.join('; ')}`,
       {
-        hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), and backups in a folder store, which keeps them until you remove them.',
+        hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), backups in a folder store, which keeps them until you remove them, and those that wait for a store (mode status tells).',
       },
     );
   }
@@ -119,14 +124,14 @@ const CATCH_UP_ROUNDS = 3;
 export async function warmBackup(tools: Tools, request: Omit<CaptureRequest, 'situation'>): Promise<WarmBackup> {
   const { recorder, clock } = tools;
   recorder.acted = true;
-  const createdAt = clock.now();
+  const createdAt = await timeOfNext(tools);
   const name = backupName(tools.project.name, createdAt);
-  await mkdir(request.directory, { recursive: true, mode: 0o700 });
+  await ensureDirectory(request.directory);
   const parts = new Map<Source, WarmPart>();
   const end = async (): Promise<void> => {
     for (const { capture } of parts.values()) await capture.finish();
   };
-  const writer: PartWriter = { tools, directory: request.directory, backup: name };
+  const writer = writerFor(tools, request, name);
   try {
     for (const source of request.sources) {
       if (source.warm === undefined) continue;
@@ -166,11 +171,11 @@ export async function warmBackup(tools: Tools, request: Omit<CaptureRequest, 'si
 export async function captureBackup(tools: Tools, request: CaptureRequest, warm?: WarmBackup): Promise<CapturedBackup> {
   const { project } = tools;
   tools.recorder.acted = true;
-  const createdAt = warm?.createdAt ?? tools.clock.now();
+  const createdAt = warm?.createdAt ?? (await timeOfNext(tools));
   const name = warm?.name ?? backupName(project.name, createdAt);
-  await mkdir(request.directory, { recursive: true, mode: 0o700 });
+  await ensureDirectory(request.directory);
 
-  const writer: PartWriter = { tools, directory: request.directory, backup: name };
+  const writer = writerFor(tools, request, name);
   const parts: Part[] = [];
   for (const source of request.sources) {
     parts.push(
@@ -180,6 +185,7 @@ export async function captureBackup(tools: Tools, request: CaptureRequest, warm?
     );
   }
 
+  const { encryption } = request;
   const draft: Omit<Manifest, 'instructions' | 'digest'> = {
     schema: SCHEMA,
     name,
@@ -192,33 +198,49 @@ export async function captureBackup(tools: Tools, request: CaptureRequest, warm?
     ...(warm?.deployment ?? (await deployment(tools, request.head))),
     ...(request.images === undefined ? {} : { images: request.images }),
     ownership: project.files.way,
-    encryption: null,
+    encryption: encryption === undefined ? null : unsealed(encryption),
     parts,
     left: request.left,
   };
   const instructions = await writeText(request.directory, instructionsFile(name), renderInstructions(draft));
-  const manifest = sealManifest({
-    ...draft,
-    instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
-  });
-  const manifestLocal = await writeText(request.directory, manifestFile(name), formatManifest(manifest));
-
-  const partFiles = parts.flatMap((part) =>
-    part.files.map(({ file, bytes, sha256 }) => ({
-      path: path.join(request.directory, file),
-      name: file,
-      bytes,
-      sha256,
-    })),
-  );
-  return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
+  const { file, bytes, sha256 } = { ...instructions, file: instructions.name };
+  const whole = { ...draft, instructions: { file, bytes, sha256 } };
+  const manifest = encryption === undefined ? sealManifest(whole) : await sealEncrypted(whole, encryption);
+  await writeText(request.directory, manifestFile(name), formatManifest(manifest));
+  return capturedIn(request.directory, name);
 }
 
-/** Where the files of a backup are written. */
+/** Where the files of a backup are written, and how. */
 interface PartWriter {
   readonly tools: Tools;
   readonly directory: string;
   readonly backup: Manifest['name'];
+  readonly encryption: Encryption | null;
+  /** What encrypts the next file; undefined where none is. */
+  readonly nextFile: () => Promise<FileKey | undefined>;
+}
+
+type FileKey = Awaited<ReturnType<typeof newFile>>;
+
+function writerFor(
+  tools: Tools,
+  { directory, encryption }: Pick<CaptureRequest, 'directory' | 'encryption'>,
+  backup: Manifest['name'],
+): PartWriter {
+  const nextFile = encryption === undefined ? () => Promise.resolve(undefined) : fileKeys(encryption);
+  return { tools, directory, backup, encryption: encryption ?? null, nextFile };
+}
+
+/** That of a passphrase takes a second, which is none in which users should wait: it is made while the file before it is written. */
+function fileKeys(encryption: Encryption): () => Promise<FileKey> {
+  let ahead: Promise<FileKey> | undefined;
+  return async () => {
+    const key = await (ahead ?? newFile(encryption));
+    ahead = newFile(encryption);
+    // Whoever takes it hears of it; perhaps nobody does.
+    ahead.catch(() => undefined);
+    return key;
+  };
 }
 
 async function capturePart(
@@ -243,7 +265,7 @@ async function capturePart(
       return done({ files, consistency: situation === 'serving' ? 'online' : situation, facts: warm.capture.facts });
     }
     log.info(`${name}: written to since it was copied; all of it is copied anew`);
-    for (const { file } of warm.files) await rm(path.join(writer.directory, file));
+    for (const { file } of warm.files) await rm(path.join(writer.directory, storedName(file, writer)));
     await warm.capture.finish();
   }
   log.info(source.describe());
@@ -264,15 +286,18 @@ async function writeStreams(writer: PartWriter, source: Source, streams: readonl
   const total = await rawBytes(source);
   const files: PartFile[] = [];
   for (const stream of streams) {
+    const key = await writer.nextFile();
     const file = await writePart({
       directory,
+      encrypt: key?.encrypt,
       file: partFile(backup, source.name, stream.suffix),
       stream: stream.open(),
+      estimate: total,
       onProgress: (bytes) => log.progress(source.name, bytes, total),
       signal,
     });
-    await verifyPart(path.join(directory, file.file), file);
-    log.info(`${file.file}: digest, compression and archive are whole`);
+    await verifyPart(partPath(directory, file, key?.decrypt), file, { decrypt: key?.decrypt });
+    log.info(`${file.file}: ${key === undefined ? 'digest' : 'encryption, digest'}, compression and archive are whole`);
     files.push(file);
   }
   return files;
@@ -313,17 +338,30 @@ export async function imagesNow({ project }: Pick<Tools, 'project'>): Promise<Ma
   );
 }
 
-/** Puts a captured backup into one store, the manifest last. */
-export async function storeBackup(tools: Tools, captured: CapturedBackup, store: Store): Promise<StoredPlace> {
-  return tools.recorder.step(`Store in ${store.name}`, async () => {
+/** Puts a captured backup into one store, the manifest last. Where the store is full, what it has of it goes again, as far as that is possible. */
+export async function storeBackup(
+  tools: Tools,
+  captured: CapturedBackup,
+  store: Store,
+  title = `Store in ${store.name}`,
+): Promise<StoredPlace> {
+  const { recorder, signal, log } = tools;
+  return recorder.step(title, async () => {
+    const names: string[] = [];
     const ids: string[] = [];
     let url: string | undefined;
     for (const file of captured.files) {
-      tools.signal.throwIfAborted();
-      const stored = await store.put(file);
+      signal.throwIfAborted();
+      const stored = await store.put(file).catch(async (error: unknown) => {
+        if (error instanceof CaretakerError && error.code === 'store-full') {
+          await store.takeBack(names).catch((failure: unknown) => log.warn(messageOf(failure)));
+        }
+        throw error;
+      });
+      names.push(file.name);
       if (stored.id !== undefined) ids.push(stored.id);
       url = stored.url;
-      tools.log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
+      log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
     }
     return { name: store.name, kind: store.kind, url, ids };
   });
@@ -339,7 +377,8 @@ export async function capturedIn(directory: string, name: string): Promise<Captu
   const file = manifestFile(name);
   const text = await readText(path.join(directory, file));
   if (text === null) throw new CaretakerError('store-missing', `there is no backup ${name} in ${directory}`);
-  const manifest = openManifest(JSON.parse(text));
+  const manifest = openManifest(text, name);
+  const stored = (entry: PartFile): PartFile => ({ ...entry, file: storedName(entry.file, manifest) });
   const local = (entry: { file: string; bytes: number; sha256: string }): LocalFile => ({
     path: path.join(directory, entry.file),
     name: entry.file,
@@ -350,6 +389,6 @@ export async function capturedIn(directory: string, name: string): Promise<Captu
   return {
     manifest,
     directory,
-    files: [...manifest.parts.flatMap(({ files }) => files), manifest.instructions, own].map(local),
+    files: [...manifest.parts.flatMap(({ files }) => files.map(stored)), manifest.instructions, own].map(local),
   };
 }

@@ -1,6 +1,7 @@
 import { CaretakerError } from '../errors.ts';
 import type { CheckSettings } from '../settings/settings.ts';
 import { conninfo, openServer } from '../sources/postgres-server.ts';
+import { codeWords } from '../system/author-command.ts';
 import type { Throwaway } from './throwaway.ts';
 import type { Tools } from './tools.ts';
 
@@ -43,7 +44,7 @@ async function proveSql(
     const name = database ?? (known.length === 1 ? known[0] : known.find((one) => one !== 'postgres')) ?? 'postgres';
     const [psql, ...words] = server.psql;
     const argv = [psql, ...words.slice(0, -1), conninfo(name), '-c', query] as const;
-    const { exitCode, stdout, stderr } = await server.run(argv);
+    const { exitCode, stdout, stderr } = await server.run(argv, undefined, CHECK_MS);
     if (exitCode !== 0) throw checkFailed(query, stderr.trim());
     return stdout.trim();
   }
@@ -57,7 +58,7 @@ async function proveCommand({ tools, plan }: Throwaway, run: string): Promise<st
     env: throwawayEnv(tools, plan.file),
   });
   const said = tail.trim().split('\n').at(-1) ?? '';
-  if (exitCode !== 0) throw checkFailed(run, `it ended with code ${exitCode}: ${said}`);
+  if (exitCode !== 0) throw checkFailed(run, `it ended with ${codeWords(exitCode)}: ${said}`);
   return `${run}: ended with code 0${said === '' ? '' : `: ${said}`}`;
 }
 

@@ -1,14 +1,20 @@
 import path from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import { openManifest, type Manifest } from '../archive/manifest.ts';
+import type { ByteTransform } from '../encryption/encryption.ts';
 import type { BackupChoice } from '../settings/backup-choice.ts';
 import type { Store, StoredBackup } from '../stores/store.ts';
+import { unlock, warnOfPlain } from './keys.ts';
+import { here, madeElsewhere } from './made-at.ts';
+import { isMisdated, misdatedText } from './order.ts';
 import type { Tools } from './tools.ts';
 
 export interface ChosenBackup {
   readonly store: Store;
   readonly backup: StoredBackup;
   readonly manifest: Manifest;
+  /** For its parts; undefined where they are not encrypted. */
+  readonly decrypt: ByteTransform | undefined;
 }
 
 /** A backup as some store lists it. */
@@ -21,12 +27,14 @@ interface Candidate {
  * Finds the backup that is meant. A name, an id or a path is looked for in the user's stores and then among the local safety backups; what is only described (`latest`, before a time, of a version) in the
  * user's stores alone, where there are any: a safety backup holds what somebody wanted to get away from. Of several copies of one backup that in the store named first is
  * taken. `anywhere`: nothing tells yet how the project is called, so that a name or an id may be another's, too. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
+ * What is only described may be another host's, which stores under the same project name: a warning; with `inPlace`, where it would replace live data, `backup-ambiguous` if there is one that was made here, too.
+ * Of an encrypted one it is certain that it can be decrypted: throws what `unlock` throws.
  */
 export async function chooseBackup(
   tools: Tools,
   wanted: BackupChoice,
   openFolder: (directory: string) => Store,
-  { anywhere = false }: { readonly anywhere?: boolean } = {},
+  { anywhere = false, inPlace = false }: { readonly anywhere?: boolean; readonly inPlace?: boolean } = {},
 ): Promise<ChosenBackup> {
   const { project } = tools;
   const manifestAt = wanted.by === 'path' && wanted.path.endsWith('.manifest.json') ? wanted.path : undefined;
@@ -47,7 +55,43 @@ export async function chooseBackup(
 
   const chosen = await choose();
   if (chosen === undefined) throw missing(wanted.text, project.name, candidates, anywhere);
-  return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
+  if (['latest', 'version', 'path'].includes(wanted.by) && manifestAt === undefined) refuseMisdated(chosen);
+  const manifest = openManifest(await chosen.store.readManifest(chosen.backup), chosen.backup.name);
+  if (wanted.by !== 'name' && wanted.by !== 'id' && manifestAt === undefined) await tellOfOthers(chosen, manifest);
+  warnOfPlain(tools, manifest, chosen.store);
+  return { ...chosen, manifest, decrypt: await unlock(tools, manifest) };
+
+  /** By its date it comes first, and perhaps it is the oldest. */
+  function refuseMisdated({ store, backup }: Candidate): void {
+    const now = tools.clock.now();
+    if (candidates.length === 1 || !isMisdated(backup, now)) return;
+    throw new CaretakerError(
+      'backup-ambiguous',
+      `which backup "${wanted.text}" means can't be told: ${misdatedText(backup, store.name, now)}`,
+      {
+        input: 'backup',
+        hint: `Set the clock, where it is wrong, or give the backup by its name:\n${linesOf(candidates).join('\n')}`,
+      },
+    );
+  }
+
+  async function tellOfOthers({ store }: Candidate, manifest: Manifest): Promise<void> {
+    const theirs = await madeElsewhere(project, manifest);
+    if (theirs === null) return;
+    const ours = inPlace && wanted.by !== 'path' ? await newestOfOurs(tools, described) : undefined;
+    if (ours === undefined) {
+      tools.recorder.warn(`${manifest.name} was made ${theirs}, and not here (${here(project)}).`);
+      return;
+    }
+    throw new CaretakerError(
+      'backup-ambiguous',
+      `"${wanted.text}" means ${manifest.name} (${store.name}), which was made ${theirs}, and there are others that were made here, ${here(project)}: ${ours.backup.name}`,
+      {
+        input: 'backup',
+        hint: `Give the one that is meant by its name. Hosts that keep data of their own under one project name need a store each, or another project-name.\n${linesOf(described).join('\n')}`,
+      },
+    );
+  }
 
   async function choose(): Promise<Candidate | undefined> {
     switch (wanted.by) {
@@ -71,6 +115,25 @@ export async function chooseBackup(
   }
 }
 
+/** Each is a download where the store is remote, and a host that still makes backups has one among the newest. */
+const MOST_LOOKED_AT = 20;
+
+/** The newest that was made here, as far as can be told from the newest ones' manifests. */
+async function newestOfOurs({ project, log }: Tools, candidates: readonly Candidate[]): Promise<Candidate | undefined> {
+  const distinct = [...Map.groupBy(candidates, ({ backup }) => backup.name).values()].flatMap(([first]) => first ?? []);
+  for (const candidate of distinct.slice(0, MOST_LOOKED_AT)) {
+    const { store, backup } = candidate;
+    try {
+      const manifest = openManifest(await store.readManifest(backup), backup.name);
+      if ((await madeElsewhere(project, manifest)) === null) return candidate;
+    } catch (error) {
+      if (!(error instanceof CaretakerError) || error.code === 'cancelled') throw error;
+      log.warn(`Where ${backup.name} (${store.name}) was made can't be told: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
 /** Reads manifests, newest first, down to the first of that version. */
 async function newestOf(
   { log }: Tools,
@@ -81,7 +144,7 @@ async function newestOf(
   for (const candidate of candidates) {
     const { store, backup } = candidate;
     try {
-      const { tag, describe, commit } = openManifest(await store.readManifest(backup)).version;
+      const { tag, describe, commit } = openManifest(await store.readManifest(backup), backup.name).version;
       const isCommit = /^[0-9a-f]{7,40}$/.test(version) && commit?.startsWith(version) === true;
       if (isCommit || [tag, describe].some((name) => name !== null && plain(name) === plain(version))) return candidate;
     } catch (error) {
@@ -105,11 +168,15 @@ function withId(candidates: readonly Candidate[], id: string): Candidate | undef
   return ofRun[0] ?? candidates.find(({ backup }) => backup.ids.includes(id));
 }
 
-function missing(wanted: string, project: string, candidates: readonly Candidate[], anywhere: boolean): CaretakerError {
-  const lines = candidates.slice(0, 20).map(({ store, backup }) => {
+function linesOf(candidates: readonly Candidate[]): string[] {
+  return candidates.slice(0, 20).map(({ store, backup }) => {
     const run = backup.runId === undefined ? '' : `, run ${backup.runId}`;
     return `  ${backup.name} (${store.name}${run})`;
   });
+}
+
+function missing(wanted: string, project: string, candidates: readonly Candidate[], anywhere: boolean): CaretakerError {
+  const lines = linesOf(candidates);
   return new CaretakerError(
     'backup-not-found',
     wanted === 'latest'

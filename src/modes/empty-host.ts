@@ -8,7 +8,7 @@ import type { Store } from '../stores/store.ts';
 import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { dataParts } from './exchange.ts';
-import { imageNameOf } from './image-cache.ts';
+import { imageNameOf } from '../compose/dialects.ts';
 import { choosePieces } from './pieces.ts';
 import { bringProjectFiles, missingDirectories, removeEmpty } from './project-files-back.ts';
 import type { Tools } from './tools.ts';
@@ -35,7 +35,7 @@ export async function lookAtGround(
   const places = new Map<string, string>();
   for (const part of dataParts(parts)) {
     try {
-      const place = await lookFor(part, sourceDeps(tools));
+      const place = await lookFor(part, { ...sourceDeps(tools), fromStore: true });
       if ('volume' in place) continue;
       places.set(part.name, place.path);
       empty &&= await holdsNothing(tools, place.path);
@@ -72,12 +72,13 @@ export async function chooseAndOpen(
 ): Promise<{ readonly tools: Tools; readonly chosen: ChosenBackup }> {
   const { project, recorder } = tools;
   const chosen = await recorder.step('Choose the backup', () =>
-    chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined }),
+    chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined, inPlace: true }),
   );
   if (missing === undefined && (project.engine === null || !(await seemsEmpty(tools, chosen.manifest))))
     return { tools, chosen };
   // What `only` can't mean is told before anything is written.
   choosePieces(chosen.manifest, settings.only);
+  await refuseWithoutSecrets(tools, chosen.manifest);
   const written = await bringProjectFiles(tools, chosen);
   if (written === 0 && missing !== undefined) throw missing;
   const files = settings.composeFiles.length > 0 ? [] : await composeFilesOf(project, chosen.manifest);
@@ -96,6 +97,30 @@ async function seemsEmpty(tools: Tools, manifest: Manifest): Promise<boolean> {
     if (error instanceof CaretakerError && unread.includes(error.code)) return true;
     throw error;
   }
+}
+
+/** Files that the backup was not given for their secrets: without them the application would come up with other settings, or not at all. `secrets-missing`. */
+export async function refuseWithoutSecrets(
+  { project, checkout, recorder }: Pick<Tools, 'project' | 'checkout' | 'recorder'>,
+  manifest: Pick<Manifest, 'name' | 'left'>,
+): Promise<void> {
+  const missing: string[] = [];
+  for (const { what, secret } of manifest.left) {
+    if (secret !== true) continue;
+    const file = path.resolve(project.directory, what);
+    if (!(await project.files.exists(file))) missing.push(what);
+    // It was left out since it differed from that.
+    else if ((await checkout?.isGits(file)) === true)
+      recorder.warn(`${what} is as git has it. Where the backup was made it was not, and is not in the backup.`);
+  }
+  if (missing.length === 0) return;
+  throw new CaretakerError(
+    'secrets-missing',
+    `failed to restore ${manifest.name}: it does not hold ${missing.join(', ')}, and this host has none`,
+    {
+      hint: `Put your copy there (mode 600), then run again. Backups hold such files where they are encrypted (encrypt-to) or go to folders alone.`,
+    },
+  );
 }
 
 /** The backup's own, where all of them are here. */
@@ -127,7 +152,7 @@ export async function makeGround(
   { empty, how }: { readonly empty: boolean; readonly how: { readonly anew?: true } },
 ): Promise<void> {
   const { project, saga, run, log } = tools;
-  const deps = { ...sourceDeps(tools), ...how };
+  const deps = { ...sourceDeps(tools), ...how, fromStore: true } as const;
   const volumes = new Set<string>();
   const parents: string[] = [];
   const places: string[] = [];
@@ -204,7 +229,7 @@ export async function absentImages(project: Project): Promise<string[]> {
   if (engine === null) return [];
   const names: string[] = [];
   for (const service of (await engine.compose.model()).services) {
-    const name = imageNameOf(engine, project.name, service);
+    const name = imageNameOf(engine.compose.dialect, project.name, service);
     if ((await engine.runtime.imageId(name)) === null) names.push(name);
   }
   return [...new Set(names)];

@@ -1,12 +1,14 @@
-import path from 'node:path';
 import { messageOf } from '../errors.ts';
-import { readPart } from '../archive/parts.ts';
-import type { Part, PartFile } from '../archive/manifest.ts';
+import type { Part } from '../archive/manifest.ts';
+import type { PartReader } from '../archive/parts.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import type { Project } from '../project/project.ts';
+import type { UndoEntry } from '../safety/journal.ts';
 import type { Source } from '../sources/source.ts';
 import type { AsidePart } from './aside.ts';
+import { comeUp, startProject, startUp, type Start } from './bring-up.ts';
 import { writersOf } from './data.ts';
+import { giveReserve, takeReserve } from './reserve.ts';
 import { becomeHealthy, knownServices, withDependents, type Patience } from './serving.ts';
 import type { Tools } from './tools.ts';
 
@@ -17,38 +19,36 @@ export interface StagedPart {
   readonly swaps: readonly Swap[];
 }
 
-/** What is to be made live: parts that are whole and verified in `directory`. */
+/** What is to be made live: parts that are whole and verified. */
 export interface Exchange {
   readonly parts: readonly Part[];
   /** By the part's name: where it goes. */
   readonly sources: ReadonlyMap<string, Source>;
-  readonly directory: string;
+  readonly read: PartReader;
   readonly run: string;
   /** Single databases that are loaded already, in servers that go on running. */
   readonly databases?: { readonly writers: readonly string[]; exchange(): Promise<void> } | undefined;
-  /** Starts what was stopped. */
-  readonly start: (services: readonly string[]) => Promise<void>;
+  /** How it comes up; of the services that were stopped. */
+  readonly start: (services: readonly string[]) => Start;
+  /** What follows the commit. */
+  readonly forward: (aside: readonly AsidePart[]) => readonly UndoEntry[];
   /** Another version comes with the data: all that runs is stopped, since what writes to them may be in the old one or in the new one alone. */
   readonly anew?: true;
 }
 
 /**
- * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
- * ended: answers with where. Undone, they are live again.
+ * Unpack beside the live data → stop → swap by renames → load → start → health → commit. The data from before lie aside, untouched, until then, and what
+ * `forward` lists may use them. Undone, they are live again.
  */
-export async function exchangeData(
-  tools: Tools,
-  patience: Patience,
-  exchange: Exchange,
-): Promise<readonly AsidePart[]> {
+export async function exchangeData(tools: Tools, patience: Patience, exchange: Exchange): Promise<void> {
   const { project, recorder, saga } = tools;
-  const { parts, sources, directory, run, anew } = exchange;
+  const { parts, sources, read, run, anew } = exchange;
   const staged: StagedPart[] = [];
   for (const part of parts) {
     const source = sources.get(part.name) as Source;
     const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () =>
       saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run, anew } } }, () =>
-        source.stage(part, partReader(directory), run),
+        source.stage(part, read, run),
       ),
     );
     staged.push({ part, source, swaps });
@@ -58,26 +58,33 @@ export async function exchangeData(
   const resting = anew
     ? [...new Set([...(await project.services()), ...(await knownServices(project))])]
     : await withDependents(project, [...new Set(writers)]);
+  await takeReserve(project.stateDirectory);
   await recorder.step('Stop the services that use the data', () =>
     saga.step('stop', { undo: null }, async () => {
       if (await project.running()) recorder.away();
       await project.stop(resting);
     }),
   );
-  if (staged.length > 0) await recorder.step('Swap the data', () => swapAll(tools, staged));
+  if (staged.length > 0) await recorder.step('Swap the data', () => swapAll(tools, staged, resting));
   const loading = (part: Part, work: () => Promise<void>): Promise<void> =>
     recorder.step(`Load ${part.name}`, () =>
       saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work),
     );
-  await loadAll(tools, staged, directory, loading, anew ? (server) => upAlone(project, server) : undefined);
+  await loadAll(tools, staged, read, loading, anew ? (server) => upAlone(project, server) : undefined);
   const { databases } = exchange;
   if (databases !== undefined) await recorder.step('Swap the databases', () => databases.exchange());
+  const start = exchange.start(resting);
+  const forward = exchange.forward(staged.map(({ part, swaps }) => ({ part, swaps })));
   await recorder.step('Start', () =>
-    saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)),
+    saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, async () => {
+      await saga.prepare(comeUp(start, patience), forward);
+      await startUp(tools, start);
+    }),
   );
   await becomeHealthy(tools, patience);
   for (const { part, source } of staged) await warnOfDoubts(tools, part, source);
-  return staged.map(({ part, swaps }) => ({ part, swaps }));
+  await giveReserve(project.stateDirectory);
+  await saga.commit(forward);
 }
 
 /** Nothing is given up for what can only not be asked. */
@@ -94,20 +101,22 @@ export function dataParts(parts: readonly Part[]): Part[] {
   return parts.filter(({ kind }) => kind !== 'project-files');
 }
 
-export function partReader(directory: string): (file: PartFile) => AsyncIterable<Uint8Array> {
-  return (file) => readPart(path.join(directory, file.file), file);
-}
-
 /** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
 export function inSwapOrder(staged: readonly StagedPart[]): readonly Swap[] {
   const swaps = staged.flatMap(({ swaps }) => swaps);
   return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
 }
 
-async function swapAll(tools: Tools, staged: readonly StagedPart[]): Promise<void> {
+/** The plain data of the undo action `unswap`. */
+export type Unswap = Swap & {
+  /** That use the data. Missing in the journals of older versions. */
+  readonly services?: readonly string[];
+};
+
+async function swapAll(tools: Tools, staged: readonly StagedPart[], services: readonly string[]): Promise<void> {
   for (const swap of inSwapOrder(staged)) {
     tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
-    await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () =>
+    await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: { ...swap, services } } }, () =>
       tools.project.files.swap(swap),
     );
   }
@@ -117,7 +126,7 @@ async function swapAll(tools: Tools, staged: readonly StagedPart[]): Promise<voi
 export async function loadAll(
   tools: Tools,
   staged: readonly StagedPart[],
-  directory: string,
+  read: PartReader,
   around: (part: Part, work: () => Promise<void>) => Promise<void>,
   start: (server: string) => Promise<void> = (server) => startProject(tools, [server]),
 ): Promise<void> {
@@ -126,7 +135,7 @@ export async function loadAll(
     if (!source.loads || server === undefined) continue;
     await around(part, async () => {
       await start(server);
-      await source.load?.(part, partReader(directory));
+      await source.load?.(part, read);
     });
   }
 }
@@ -135,12 +144,4 @@ export async function loadAll(
 async function upAlone(project: Project, server: string): Promise<void> {
   await project.up([server]);
   await project.stop((await knownServices(project)).filter((service) => service !== server));
-}
-
-/** Starts the containers that are there; brings the project up where it has none. */
-export async function startProject(tools: Tools, services: readonly string[] | undefined): Promise<void> {
-  const { project } = tools;
-  const present = new Set((await project.containers()).map(({ service }) => service));
-  const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
-  await (services !== undefined && complete ? project.start(services) : project.up(services));
 }

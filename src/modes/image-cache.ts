@@ -6,6 +6,7 @@ import type { CacheEntry } from '../cache/cache.ts';
 import { messageOf } from '../errors.ts';
 import { removeNameless } from '../runtimes/nameless.ts';
 import type { ComposeService } from '../compose/compose.ts';
+import { imageNameOf } from '../compose/dialects.ts';
 import type { Project } from '../project/project.ts';
 import { formatBytes as inUnits } from '../report/units.ts';
 import type { ImageSettings } from '../settings/settings.ts';
@@ -58,7 +59,8 @@ export async function imagesFromCache(tools: Tools, settings: ImageSettings): Pr
     }
     for (const [name, id] of Object.entries(list.images)) {
       const service = services.find((one) => one.name === name);
-      if (service !== undefined) await runtime.tag(id, imageNameOf(engine, tools.project.name, service));
+      if (service !== undefined)
+        await runtime.tag(id, imageNameOf(engine.compose.dialect, tools.project.name, service));
     }
     tools.log.info(`Loaded ${Object.keys(list.images).join(', ')} from the cache (${entry.key})`);
     return true;
@@ -74,7 +76,7 @@ export async function imagesToCache(tools: Tools, settings: ImageSettings): Prom
     let size = 0;
     for (const service of (await compose.model()).services) {
       if (!mayBeBuilt(settings, service)) continue;
-      const id = await runtime.imageId(imageNameOf(engine, tools.project.name, service));
+      const id = await runtime.imageId(imageNameOf(engine.compose.dialect, tools.project.name, service));
       // A command may build what it likes; what came from a registry comes from there again.
       if (id === null || (!service.build && (await runtime.imageDigests(id)).length > 0)) continue;
       if (!Object.values(images).includes(id)) size += (await runtime.imageBytes(id)) ?? 0;
@@ -106,10 +108,6 @@ export type Engine = NonNullable<Project['engine']>;
 function mayBeBuilt({ build }: ImageSettings, service: ComposeService): boolean {
   if (build.kind === 'command') return service.build || service.image !== null;
   return service.build && (build.kind === 'auto' || build.kind === 'compose');
-}
-
-export function imageNameOf({ compose }: Engine, project: string, { name, image }: ComposeService): string {
-  return image ?? `${project}${compose.dialect.capabilities.imageSeparator}${name}`;
 }
 
 /** Does the work in a folder of its own with the entry of what is checked out. False, with a warning, for whatever goes wrong. */

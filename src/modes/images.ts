@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { imageNameOf } from '../compose/dialects.ts';
 import type { Project } from '../project/project.ts';
+import { inStorage } from '../runtimes/storage.ts';
 import type { BuildSettings } from '../settings/settings.ts';
 import type { Room } from './capture.ts';
 
@@ -17,18 +19,32 @@ const failure = (project: string): string => `localhost/compose-caretaker/failed
 
 /**
  * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
- * can't take away the way back. Answers with the names to put back on failure.
+ * can't take away the way back; so do those of services that have no container. Answers with the names to put back on failure.
  */
 export async function protectImages(project: Project, run: string): Promise<readonly ImageName[]> {
   if (project.engine === null) return [];
-  const { runtime } = project.engine;
+  const { runtime, compose } = project.engine;
   const names: ImageName[] = [];
-  for (const { service, imageId, imageName, oneOff } of await project.containers()) {
+  const containers = await project.containers();
+  for (const { service, imageId, imageName, oneOff } of containers) {
     if (oneOff || names.some(({ name }) => name === imageName)) continue;
-    await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
+    const name = `${protection(project.name)}${service}.${run}`;
+    await inStorage(runtime, `protect the image of ${service}`, () => runtime.tag(imageId, name));
     // A name by digest can't be moved, and an image without a name has none to go back to.
     if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
       names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
+  }
+  for (const defined of (await compose.model()).services) {
+    const service = defined.name;
+    if (containers.some((container) => container.service === service)) continue;
+    const name = imageNameOf(compose.dialect, project.name, defined);
+    if (name.includes('@') || names.some((one) => one.name === name)) continue;
+    const id = await runtime.imageId(name);
+    if (id === null) continue;
+    await inStorage(runtime, `protect the image of ${service}`, () =>
+      runtime.tag(id, `${protection(project.name)}${service}.${run}`),
+    );
+    names.push({ name, id, was: id });
   }
   return names;
 }
@@ -76,14 +92,14 @@ export async function dropRun(project: Project, run: string): Promise<void> {
   for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed]) await runtime.untag(name);
 }
 
-/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
-export async function dropProtections(project: Project, keep: number): Promise<void> {
+/** Removes the protections of all runs but the newest `keep`, and that of the run `needed`, whatever the clock said. The images stay as long as they have other names or run. */
+export async function dropProtections(project: Project, keep: number, needed?: string): Promise<void> {
   if (project.engine === null) return;
   const { runtime } = project.engine;
   const names = await runtime.imageNames(protection(project.name));
   const runOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
   const runs = [...new Set(names.map(runOf))].sort();
-  const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
+  const old = new Set(keep === 0 ? runs : runs.slice(0, -keep).filter((run) => run !== needed));
   for (const name of names) if (old.has(runOf(name))) await runtime.untag(name);
 }
 
@@ -103,6 +119,14 @@ export async function changedImages(
     if (to !== null && to !== running.imageId) changes.push({ service, name, from: running.imageId, to });
   }
   return changes;
+}
+
+/** What the images that run now take, each once. */
+export async function bytesOfImages(project: Project): Promise<number> {
+  const ids = new Set((await project.containers()).flatMap(({ imageId, oneOff }) => (oneOff ? [] : [imageId])));
+  let bytes = 0;
+  for (const id of ids) bytes += (await project.engine?.runtime.imageBytes(id)) ?? 0;
+  return bytes;
 }
 
 /**

@@ -2,12 +2,16 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Snapshot } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
-import { readText, writeAtomic } from '../system/files.ts';
+import type { Project } from '../project/project.ts';
+import { readStateFile } from '../safety/state-directory.ts';
+import { writeAtomic } from '../system/files.ts';
 import type { ImageName } from './images.ts';
 
 /** What the last update changed: all that a rollback needs to go back before it. Plain data, in `.caretaker/last-update.json`. */
 export interface LastUpdate {
   readonly run: string;
+  /** Missing in those of older versions. */
+  readonly project?: string;
   /** ISO 8601, UTC. */
   readonly at: string;
   readonly from: string | null;
@@ -32,10 +36,30 @@ export async function forgetUpdate(stateDirectory: string): Promise<void> {
   await rm(fileIn(stateDirectory), { force: true });
 }
 
-/** Throws `nothing-to-roll-back` where no update has been made, or the last one has been rolled back. */
-export async function lastUpdate(stateDirectory: string): Promise<LastUpdate> {
-  const text = await readText(fileIn(stateDirectory));
-  if (text !== null) return JSON.parse(text) as LastUpdate;
+/** Null where no update has been made, or the last one has been rolled back. Throws `state-damaged`. */
+export function lastUpdateOrNull(stateDirectory: string): Promise<LastUpdate | null> {
+  return readStateFile<LastUpdate>(
+    fileIn(stateDirectory),
+    ({ run, backup, images, code }) =>
+      typeof run === 'string' && typeof backup === 'string' && Array.isArray(images) && typeof code === 'object',
+    'Without it the last update can’t be rolled back by mode rollback: its safety backup can still be restored, with with-code: true.',
+  );
+}
+
+/** Likewise, but throws `nothing-to-roll-back` there, and where the last update was another project's: several may share a directory. */
+export async function lastUpdate({
+  stateDirectory,
+  name,
+}: Pick<Project, 'stateDirectory' | 'name'>): Promise<LastUpdate> {
+  const update = await lastUpdateOrNull(stateDirectory);
+  if (update !== null && (update.project ?? name) !== name) {
+    throw new CaretakerError(
+      'nothing-to-roll-back',
+      `the last update of this directory was one of the project ${update.project}, not of ${name}`,
+      { input: 'project-name', hint: `Set project-name to ${update.project} to go back from that one.` },
+    );
+  }
+  if (update !== null) return update;
   throw new CaretakerError(
     'nothing-to-roll-back',
     `there is no update to go back from: ${fileIn(stateDirectory)} is missing`,

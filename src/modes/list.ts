@@ -2,6 +2,7 @@ import type { StoredBackup } from '../stores/store.ts';
 import { openManifest } from '../archive/manifest.ts';
 import { verdict, type Proof } from '../archive/proof.ts';
 import { CaretakerError } from '../errors.ts';
+import { madeElsewhere } from './made-at.ts';
 import type { Tools } from './tools.ts';
 
 export interface ListedBackup extends Omit<StoredBackup, 'proofs'> {
@@ -10,6 +11,8 @@ export interface ListedBackup extends Omit<StoredBackup, 'proofs'> {
   readonly version: string | null;
   readonly parts: readonly string[];
   readonly encrypted: boolean;
+  /** `on server2, in /srv/uso`: where it was made; null where that is here, or can't be read. */
+  readonly elsewhere: string | null;
   /** What the last drills say of it; null where none was held. */
   readonly proven: Proof | null;
   /** Set when the manifest can't be read: the backup is listed all the same, so that nobody relies on it. */
@@ -24,7 +27,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
     for (const { proofs, ...backup } of await store.list(tools.project.name)) {
       const row = { ...backup, store: store.name, proven: verdict(proofs) };
       try {
-        const manifest = openManifest(await store.readManifest({ ...backup, proofs }));
+        const manifest = openManifest(await store.readManifest({ ...backup, proofs }), backup.name);
         const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
         const { tag, describe, commit } = manifest.version;
         listed.push({
@@ -34,6 +37,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
           version: tag ?? describe ?? commit,
           parts: manifest.parts.map(({ name }) => name),
           encrypted: manifest.encryption !== null,
+          elsewhere: await madeElsewhere(tools.project, manifest),
           problem: undefined,
         });
       } catch (error) {
@@ -44,6 +48,7 @@ export async function list(tools: Pick<Tools, 'project' | 'stores' | 'local'>): 
           version: null,
           parts: [],
           encrypted: false,
+          elsewhere: null,
           problem: `${error.code}: ${error.message}`,
         });
       }

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Manifest, Part } from '../archive/manifest.ts';
 import { dumpSuffix } from '../archive/names.ts';
 import { CaretakerError, CaretakerErrors } from '../errors.ts';
@@ -53,6 +54,12 @@ export function choosePieces(
 export function namesOf({ part, paths, databases }: Piece): string[] {
   if (paths.length > 0) return paths.map((path) => `${part.name}/${path}`);
   return databases.length > 0 ? databases.map((database) => `${part.name}:${database}`) : [part.name];
+}
+
+/** What a part's one file is called. A manifest may say that it lies at the root, which has no name. */
+export function fileNameOf({ name, origin }: Part): string {
+  const base = path.basename(path.resolve(origin.path));
+  return base === '' ? name : base;
 }
 
 function pieceOf(part: Part, wanted: readonly Selection[], where: 'live' | 'elsewhere'): Piece {

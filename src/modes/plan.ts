@@ -12,6 +12,7 @@ import { runningServices } from './serving.ts';
 import { restingServices } from './switch-over.ts';
 import { chooseTarget } from './target.ts';
 import type { Tools } from './tools.ts';
+import { checkStores } from './unstored.ts';
 import { labelOf, refuseUnhealthy, versionOf } from './update.ts';
 
 export interface UpdatePlan {
@@ -33,11 +34,14 @@ export async function planUpdate(tools: Tools, settings: UpdateSettings): Promis
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await recorder.step('Check health, stores and disk', async () => {
     await refuseUnhealthy(tools, settings);
-    for (const store of stores) {
-      // The state directory is made by the first run that does something.
-      const ours = store.directory !== undefined && path.dirname(store.directory) === project.stateDirectory;
-      if (!ours || existsSync(project.stateDirectory)) await store.check('write');
-    }
+    // The state directory is made by the first run that does something.
+    const there = stores.filter(
+      ({ directory }) =>
+        directory === undefined ||
+        path.dirname(directory) !== project.stateDirectory ||
+        existsSync(project.stateDirectory),
+    );
+    await checkStores({ ...tools, stores: there }, { wait: settings.onStoreFailure === 'warn' });
     await checkDisk(sources, project.directory, await roomForImages(project, settings.build));
     await refuseMajorChangeAt(tools, sources, target, settings.allow);
   });

@@ -1,9 +1,13 @@
+import { partReader } from '../archive/parts.ts';
 import { createHash } from 'node:crypto';
-import { chown, lstat, mkdir, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises';
+import { chown, lstat, mkdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { missingFiles, readProjectFiles, type ProjectFile } from '../sources/project-files.ts';
-import { fileError, removeTemporaries, writeAtomic } from '../system/files.ts';
-import { partReader } from './exchange.ts';
+import { secretsOf } from '../report/redact.ts';
+import { MAX_FILE_BYTES, missingFiles, readProjectFiles, type ProjectFile } from '../sources/project-files.ts';
+import { isReserved, within } from '../sources/places.ts';
+import { fileError, readSmall, removeTemporaries, writeAtomic } from '../system/files.ts';
+import { NotAFile } from '../system/strangers.ts';
+
 import type { ChosenBackup } from './choose.ts';
 import { fetchParts } from './fetch.ts';
 import type { Tools } from './tools.ts';
@@ -27,7 +31,7 @@ export async function bringProjectFiles(tools: Tools, chosen: ChosenBackup): Pro
   const files: ProjectFile[] = [];
   try {
     await recorder.step('Fetch and verify the project’s own files', () => fetchParts(tools, chosen, parts, directory));
-    for (const part of parts) files.push(...(await readProjectFiles(part, partReader(directory))));
+    for (const part of parts) files.push(...(await readProjectFiles(part, partReader(directory, chosen.decrypt))));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -35,8 +39,8 @@ export async function bringProjectFiles(tools: Tools, chosen: ChosenBackup): Pro
   const missing = await missingFiles([...new Set(files.map((file) => file.path))], there);
   for (const file of files) {
     if (missing.includes(file.path)) continue;
-    const now = await readFile(path.join(project.directory, file.path)).catch(() => null);
-    if (now !== null && !now.equals(file.content))
+    const now = contentAt(path.join(project.directory, file.path), file.content.length);
+    if (now !== null && (now === 'other' || !now.equals(file.content)))
       recorder.warn(`${file.path} is here with another content than in ${chosen.manifest.name}, and stays as it is.`);
   }
   const wanted = files.filter((file, index) => {
@@ -87,12 +91,21 @@ export async function filesAway(
     await removeTemporaries(path.dirname(target), path.basename(target)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
-    const now = await readFile(target).catch(() => null);
+    const now = contentAt(target, MAX_FILE_BYTES);
     if (now === null) continue;
-    if (sha256Of(now) === sha256) await rm(target);
+    if (now !== 'other' && sha256Of(now) === sha256) await rm(target);
     else log.warn(`${target} was changed since this run wrote it, and stays.`);
   }
   await removeEmpty(project.directory, written.directories);
+}
+
+/** What is here; null where that can't be read, `other` for what no backup has put here: more than `most` bytes, a pipe, a device. */
+function contentAt(file: string, most: number): Buffer | 'other' | null {
+  try {
+    return readSmall(file, most);
+  } catch (error) {
+    return error instanceof NotAFile ? 'other' : null;
+  }
 }
 
 /** Those of these directories that are not there, with their parents, outer ones first; relative to `root` all. */
@@ -121,8 +134,11 @@ async function refuseThroughLink(root: string, directory: string): Promise<void>
     return;
   }
   const [top, real] = await Promise.all([realpath(root), realpath(place)]);
-  if (real !== top && !real.startsWith(`${top}/`))
+  const inProject = within(top, real);
+  if (inProject === undefined)
     throw fileError(`write into ${place}`, new Error(`it leads to ${real}, outside of the project`));
+  if (isReserved(inProject))
+    throw fileError(`write into ${place}`, new Error(`it leads to ${real}, which is nobody’s configuration`));
 }
 
 /** No container runs yet whose environment would tell what is secret. */
@@ -130,7 +146,7 @@ function maskSecretsOf({ content }: ProjectFile, log: Tools['log']): void {
   if (content.length > 64 * 1024) return;
   for (const line of content.toString('utf8').split('\n')) {
     const [, name = '', value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*["']?(.*?)["']?\s*$/.exec(line) ?? [];
-    if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6) log.mask(value);
+    for (const secret of secretsOf({ [name]: value })) log.mask(secret);
   }
 }
 

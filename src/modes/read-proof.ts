@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import type { Part } from '../archive/manifest.ts';
+import type { PartReader } from '../archive/parts.ts';
 import type { SourceSpec } from '../project/project.ts';
 import { createSource } from '../sources/sources.ts';
-import { partReader } from './exchange.ts';
+import { fileNameOf } from './pieces.ts';
 import type { Tools } from './tools.ts';
 
 /**
@@ -13,7 +14,7 @@ import type { Tools } from './tools.ts';
 export async function proveFiles(
   tools: Tools,
   parts: readonly Part[],
-  directory: string,
+  read: PartReader,
   note: (lines: readonly string[]) => void,
 ): Promise<void> {
   const { recorder, log, clock, run } = tools;
@@ -32,7 +33,7 @@ export async function proveFiles(
     const source = await createSource(spec, { project, log, clock, run });
     try {
       const lines = await recorder.step(`Check the files of ${part.name}`, async () => {
-        for (const swap of await source.stage(part, partReader(directory), run)) await project.files.swap(swap);
+        for (const swap of await source.stage(part, read, run)) await project.files.swap(swap);
         return source.proves?.resting?.(part) ?? [];
       });
       note(lines);
@@ -43,9 +44,9 @@ export async function proveFiles(
 }
 
 /** Undefined for what files alone tell nothing of. */
-function specOf({ name, kind, method, postgres, origin }: Part, place: string): SourceSpec | undefined {
-  if (kind === 'sqlite')
-    return { type: 'sqlite', name, path: path.join(place, path.basename(origin.path)), writers: [] };
+function specOf(part: Part, place: string): SourceSpec | undefined {
+  const { name, kind, method, postgres, origin } = part;
+  if (kind === 'sqlite') return { type: 'sqlite', name, path: path.join(place, fileNameOf(part)), writers: [] };
   if (kind === 'postgres' && method === 'physical') {
     return {
       ...{ type: 'postgres', name, method, path: path.join(place, 'pgdata'), containerPath: '' },

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { rm } from 'node:fs/promises';
 import type { Manifest } from '../archive/manifest.ts';
+import { partReader } from '../archive/parts.ts';
 import type { Head } from '../code/git.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { formatSeconds } from '../report/units.ts';
@@ -10,7 +11,7 @@ import { migrate } from './build.ts';
 import { throwawayEnv } from './checks.ts';
 import { captureBackup, rawBytes, type Room } from './capture.ts';
 import { becomeHealthy } from './serving.ts';
-import { bringUp } from './switch-over.ts';
+import { bringUp } from './bring-up.ts';
 import { startDatabases, withThrowaway } from './throwaway.ts';
 import type { Tools } from './tools.ts';
 
@@ -57,14 +58,15 @@ export async function rehearse(
   try {
     const request = { ...what, situation: 'serving', reason: 'before-update', directory } as const;
     const { manifest } = await captureBackup(tools, request);
+    const read = partReader(directory);
     const options = {
-      ...{ parts: manifest.parts, directory, health: settings.health, asItWas: true },
+      ...{ parts: manifest.parts, read, health: settings.health, asItWas: true },
       outside: settings.throwawayNetwork === 'open',
     };
     await withThrowaway(tools, options, async (throwaway) => {
       const { tools: copy, plan } = throwaway;
       try {
-        await startDatabases(throwaway, directory);
+        await startDatabases(throwaway, read);
         const { migrateCommand } = settings;
         if (migrateCommand !== undefined) {
           const env = throwawayEnv(copy, plan.file);

@@ -7,7 +7,7 @@ import { absentImages } from './empty-host.ts';
 import { dataParts } from './exchange.ts';
 import { protectImages } from './images.ts';
 import { bringImages } from './restore-images.ts';
-import { bringUp } from './switch-over.ts';
+import { warnOfSettings } from './settings-of-version.ts';
 import type { Tools } from './tools.ts';
 
 /** The version that comes with the data. */
@@ -107,6 +107,7 @@ export async function bringVersion(
         checkout.checkout(target, settings.allow),
       ),
     );
+    warnOfSettings(tools, target.label);
   }
   const names = await protectImages(project, run);
   const absent = await absentImages(project);
@@ -117,23 +118,6 @@ export async function bringVersion(
   await recorder.step('Bring the images of the backup', () =>
     saga.step('images', { undo: { action: 'images-back', data: names } }, () => bringImages(tools, settings, manifest)),
   );
-}
-
-/** Up with it. Services that it does not know would come back when the host starts, and write to its data. */
-export async function upWithVersion(tools: Tools): Promise<void> {
-  const { project } = tools;
-  const { engine } = project;
-  if (engine !== null) {
-    const known = await project.services();
-    const strangers = (await project.containers()).filter(({ service }) => !known.includes(service));
-    if (strangers.length > 0) {
-      tools.log.info(
-        `Removed, as this version does not have them: ${strangers.map(({ service }) => service).join(', ')}`,
-      );
-      await engine.runtime.remove(strangers.map(({ id }) => id));
-    }
-  }
-  await bringUp(tools);
 }
 
 /** Whoever went back does not want to be brought forward to the same version by the next run that only follows. */

@@ -1,6 +1,8 @@
-import { partReader, startProject, type Exchange } from './exchange.ts';
+import { startProject } from './bring-up.ts';
+import type { Exchange } from './exchange.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Part } from '../archive/manifest.ts';
+import type { PartReader } from '../archive/parts.ts';
 import type { Source } from '../sources/source.ts';
 import {
   asideDatabases,
@@ -47,7 +49,7 @@ export async function planDatabases(
   tools: Tools,
   pieces: readonly Piece[],
   sources: ReadonlyMap<string, Source>,
-  directory: string,
+  read: PartReader,
 ): Promise<readonly Planned[]> {
   const planned: Planned[] = [];
   for (const { part, databases } of pieces) {
@@ -65,7 +67,7 @@ export async function planDatabases(
     const here: Planned[] = [];
     for (const database of databases) {
       const names = databaseNames(database, tools.run, planned.length + here.length + 1);
-      const dumped = await readDumped(access, part, database, partReader(directory));
+      const dumped = await readDumped(access, part, database, read);
       here.push({ part, ...server, names, source, dumped });
     }
     await refuseMissingRoles(
@@ -81,14 +83,14 @@ export async function planDatabases(
 export async function stageDatabases(
   tools: Tools,
   planned: readonly Planned[],
-  directory: string,
+  read: PartReader,
 ): Promise<Exchange['databases']> {
   const { project, recorder, saga } = tools;
   for (const { service, user, names, dumped } of planned) {
     const undo = { action: 'drop-db', data: { service, user, database: names.fresh } };
     await recorder.step(`Load ${names.live} beside the live database`, () =>
       saga.step(`load ${names.fresh}`, { undo }, async () =>
-        loadBeside(await openServer(project, tools.log, { service, user }), names, dumped, partReader(directory)),
+        loadBeside(await openServer(project, tools.log, { service, user }), names, dumped, read),
       ),
     );
   }

@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Manifest, Part } from '../archive/manifest.ts';
+import { partReader, type PartReader } from '../archive/parts.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Project, SourceSpec } from '../project/project.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
@@ -10,12 +11,13 @@ import { mountsOf } from '../sources/locate.ts';
 import { findPaths } from '../sources/paths.ts';
 import { within } from '../sources/places.ts';
 import { createSource, type SourceDeps } from '../sources/sources.ts';
+import { fileError } from '../system/files.ts';
+import { isStrangers, isStrangersLink } from '../system/strangers.ts';
 import { removeOwnTree } from '../system/trees.ts';
 import type { Store } from '../stores/store.ts';
 import { checkRooms } from './capture.ts';
 import { chooseBackup } from './choose.ts';
-import { partReader } from './exchange.ts';
-import { choosePieces, namesOf, type Piece } from './pieces.ts';
+import { choosePieces, fileNameOf, namesOf, type Piece } from './pieces.ts';
 import { fetchParts } from './fetch.ts';
 import { sizeOf, type RestoreOutcome } from './restore.ts';
 import type { Tools } from './tools.ts';
@@ -39,7 +41,8 @@ export async function restoreElsewhere(
   const names = pieces.flatMap(namesOf);
   recorder.sections = { restore: { backup: manifest.name, parts: names, to: settings.to } };
 
-  const to = await realPlace(settings.to);
+  await refuseStrangers(settings.to);
+  const { to, missing } = await realPlace(settings.to);
   await refusePlace(tools, manifest, to);
   const whole = pieces.filter(({ paths }) => paths.length === 0).map(({ part }) => part);
   await checkRooms([
@@ -47,14 +50,15 @@ export async function restoreElsewhere(
     { directory: to, bytes: sizeOf(whole, 'rawBytes'), what: 'the same, unpacked' },
   ]);
 
-  const undo = await makePlace(to);
+  const undo = await makePlace(to, missing);
   const fetched = path.join(to, `.caretaker-fetched-${tools.run}`);
+  const read = partReader(fetched, chosen.decrypt);
   try {
     await recorder.step(`Fetch ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched, { walk: false }));
     for (const piece of pieces) {
       await recorder.step(`Unpack and verify ${namesOf(piece).join(', ')}`, async () => {
         tools.signal.throwIfAborted();
-        await unpackPiece(tools, piece, to, fetched);
+        await unpackPiece(tools, piece, to, read);
         for (const line of usage(piece, path.join(to, piece.part.name))) log.info(line);
       });
     }
@@ -67,24 +71,31 @@ export async function restoreElsewhere(
   return { chosen, parts: names };
 }
 
-/** The place by its real path, as far as it is there. */
-async function realPlace(to: string): Promise<string> {
+/** The place by its real path, as far as it is there; `missing`: the uppermost directory of it that is not. */
+async function realPlace(to: string): Promise<{ readonly to: string; readonly missing: string | undefined }> {
   for (let up = to, rest = ''; ; rest = path.join(path.basename(up), rest), up = path.dirname(up)) {
     try {
-      return path.join(await realpath(up), rest);
+      const real = await realpath(up);
+      const [first] = rest.split('/').filter((name) => name !== '');
+      return { to: path.join(real, rest), missing: first === undefined ? undefined : path.join(real, first) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || up === '/') throw unusable(to, messageOf(error), error);
     }
   }
 }
 
+/** Whoever may write there while the backup is unpacked could lead it elsewhere, or read what has no other guard than the directory. */
+async function refuseStrangers(to: string): Promise<void> {
+  if (isStrangersLink(to)) throw unusable(to, 'it is a symbolic link that another user has made');
+  const stats = await stat(to).catch(() => undefined);
+  if (stats === undefined) return;
+  if (isStrangers(stats, { uid: 0 })) throw unusable(to, `it belongs to user ${stats.uid}`);
+  if ((stats.mode & 0o002) !== 0) throw unusable(to, 'every user may write to it');
+}
+
 /** It must be new, and lie in no data that live: they would carry it along, and the application would see it. */
 async function refusePlace({ project, log }: Tools, manifest: Manifest, to: string): Promise<void> {
-  const entries = await readdir(to).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
-  });
-  if (entries.length > 0) throw unusable(to, 'it is there already, and not empty');
+  await refuseFull(to);
   const data = manifest.parts.filter(({ kind }) => kind !== 'project-files' && kind !== 'sqlite' && kind !== 'file');
   const origins = data.flatMap(({ origin }) => [
     origin.path,
@@ -101,6 +112,14 @@ async function refusePlace({ project, log }: Tools, manifest: Manifest, to: stri
   }
 }
 
+async function refuseFull(to: string): Promise<void> {
+  const entries = await readdir(to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
+  });
+  if (entries.length > 0) throw unusable(to, 'it is there already, and not empty');
+}
+
 function unusable(to: string, why: string, cause?: unknown): CaretakerError {
   return new CaretakerError('to-unusable', `failed to restore into ${to}: ${why}`, {
     input: 'to',
@@ -109,21 +128,45 @@ function unusable(to: string, why: string, cause?: unknown): CaretakerError {
   });
 }
 
-/** Makes the directory; answers with what removes all that was made there. */
-async function makePlace(to: string): Promise<() => Promise<void>> {
-  try {
-    const first = await mkdir(to, { recursive: true, mode: 0o700 });
-    return async () => {
-      if (first !== undefined) return removeOwnTree(first);
-      for (const name of await readdir(to)) await removeOwnTree(path.join(to, name));
-    };
-  } catch (error) {
+/**
+ * Makes the directory; answers with what removes all that was made there. `missing`: the uppermost directory of it that was not there when it was looked at. What has come since, where other
+ * users may write, is not used.
+ */
+export async function makePlace(to: string, missing?: string): Promise<() => Promise<void>> {
+  const first = await mkdir(to, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw unusable(to, messageOf(error), error);
+  });
+  // Above it others may have put something since.
+  const removeMade = async (): Promise<void> => {
+    for (let made = to; first !== undefined && within(first, made) !== undefined; made = path.dirname(made))
+      if (!(await removeEmpty(made))) return;
+  };
+  try {
+    if (first !== missing) throw unusable(to, `${missing ?? to} was made or removed by somebody else meanwhile`);
+    await refuseStrangers(to);
+    await refuseFull(to);
+  } catch (error) {
+    await removeMade();
+    throw error;
+  }
+  return async () => {
+    for (const name of await readdir(to)) await removeOwnTree(path.join(to, name));
+    await removeMade();
+  };
+}
+
+/** False where it is not empty. */
+async function removeEmpty(directory: string): Promise<boolean> {
+  try {
+    await rmdir(directory);
+    return true;
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
   }
 }
 
-async function unpackPiece(tools: Tools, { part, paths }: Piece, to: string, fetched: string): Promise<void> {
-  const read = partReader(fetched);
+async function unpackPiece(tools: Tools, { part, paths }: Piece, to: string, read: PartReader): Promise<void> {
   const directory = path.join(to, part.name);
   if (part.method === 'dump') {
     await mkdir(directory, { mode: 0o700 });
@@ -134,8 +177,8 @@ async function unpackPiece(tools: Tools, { part, paths }: Piece, to: string, fet
     return;
   }
   const single = part.kind === 'file' || part.kind === 'sqlite';
-  if (single) await mkdir(directory);
-  const place = single ? path.join(directory, path.basename(part.origin.path)) : directory;
+  if (single) await mkdir(directory, { mode: 0o700 });
+  const place = single ? path.join(directory, fileNameOf(part)) : directory;
   const source = await createSource(specFor(part, place), depsFor(tools, to));
   // What the part left out is nowhere here, and does not have to stay.
   const plain: Part = { ...part, origin: { path: place } };
@@ -147,7 +190,11 @@ async function unpackPiece(tools: Tools, { part, paths }: Piece, to: string, fet
     ? source.stage(plain, read, tools.run)
     : source.stagePaths?.(plain, read, tools.run, found));
   // Nothing is there that the new could be exchanged for.
-  for (const { fresh, live } of swaps ?? []) await rename(fresh, live);
+  for (const { fresh, live } of swaps ?? []) {
+    await rename(fresh, live).catch((error: unknown) => {
+      throw fileError(`put ${part.name} into ${live}`, error);
+    });
+  }
   await source.unstage(tools.run);
 }
 
@@ -182,7 +229,7 @@ function usage({ part, databases: chosen }: Piece, directory: string): string[] 
     const databases = chosen.length > 0 ? chosen : (postgres?.databases ?? []);
     return [
       `${directory}: dumps of PostgreSQL ${postgres?.version ?? ''} (${databases.join(', ')}), for this major version or a newer one.`,
-      `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error FILE.dump`,
+      `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error --no-tablespaces FILE.dump`,
     ];
   }
   if (part.kind === 'postgres') {

@@ -2,7 +2,7 @@ import type { Manifest } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import { prepareImages, type Building } from './build.ts';
-import { imageNameOf } from './image-cache.ts';
+import { imageNameOf } from '../compose/dialects.ts';
 import type { Tools } from './tools.ts';
 
 type Image = Manifest['images'][number];
@@ -24,7 +24,7 @@ export async function bringImages(tools: Tools, settings: Building, manifest: Ma
     readonly image: Image | undefined;
   }[] = [];
   for (const service of (await compose.model()).services) {
-    const name = imageNameOf(engine, project.name, service);
+    const name = imageNameOf(engine.compose.dialect, project.name, service);
     const image = manifest.images.find((one) => one.service === service.name);
     const id = image === undefined ? null : await imageOf(tools, runtime, image, name);
     if (id === null) lacking.push({ service: service.name, name, builds: service.build, image });

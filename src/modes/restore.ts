@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { rm } from 'node:fs/promises';
 import type { Manifest, Part } from '../archive/manifest.ts';
+import { partReader, type PartReader } from '../archive/parts.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RestoreSettings } from '../settings/settings.ts';
 import { findPaths } from '../sources/paths.ts';
@@ -8,17 +9,20 @@ import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { freeBytes } from '../system/disk.ts';
 import type { Store } from '../stores/store.ts';
+import { keepAndDrop } from './aside.ts';
 import { checkRooms, imagesNow, type Room } from './capture.ts';
 import type { ChosenBackup } from './choose.ts';
 import { sourceDeps } from './data.ts';
 import { chooseAndOpen, lookAtGround, makeGround, type Reopen } from './empty-host.ts';
-import { exchangeData, partReader, startProject } from './exchange.ts';
+import { exchangeData } from './exchange.ts';
 import { fetchParts } from './fetch.ts';
 import { PROTECTED_VERSIONS } from './images.ts';
+import { noteProven } from './keys.ts';
+import { madeElsewhere } from './made-at.ts';
 import { choosePieces, namesOf, type Piece } from './pieces.ts';
-import { bringVersion, leftBehind, upWithVersion, versionToBring } from './restore-code.ts';
+import { bringVersion, leftBehind, versionToBring } from './restore-code.ts';
 import { asideOf, planDatabases, stageDatabases } from './restore-database.ts';
-import { knownServices, runningServices, serveAgain } from './serving.ts';
+import { knownServices, nowServing, serveAgain } from './serving.ts';
 import { noteWhatServes } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
@@ -39,7 +43,7 @@ export async function restore(
   host: { readonly reopen: Reopen; readonly missing: CaretakerError | undefined },
 ): Promise<RestoreOutcome> {
   const { tools, chosen } = await chooseAndOpen(opened, settings, openFolder, host);
-  const { project, recorder, saga, run } = tools;
+  const { project, recorder, run } = tools;
   const { manifest } = chosen;
   const directory = path.join(project.stateDirectory, 'staging', `${run}-fetched`);
 
@@ -58,7 +62,7 @@ export async function restore(
       { input: 'only', hint: 'Restore all of a backup first, which brings the server up.' },
     );
   }
-  confirm(tools, settings, manifest, empty);
+  await confirm(tools, settings, manifest, empty);
   const version = await versionToBring(tools, settings, manifest, parts, { empty });
   if (version !== null && !empty && settings.only.length > 0) {
     throw new CaretakerError(
@@ -75,12 +79,13 @@ export async function restore(
   refusePlatform(manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
   await checkRooms(await roomsFor(tools, pieces, places));
 
+  const read = partReader(directory, chosen.decrypt);
   // What of it can't be restored is told before anything is stopped.
   const bind = async (how: { readonly anew?: true }): Promise<Bound> => {
     await makeGround(tools, parts, { empty, how });
     const sources = await sourcesFor(tools, pieces, how);
-    const live = await bindPaths(tools, pieces, sources, directory);
-    return { live, planned: await planDatabases(tools, pieces, sources, directory) };
+    const live = await bindPaths(tools, pieces, sources, read);
+    return { live, planned: await planDatabases(tools, pieces, sources, read) };
   };
   try {
     await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
@@ -95,22 +100,23 @@ export async function restore(
       bound = await bind({ anew: true });
     }
     const { live, planned } = bound;
-    const databases = await stageDatabases(tools, planned, directory);
-    const aside = await exchangeData(tools, settings, {
-      ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run },
-      ...(version === null
-        ? { start: (services) => startProject(tools, serving.length > 0 ? services : undefined) }
-        : { anew: true, start: () => upWithVersion(tools) }),
-    });
+    const databases = await stageDatabases(tools, planned, read);
     const { keepLocal, keepLocalDays } = settings;
-    const keep = { parts: aside, databases: asideOf(planned), run, reason: 'before-restore', head, images };
     const versions = version === null ? {} : { keepVersions: PROTECTED_VERSIONS };
     const left = version?.target && !empty ? await leftBehind(tools, head, version.target) : null;
-    await saga.commit([
-      { action: 'keep-aside', data: keep },
-      ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
-      { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
-    ]);
+    const keep = { databases: asideOf(planned), run, reason: 'before-restore' as const, head, images };
+    await exchangeData(tools, settings, {
+      ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, read, run },
+      ...(version === null
+        ? { start: (services) => ({ by: 'start', services: serving.length > 0 ? services : undefined }) }
+        : { anew: true, start: () => ({ by: 'version' }) }),
+      forward: (aside) => [
+        ...keepAndDrop({ parts: aside, ...keep }),
+        ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
+        { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
+      ],
+    });
+    await noteProven(tools, manifest);
     return { chosen, parts: names };
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -131,29 +137,34 @@ async function sourcesFor(
 ): Promise<ReadonlyMap<string, Source>> {
   const sources = new Map<string, Source>();
   for (const { part, paths } of pieces)
-    sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how }, paths));
+    sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how, fromStore: true }, paths));
   return sources;
 }
 
-async function noteWhatIsStopped({ project, saga }: Tools): Promise<readonly string[]> {
-  const services = await runningServices(project);
+async function noteWhatIsStopped(tools: Tools): Promise<readonly string[]> {
+  const { project, saga } = tools;
+  const serving = await nowServing(tools);
   const known = await knownServices(project);
-  await saga.step('note what serves', { undo: serveAgain({ services, by: 'start', known }) }, () => Promise.resolve());
-  return services;
+  await saga.step('note what serves', { undo: serveAgain({ ...serving, by: 'start', known }) }, () =>
+    Promise.resolve(),
+  );
+  return serving.services;
 }
 
-/** Nothing is asked where nothing is lost. */
-function confirm(
-  { project, recorder, log }: Tools,
-  settings: RestoreSettings,
+/** Nothing is asked where nothing is lost. `confirm-missing`, `not-confirmed`. */
+export async function confirm(
+  { project, recorder, log }: Pick<Tools, 'project' | 'recorder' | 'log'>,
+  settings: Pick<RestoreSettings, 'confirm'>,
   manifest: Manifest,
   empty: boolean,
-): void {
+): Promise<void> {
   const typed = settings.confirm;
   if (typed !== project.name && !(empty && typed === '')) {
+    const elsewhere = await madeElsewhere(project, manifest);
+    const made = elsewhere === null ? '' : `, which was made ${elsewhere},`;
     throw new CaretakerError(
       typed === '' ? 'confirm-missing' : 'not-confirmed',
-      `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`,
+      `restoring ${manifest.name}${made} replaces the live data of ${project.name}, and confirm does not say so`,
       {
         input: 'confirm',
         hint: `Set confirm to the project's name: ${project.name}`,
@@ -197,7 +208,7 @@ async function bindPaths(
   { project }: Tools,
   pieces: readonly Piece[],
   sources: ReadonlyMap<string, Source>,
-  directory: string,
+  read: PartReader,
 ): Promise<ReadonlyMap<string, Source>> {
   const bound = new Map<string, Source>();
   for (const { part, paths, databases } of pieces) {
@@ -205,7 +216,7 @@ async function bindPaths(
     if (databases.length > 0) continue;
     bound.set(part.name, source);
     if (paths.length === 0) continue;
-    const found = await findPaths(part, partReader(directory), paths);
+    const found = await findPaths(part, read, paths);
     const room = await roomBeside(source.origin.path, project.directory);
     await checkRooms([{ directory: room, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}, unpacked` }]);
     bound.set(part.name, {

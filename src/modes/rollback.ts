@@ -1,17 +1,20 @@
 import path from 'node:path';
-import { verifyPart } from '../archive/parts.ts';
+import { partReader, type PartReader, verifyPart } from '../archive/parts.ts';
 import { backTo } from '../code/git.ts';
 import { CaretakerError } from '../errors.ts';
 import type { RollbackSettings } from '../settings/settings.ts';
 import type { Source } from '../sources/source.ts';
+import { within } from '../sources/places.ts';
 import { sourceForPart } from '../sources/sources.ts';
+import { keepAndDrop } from './aside.ts';
 import type { Avoided } from './avoided.ts';
 import { capturedIn, checkDisk, imagesNow, localDirectory, type CapturedBackup } from './capture.ts';
 import { dataSources, sourceDeps } from './data.ts';
 import { dataParts, exchangeData } from './exchange.ts';
 import { imagesBack, protectImages, PROTECTED_VERSIONS } from './images.ts';
 import { lastUpdate, type LastUpdate } from './last-update.ts';
-import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
+import { warnOfSettings } from './settings-of-version.ts';
+import { noteWhatServes, startAfter, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
 
 export interface RollbackOutcome {
@@ -29,7 +32,7 @@ export interface RollbackOutcome {
  */
 export async function rollback(tools: Tools, settings: RollbackSettings): Promise<RollbackOutcome> {
   const { project, checkout, recorder, saga } = tools;
-  const update = await lastUpdate(project.stateDirectory);
+  const update = await lastUpdate(project);
   recorder.sections = { update: { from: update.to, to: update.from, changedServices: [] } };
   const old = settings.withData ? await safetyBackup(tools, settings, update) : undefined;
   const head = (await checkout?.head()) ?? null;
@@ -38,11 +41,14 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
     await refuseMissingImages(tools, update);
     await tools.local.check('write');
   });
-  const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+  const { sources, left } = await recorder.step('Find the data', () =>
+    dataSources(tools, settings.data, { stays: true }),
+  );
   await checkDisk(sources, project.stateDirectory);
 
   const images = await imagesNow(tools);
-  const serving = await noteWhatServes(tools, settings);
+  const defined = await project.services();
+  const before = { defined, serving: await noteWhatServes(tools, settings) };
   await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () =>
     codeAndImagesBack(tools, update),
   );
@@ -59,21 +65,34 @@ export async function rollback(tools: Tools, settings: RollbackSettings): Promis
     const captured = await switchOver(
       tools,
       settings,
-      { sources, left, reason: 'before-rollback', head, serving },
-      () => recorder.step('Switch to the old version', () => bringUp(tools)),
-      async (taken) => {
-        await saga.commit([forget, tidy]);
-        return taken;
+      { sources, left, reason: 'before-rollback', head, before },
+      {
+        title: 'Switch to the old version',
+        forward: () => Promise.resolve([forget, tidy]),
+        commit: async (taken, forward) => {
+          await saga.commit(forward);
+          return taken;
+        },
       },
     );
     return { update, restored: undefined, captured };
   }
-  const aside = await exchangeData(tools, settings, { ...old, run: tools.run, start: () => bringUp(tools) });
-  const keep = {
-    action: 'keep-aside',
-    data: { parts: aside, run: tools.run, reason: 'before-rollback', head, images },
-  };
-  await saga.commit([keep, forget, tidy]);
+  // By the mounts of the version that comes back: the newer one may have its data elsewhere.
+  const places = { ...sourceDeps(tools), anew: true } as const;
+  const live = new Map<string, Source>();
+  for (const part of old.parts) live.set(part.name, await sourceForPart(part, places));
+  for (const { name, origin } of sources.filter(({ kind }) => kind !== 'project-files')) {
+    if ([...live.values()].every(({ origin: { path: place } }) => within(place, origin.path) === undefined))
+      recorder.warn(
+        `${name} is not where ${update.from ?? 'the version before'} has it: ${origin.path} stays as it is`,
+      );
+  }
+  const { start, forward: after } = await startAfter(tools, before);
+  const keep = { run: tools.run, reason: 'before-rollback' as const, head, images };
+  await exchangeData(tools, settings, {
+    ...{ ...old, sources: live, run: tools.run, anew: true, start: () => start },
+    forward: (aside) => [...keepAndDrop({ parts: aside, ...keep }), forget, tidy, ...after],
+  });
   return { update, restored: update.backup, captured: undefined };
 }
 
@@ -85,17 +104,18 @@ async function codeAndImagesBack(tools: Tools, update: LastUpdate): Promise<void
     await saga.step('check out', { undo: { action: 'code-back', data: { ...now, target: then.commit } } }, () =>
       checkout.restoreSnapshot(then),
     );
+    warnOfSettings(tools, update.from ?? 'the version before');
   }
   const names = await protectImages(project, tools.run);
   await saga.step('images', { undo: { action: 'images-back', data: names } }, () => imagesBack(project, update.images));
 }
 
-/** The data from before the update, whole and with a place to go to, before anything is touched. */
+/** The data from before the update, whole before anything is touched. */
 async function safetyBackup(
   tools: Tools,
   settings: RollbackSettings,
   update: LastUpdate,
-): Promise<{ parts: CapturedBackup['manifest']['parts']; sources: ReadonlyMap<string, Source>; directory: string }> {
+): Promise<{ parts: CapturedBackup['manifest']['parts']; read: PartReader }> {
   const { project } = tools;
   if (settings.confirm !== project.name) {
     throw new CaretakerError(
@@ -107,14 +127,10 @@ async function safetyBackup(
   const directory = localDirectory(project.stateDirectory);
   const { manifest } = await capturedIn(directory, update.backup);
   const parts = dataParts(manifest.parts);
-  const sources = new Map<string, Source>();
   await tools.recorder.step(`Verify ${update.backup}`, async () => {
-    for (const part of parts) {
-      for (const file of part.files) await verifyPart(path.join(directory, file.file), file);
-      sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
-    }
+    for (const file of parts.flatMap(({ files }) => files)) await verifyPart(path.join(directory, file.file), file);
   });
-  return { parts, sources, directory };
+  return { parts, read: partReader(directory) };
 }
 
 function refuseMoved(update: LastUpdate, commit: string | null): void {

@@ -15,9 +15,11 @@ import type { Store } from '../stores/store.ts';
 import { avoided } from './avoided.ts';
 import { protectedNames } from './images.ts';
 import { safetyStays } from './keep-local.ts';
-import { lastUpdate, type LastUpdate } from './last-update.ts';
+import { lastUpdateOrNull } from './last-update.ts';
+import { isMisdated, misdatedText } from './order.ts';
 import { quoted } from './report.ts';
 import type { Tools } from './tools.ts';
+import { unstored, whatWaits, type Unstored } from './unstored.ts';
 
 type Looking = Pick<Tools, 'project' | 'stores' | 'local' | 'recorder' | 'clock'>;
 type What = Pick<StatusSettings, 'data' | 'keepLocal' | 'keepLocalDays'>;
@@ -35,14 +37,18 @@ export async function status(tools: Looking, settings: What): Promise<StatusRepo
   const journal = await told('What the journal holds', null, () => unfinishedRun(stateDirectory));
   // A run may have begun or ended meanwhile: its journal is not one that was left.
   const lock = (await lockHolder(stateDirectory).catch(() => null)) ?? before;
-  const update = await told('What the last update was', null, () => updateOrNull(stateDirectory));
+  const update = await told('What the last update was', null, () => lastUpdateOrNull(stateDirectory));
+  const waiting = await told('What waits for a store', [], () => unstored(stateDirectory));
 
   const report: StatusReport = {
     lock,
     unfinished: journal === null ? null : inShort(journal),
     lastUpdate: update && { at: update.at, from: update.from, to: update.to, backup: update.backup },
     avoided: await told('Which version is avoided', null, () => avoided(stateDirectory)),
-    safety: await told('Which safety backups there are', [], () => safetyBackups(tools, settings, update?.backup)),
+    safety: await told('Which safety backups there are', [], () =>
+      safetyBackups(tools, settings, update?.backup, waiting),
+    ),
+    unstored: waiting,
     aside: await told('What lies beside the data', [], () => aside(tools, settings, journal)),
     staging: await told('What lies in staging', [], () => entries(tools, 'staging')),
     images: await told('Which images are protected', [], () => protectedNames(project)),
@@ -60,21 +66,11 @@ function teller({ recorder }: Looking): Teller {
     try {
       return await look();
     } catch (error) {
-      const isOfALook = error instanceof CaretakerError || error instanceof SyntaxError;
-      if (!isOfALook || (error instanceof CaretakerError && error.code === 'cancelled')) throw error;
+      if (!(error instanceof CaretakerError) || error.code === 'cancelled') throw error;
       recorder.warn(`${what} can't be told: ${messageOf(error)}`);
       return otherwise;
     }
   };
-}
-
-async function updateOrNull(stateDirectory: string): Promise<LastUpdate | null> {
-  try {
-    return await lastUpdate(stateDirectory);
-  } catch (error) {
-    if (error instanceof CaretakerError && error.code === 'nothing-to-roll-back') return null;
-    throw error;
-  }
 }
 
 function inShort({ run, mode, at, steps, forward }: UnfinishedRun): StatusReport['unfinished'] {
@@ -87,12 +83,23 @@ async function safetyBackups(
   { project, local, clock }: Looking,
   keep: What,
   needed: string | undefined,
+  waiting: readonly Unstored[],
 ): Promise<StatusReport['safety']> {
-  const stays = safetyStays(await local.list(project.name), keep, needed, clock.now());
+  const all = await local.list(project.name);
+  const waits = (name: string): Unstored | undefined => waiting.find(({ backup }) => backup === name);
+  const stays = safetyStays(
+    all.filter(({ name }) => waits(name) === undefined),
+    keep,
+    needed,
+    clock.now(),
+  );
   return Promise.all(
-    stays.map(async ({ backup, kept }) => {
+    all.map(async (backup) => {
+      const kept =
+        stays.find((one) => one.backup === backup)?.kept ??
+        `until it is stored in ${waits(backup.name)?.stores.join(', ') ?? ''}`;
       const reason = await local.readManifest(backup).then(
-        (manifest) => openManifest(manifest).reason,
+        (manifest) => openManifest(manifest, backup.name).reason,
         (error: unknown) => `its manifest can't be read (${messageOf(error)})`,
       );
       const { name, createdAt, bytes } = backup;
@@ -106,7 +113,7 @@ async function aside(tools: Looking, { data }: What, journal: UnfinishedRun | nu
   const { project, stores, local } = tools;
   const folders = [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
   const nothing: DataPlan = { take: [], leave: [] };
-  const plan = await teller(tools)('Where the data lie', nothing, () => planData(project, data, folders));
+  const plan = await teller(tools)('Where the data lie', nothing, () => planData(project, data, { never: folders }));
   const roots = [
     ...plan.take.flatMap((spec) => (spec.type === 'project-files' ? [] : [spec.path])),
     // Data that a half done exchange has taken out of sight.
@@ -191,7 +198,7 @@ async function newestIn(store: Store, project: string): Promise<StatusReport['st
 }
 
 /** In the order of urgency. What a run has in hand is its own affair. */
-function whatNeedsAHand(report: StatusReport, { project }: Looking): string[] {
+function whatNeedsAHand(report: StatusReport, { project, clock }: Looking): string[] {
   const { lock, unfinished, lastUpdate: update, safety, aside: left, throwaways: made, stores } = report;
   const lines: string[] = [];
   const atWork = lock !== null && lock.state !== 'dead';
@@ -215,13 +222,16 @@ function whatNeedsAHand(report: StatusReport, { project }: Looking): string[] {
       );
     }
   }
+  if (!atWork) lines.push(...whatWaits(report.unstored));
   if (update !== null && !safety.some(({ name }) => name === update.backup)) {
     lines.push(`The safety backup ${update.backup} is not there: the last update can't be rolled back with its data.`);
   }
   for (const { store, newest, problem } of stores) {
     if (problem !== undefined) lines.push(`What ${store} holds can't be told: ${problem}`);
     else if (newest === null) lines.push(`There is no backup of ${project.name} in ${store}.`);
-    else if (newest.proven?.ok === false) {
+    else if (isMisdated({ createdAt: new Date(newest.createdAt) }, clock.now())) {
+      lines.push(misdatedText({ ...newest, createdAt: new Date(newest.createdAt) }, store, clock.now()));
+    } else if (newest.proven?.ok === false) {
       lines.push(
         `The drill of ${newest.name} (${store}) failed on ${newest.proven.at.slice(0, 10)}: do not rely on it.`,
       );

@@ -1,6 +1,7 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Part } from '../archive/manifest.ts';
+import type { PartReader } from '../archive/parts.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Probe } from '../health/health.ts';
 import { planThrowaway, THROWAWAY_LABEL, type ThrowawayPlan } from '../project/throwaway.ts';
@@ -12,7 +13,7 @@ import { formatBytes } from '../report/units.ts';
 import { freeBytes } from '../system/disk.ts';
 import { writeAtomic } from '../system/files.ts';
 import { serversOf } from './data.ts';
-import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
+import { dataParts, inSwapOrder, loadAll, type StagedPart } from './exchange.ts';
 import type { Tools } from './tools.ts';
 
 /** A copy of the project that holds a backup's data and that nothing leads to. */
@@ -26,8 +27,8 @@ export interface Throwaway {
 export interface ThrowawayOptions {
   /** Of the backup; where the project's own files are among them, they are passed over. */
   readonly parts: readonly Part[];
-  /** Where the parts' files lie, verified. */
-  readonly directory: string;
+  /** Of files that are verified. */
+  readonly read: PartReader;
   readonly outside: boolean;
   readonly health: readonly HealthSettings[];
   /**
@@ -95,7 +96,7 @@ async function make({ project }: Tools, { content, file, labels }: ThrowawayPlan
 /** What the files of the databases tell, what is left to load (dumps), and what the database servers tell, started alone. */
 export async function proveDatabases(
   throwaway: Throwaway,
-  directory: string,
+  read: PartReader,
   note: (lines: readonly string[]) => void,
 ): Promise<void> {
   const { staged } = throwaway;
@@ -105,7 +106,7 @@ export async function proveDatabases(
     if (proves?.resting === undefined) continue;
     note(await recorder.step(`Check the files of ${part.name}`, () => proves.resting?.(part) ?? Promise.resolve([])));
   }
-  await startDatabases(throwaway, directory);
+  await startDatabases(throwaway, read);
   for (const { part, source } of staged) {
     const { proves } = source;
     if (proves?.serving === undefined) continue;
@@ -114,9 +115,9 @@ export async function proveDatabases(
 }
 
 /** The database servers alone, with what is left to load (dumps). */
-export async function startDatabases({ tools, staged }: Throwaway, directory: string): Promise<void> {
+export async function startDatabases({ tools, staged }: Throwaway, read: PartReader): Promise<void> {
   const { project, recorder } = tools;
-  await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, work));
+  await loadAll(tools, staged, read, (part, work) => recorder.step(`Load ${part.name}`, work));
   const servers = serversOf(staged.map(({ source }) => source));
   if (servers.length > 0) await recorder.step('Start the database servers', () => project.up(servers));
 }
@@ -127,7 +128,7 @@ async function fill(
   plan: ThrowawayPlan,
   directory: string,
   part: Part,
-  { directory: files, asItWas = false }: ThrowawayOptions,
+  { read, asItWas = false }: ThrowawayOptions,
 ): Promise<StagedPart | null> {
   const { log, clock, run, project } = tools;
   const origin = ownOrigin(part, plan);
@@ -150,7 +151,7 @@ async function fill(
     );
   }
   await makeParents(project.files, source.origin.path, homes);
-  return { part, source, swaps: await source.stage(part, partReader(files), run) };
+  return { part, source, swaps: await source.stage(part, read, run) };
 }
 
 /** A database may lie deeper than what is mounted. */

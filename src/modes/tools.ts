@@ -8,6 +8,7 @@ import type { Saga } from '../safety/saga.ts';
 import type { Store } from '../stores/store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { RunAuthorCommand } from '../system/author-command.ts';
+import type { Keys } from './keys.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Everything that a mode acts through, wired by run.ts. */
@@ -21,6 +22,7 @@ export interface Tools {
   readonly local: Store;
   /** Where images wait for other hosts. */
   readonly cache: FileCache;
+  readonly keys: Keys;
   readonly probes: readonly Probe[];
   /** The way to containers that publish no port. */
   readonly network: ContainerNetwork;
@@ -32,6 +34,8 @@ export interface Tools {
   readonly signal: AbortSignal;
   /** What the `data` lines name, where they can be resolved now: a restore may write there too. */
   readonly plan: DataPlan | undefined;
+  /** What the next run does first: throws what is wrong with the settings as they are now, with the caretaker.yml of other code. */
+  readonly checkSettings: () => void;
   /** Unique among the runs on this host; part of the names of everything temporary. */
   readonly run: string;
   /** The caretaker's own version, for manifests. */

@@ -3,27 +3,32 @@ import { rm } from 'node:fs/promises';
 import type { Snapshot } from '../code/git.ts';
 import { openManifest, type Part } from '../archive/manifest.ts';
 import { manifestFile } from '../archive/names.ts';
-import { verifyPart } from '../archive/parts.ts';
+import { partReader, verifyPart } from '../archive/parts.ts';
+import { projectLabel } from '../compose/compose-program.ts';
 import { CaretakerError } from '../errors.ts';
-import type { Actions } from '../safety/actions.ts';
+import type { Actions, Finishes } from '../safety/actions.ts';
+import { readStateFile } from '../safety/state-directory.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
 import { readText, writeAtomic } from '../system/files.ts';
-import { keepAside, type KeepAside } from './aside.ts';
+import { dropAside, keepAside, type DropAside, type KeepAside } from './aside.ts';
+import { finishComingUp, type ComeUp } from './bring-up.ts';
 import { avoid, avoidNothing, type Avoided } from './avoided.ts';
-import { capturedIn, localDirectory, storeBackup } from './capture.ts';
+import { localDirectory } from './capture.ts';
 import { sourceDeps } from './data.ts';
 import { groundAway, type MadeGround } from './empty-host.ts';
 import { filesAway, type WrittenFiles } from './project-files-back.ts';
-import { dropProtections, dropRun, imagesBack, type ImageName } from './images.ts';
-import { dropSafetyBackups, type KeepLocal } from './keep-local.ts';
+import { dropRun, imagesBack, type ImageName } from './images.ts';
+import { tidy, type KeepLocal } from './keep-local.ts';
 import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
-import { dataParts, inSwapOrder, loadAll, partReader, type StagedPart } from './exchange.ts';
+import { dataParts, inSwapOrder, loadAll, type StagedPart, type Unswap } from './exchange.ts';
 import { undoDrop, undoSwap } from './restore-database.ts';
 import { dropThrowaway, type ThrowawayRecord } from './throwaway.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
+import { removeServices, type RemoveServices } from './switch-over.ts';
 import type { Tools } from './tools.ts';
+import { dropLocal, queueBackup } from './unstored.ts';
 
 /** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
 export function undoActions(tools: () => Tools, patience: Patience): Actions {
@@ -41,8 +46,9 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
     'ground-away': (data) => groundAway(tools(), data as MadeGround),
     'data-back': (data) => dataBack(tools(), data as DataBack),
     'clean-up': (data) => cleanUp(tools(), data as CleanUp),
+    'drop-backup': (data) => dropLocal(tools(), (data as { backup: string }).backup),
     'drop-throwaway': (data) => dropThrowaway(tools(), data as ThrowawayRecord),
-    unswap: (data) => tools().project.files.unswap(data as Swap),
+    unswap: (data) => unswap(tools(), data as Unswap),
     unstage: async (data) => {
       const { part, run, anew } = data as { part: Part; run: string; anew?: true };
       await (await sourceForPart(part, { ...sourceDeps(tools()), ...(anew ? { anew } : {}) })).unstage(run);
@@ -55,15 +61,30 @@ export function undoActions(tools: () => Tools, patience: Patience): Actions {
   };
 }
 
+/**
+ * Stops first what uses the data: a host that was switched off has started it again, and it would go on with what is renamed below it.
+ */
+async function unswap({ project }: Tools, { services, ...swap }: Unswap): Promise<void> {
+  if (services !== undefined && services.length > 0) await project.stop(services);
+  await project.files.unswap(swap);
+}
+
+/** How what a killed run had prepared is brought up and judged. */
+export function finishActions(tools: () => Tools): Finishes {
+  return { 'come-up': (data) => finishComingUp(tools(), data as ComeUp) };
+}
+
 /** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
 export function forwardActions(tools: () => Tools): Actions {
   return {
+    // It only queues the backup, and so can't fail for want of a store. Journals of older versions name no stores.
     'store-backup': async (data) => {
-      const { stores, recorder, project } = tools();
-      const captured = await capturedIn(localDirectory(project.stateDirectory), (data as { backup: string }).backup);
-      for (const store of stores) recorder.stored.push(await storeBackup(tools(), captured, store));
+      const { stores: ours, project } = tools();
+      const { backup, stores = ours.map(({ name }) => name), encrypted } = data as StoreBackup;
+      await queueBackup(project.stateDirectory, { backup, stores, ...(encrypted ? { encrypted } : {}) });
     },
     'keep-aside': (data) => keepAside(tools(), data as KeepAside),
+    'drop-aside': (data) => dropAside(tools(), data as DropAside),
     'remember-update': async (data) => {
       const { stateDirectory } = tools().project;
       await rememberUpdate(stateDirectory, data as LastUpdate);
@@ -74,12 +95,17 @@ export function forwardActions(tools: () => Tools): Actions {
       if (data !== null) await avoid(stateDirectory, data as Avoided);
       await forgetUpdate(stateDirectory);
     },
-    tidy: async (data) => {
-      const { keepVersions, ...keep } = data as KeepLocal & { readonly keepVersions?: number };
-      await dropSafetyBackups(tools(), keep);
-      if (keepVersions !== undefined) await dropProtections(tools().project, keepVersions);
-    },
+    tidy: (data) => tidy(tools(), data as Parameters<typeof tidy>[1]),
+    'remove-services': (data) => removeServices(tools(), data as RemoveServices),
   };
+}
+
+/** What is to be stored, and in which stores, by their names. */
+interface StoreBackup {
+  readonly backup: string;
+  readonly stores?: readonly string[];
+  /** Whether only an encrypted copy of it may leave this host. */
+  readonly encrypted?: boolean;
 }
 
 interface DataBack {
@@ -99,8 +125,13 @@ const recordFile = (tools: Tools, run: string): string =>
   path.join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
 
 async function readRecord(tools: Tools, run: string): Promise<BackRecord> {
-  const text = await readText(recordFile(tools, run));
-  return text === null ? { attempts: [], parts: [], swaps: null } : (JSON.parse(text) as BackRecord);
+  const record = await readStateFile<BackRecord>(
+    recordFile(tools, run),
+    ({ attempts, parts, swaps }) =>
+      Array.isArray(attempts) && Array.isArray(parts) && (swaps === null || Array.isArray(swaps)),
+    'Without it all data are unpacked anew from the safety backup, and what earlier attempts left beside them stays: status names it.',
+  );
+  return record ?? { attempts: [], parts: [], swaps: null };
 }
 
 /**
@@ -110,6 +141,7 @@ async function readRecord(tools: Tools, run: string): Promise<BackRecord> {
 async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> {
   const { project, log } = tools;
   await project.stop();
+  await stopOneOffs(tools);
   const directory = localDirectory(project.stateDirectory);
   let record = await readRecord(tools, run);
   if (record.swaps === null) {
@@ -123,7 +155,7 @@ async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> 
         },
       );
     }
-    const parts = dataParts(openManifest(JSON.parse(text)).parts);
+    const parts = dataParts(openManifest(text, backup).parts);
     try {
       record = await stageBack(tools, run, parts);
     } catch (error) {
@@ -135,7 +167,15 @@ async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> 
   }
   const staged = await stagedOf(tools, record);
   for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
-  await loadAll(tools, staged, directory, (_name, work) => work());
+  await loadAll(tools, staged, partReader(directory), (_name, work) => work());
+}
+
+/** A migration that was cut off may live on in a container of its own, and write to the data that come back. */
+async function stopOneOffs({ project }: Tools): Promise<void> {
+  if (project.engine === null) return;
+  const { runtime } = project.engine;
+  const containers = await runtime.containers({ [projectLabel]: project.name });
+  await runtime.stop(containers.filter(({ oneOff }) => oneOff).map(({ id }) => id));
 }
 
 /** Unpacks all parts beside what the failed version left, under a name of its own for each attempt. */
@@ -194,5 +234,5 @@ async function cleanUp(tools: Tools, { run, ...keep }: CleanUp): Promise<void> {
   }
   await rm(recordFile(tools, run), { force: true });
   await dropRun(project, run);
-  if (keep.keepLocal !== undefined) await dropSafetyBackups(tools, keep);
+  if (keep.keepLocal !== undefined) await tidy(tools, keep);
 }

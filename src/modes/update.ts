@@ -7,15 +7,19 @@ import { migrate, prepareImages } from './build.ts';
 import { checkDisk, type CapturedBackup } from './capture.ts';
 import { dataSources } from './data.ts';
 import { refuseMajorChange, refuseMajorChangeAt } from './database-major.ts';
+import { warnOfUnproven } from './keys.ts';
 import { sectionsOf } from './report.ts';
 import { chooseTarget } from './target.ts';
-import { changedImages, dropProtections, protectImages, PROTECTED_VERSIONS, roomForImages } from './images.ts';
+import { changedImages, dropRun, protectImages, PROTECTED_VERSIONS, roomForImages } from './images.ts';
 import { refuseTakenPorts } from './free-ports.ts';
 import { imagesToCache } from './image-cache.ts';
+import { tidy } from './keep-local.ts';
 import type { LastUpdate } from './last-update.ts';
 import { refuseMigrateCommand, rehearse, roomForRehearsal } from './rehearsal.ts';
-import { bringUp, noteWhatServes, switchOver } from './switch-over.ts';
+import { settingsProblem } from './settings-of-version.ts';
+import { noteWhatServes, switchOver } from './switch-over.ts';
 import type { Tools } from './tools.ts';
+import { checkStores, storeUnstored } from './unstored.ts';
 
 export interface UpdateOutcome {
   readonly updated: boolean;
@@ -32,13 +36,24 @@ export interface UpdateOutcome {
   readonly captured: CapturedBackup | undefined;
 }
 
+/** update: a new version, where there is one, and then its backup is stored, with what earlier runs could not store. */
+export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
+  const outcome = await changeVersion(tools, settings);
+  if (settings.rehearse === 'only') return outcome;
+  await storeUnstored(tools, { own: outcome.captured?.manifest.name, onFailure: settings.onStoreFailure });
+  // What waited did not count.
+  if (outcome.updated) await tidy(tools, settings);
+  return outcome;
+}
+
 /**
- * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
- * what writes → the rest of the verified local backup → migrate → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * Choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
+ * what writes → the rest of the verified local backup → migrate → up → health → commit. Whatever fails before the commit is undone in reverse by the
  * table in undo.ts: data back, images back, code back, the old version up and healthy.
  */
-export async function update(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
+async function changeVersion(tools: Tools, settings: UpdateSettings): Promise<UpdateOutcome> {
   const { project, checkout, recorder, saga } = tools;
+  const { migrateCommand } = settings;
 
   refuseMigrateCommand(settings);
   const head = (await checkout?.head()) ?? null;
@@ -51,7 +66,10 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
   await recorder.step('Check health, stores and disk before anything is touched', async () => {
     await refuseUnhealthy(tools, settings);
-    if (settings.rehearse !== 'only') for (const store of tools.stores) await store.check('write');
+    if (settings.rehearse !== 'only') {
+      await warnOfUnproven(tools);
+      await checkStores(tools, { wait: settings.onStoreFailure === 'warn' });
+    }
     await tools.local.check('write');
     await checkDisk(sources, project.stateDirectory, [
       ...(await roomForImages(project, settings.build)),
@@ -61,16 +79,19 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   });
 
   const modelBefore = JSON.stringify(await project.engine?.compose.model());
-  const serving = await noteWhatServes(tools, settings);
+  const defined = await project.services();
+  const before = { defined, serving: await noteWhatServes(tools, settings) };
 
   let code: Snapshot | null = null;
   if (checkout !== null && target !== 'as-it-is') {
     code = await checkout.snapshot(target);
-    await recorder.step(`Check out ${target.label}`, () =>
-      saga.step('check out', { undo: { action: 'code-back', data: code } }, () =>
+    await recorder.step(`Check out ${target.label}`, async () => {
+      await saga.step('check out', { undo: { action: 'code-back', data: code } }, () =>
         checkout.checkout(target, settings.allow),
-      ),
-    );
+      );
+      const problem = settingsProblem(tools, target.label);
+      if (problem !== null) throw problem;
+    });
   }
   const names = await protectImages(project, tools.run);
   await recorder.step('Build or pull the images while the old version serves', () =>
@@ -83,7 +104,7 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
   const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
   if (project.engine !== null && changed.length === 0 && !modelChanged) {
     if (target === 'as-it-is') {
-      await dropProtections(project, PROTECTED_VERSIONS);
+      await dropRun(project, tools.run);
       await saga.commit([]);
       return unchanged;
     }
@@ -101,29 +122,46 @@ export async function update(tools: Tools, settings: UpdateSettings): Promise<Up
     const outcome = await switchOver(
       tools,
       settings,
-      { sources, left, reason: 'before-update', head, serving },
-      async () => {
-        const { migrateCommand } = settings;
-        if (migrateCommand !== undefined) {
-          await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
-        }
-        await recorder.step('Switch to the new version', () => bringUp(tools));
-      },
-      async (captured) => {
-        const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
-        recorder.sections = { ...recorder.sections, ...sectionsOf({ mode: 'update', ...outcome }, tools) };
-        const done: LastUpdate = {
-          ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
-          at: tools.clock.now().toISOString(),
-          commit: (await checkout?.head())?.commit ?? null,
-        };
-        const { keepLocal, keepLocalDays } = settings;
-        await saga.commit([
-          { action: 'remember-update', data: done },
-          { action: 'store-backup', data: { backup: captured.manifest.name } },
-          { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
-        ]);
-        return outcome;
+      { sources, left, reason: 'before-update', head, before },
+      {
+        ...(migrateCommand === undefined
+          ? {}
+          : { migrate: () => recorder.step('Migrate', () => migrate(tools, settings, migrateCommand)) }),
+        title: 'Switch to the new version',
+        forward: async (captured) => {
+          const done: LastUpdate = {
+            ...{
+              run: tools.run,
+              project: project.name,
+              from,
+              to: labelOf(target),
+              code,
+              images: names,
+              backup: captured.manifest.name,
+            },
+            at: tools.clock.now().toISOString(),
+            commit: (await checkout?.head())?.commit ?? null,
+          };
+          const { keepLocal, keepLocalDays } = settings;
+          return [
+            { action: 'remember-update', data: done },
+            {
+              action: 'store-backup',
+              data: {
+                backup: captured.manifest.name,
+                stores: tools.stores.map((store) => store.name),
+                encrypted: tools.keys.encryption !== undefined,
+              },
+            },
+            { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
+          ];
+        },
+        commit: async (captured, forward) => {
+          const outcome: UpdateOutcome = { updated: true, from, to: labelOf(target), changed, captured };
+          recorder.sections = { ...recorder.sections, ...sectionsOf({ mode: 'update', ...outcome }, tools) };
+          await saga.commit(forward);
+          return outcome;
+        },
       },
     );
     if (settings.cacheImages) {

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { mkdir, rm } from 'node:fs/promises';
 import type { Part } from '../archive/manifest.ts';
-import type { ProofLevel } from '../archive/proof.ts';
+import { partReader, type PartReader } from '../archive/parts.ts';
+import type { Proof, ProofLevel } from '../archive/proof.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { VerifySettings } from '../settings/settings.ts';
 import type { Store } from '../stores/store.ts';
@@ -11,9 +12,10 @@ import { chooseBackup, type ChosenBackup } from './choose.ts';
 import { dataParts } from './exchange.ts';
 import { fetchParts } from './fetch.ts';
 import { sizeOf } from './restore.ts';
+import { noteProven } from './keys.ts';
 import { proveFiles } from './read-proof.ts';
 import { becomeHealthy } from './serving.ts';
-import { bringUp } from './switch-over.ts';
+import { bringUp } from './bring-up.ts';
 import { DISK_PROBE, proveDatabases, withThrowaway } from './throwaway.ts';
 import type { Tools } from './tools.ts';
 
@@ -41,6 +43,7 @@ export async function verify(
   const { manifest } = chosen;
   const level = settings.proof ?? (project.engine === null ? 'read' : 'databases');
   recorder.sections = { verify: { backup: manifest.name, level, proven: [] } };
+  const read = partReader(directory, chosen.decrypt);
   const proven: string[] = [];
   const note = (lines: readonly string[]): void => {
     proven.push(...lines);
@@ -54,8 +57,8 @@ export async function verify(
     );
     note([`every file of ${manifest.parts.length} parts has its digest, unpacks, and is a whole archive`]);
     await (level === 'read'
-      ? proveFiles(tools, manifest.parts, directory, note)
-      : drill(tools, settings, { chosen, directory, level }, note));
+      ? proveFiles(tools, manifest.parts, read, note)
+      : drill(tools, settings, { chosen, read, level }, note));
   } catch (error) {
     // A throwaway that was ended because of the disk says nothing of the backup.
     const ofDisk = recorder.health?.results.some(({ probe, ok }) => probe === DISK_PROBE && !ok) === true;
@@ -66,11 +69,14 @@ export async function verify(
     await rm(directory, { recursive: true, force: true });
   }
   await keep(true, proven);
+  await noteProven(tools, manifest);
   return { chosen, level, proven };
 
-  /** A result that can't be kept is a result all the same. */
-  async function keep(ok: boolean, lines: readonly string[]): Promise<void> {
-    const at = tools.clock.now().toISOString();
+  /** A result that can't be kept is a result all the same. It holds what checks have answered, and lies where the backups are. */
+  async function keep(ok: boolean, told: readonly string[]): Promise<void> {
+    // What checks have answered may be of the data, and the result lies where anybody may read it who can't read those.
+    const lines = chosen.decrypt === undefined ? told.map((line) => tools.log.redacted(line)) : IN_THE_LOG;
+    const at = dateAfter(chosen.backup.proofs, tools.clock.now()).toISOString();
     const { name, digest } = manifest;
     try {
       await chosen.store.keepProof(chosen.backup, {
@@ -82,6 +88,13 @@ export async function verify(
     }
   }
 }
+
+/** Now; where the clock was set back since the last drill, the second behind that: the newest result is the newest. `proofs`: newest first. */
+function dateAfter([last]: readonly Proof[], now: Date): Date {
+  return last === undefined ? now : new Date(Math.max(now.getTime(), Date.parse(last.at) + 1000));
+}
+
+const IN_THE_LOG = ['The backup is encrypted, and this is not: what was seen is in the log of the run.'];
 
 /** What says something of the backup, and not of the machine that looked at it. */
 const DISPROVES = [
@@ -99,7 +112,7 @@ const DISPROVES = [
 async function drill(
   tools: Tools,
   settings: VerifySettings,
-  { chosen, directory, level }: { chosen: ChosenBackup; directory: string; level: ProofLevel },
+  { chosen, read, level }: { chosen: ChosenBackup; read: PartReader; level: ProofLevel },
   note: (lines: readonly string[]) => void,
 ): Promise<void> {
   const { parts, version } = chosen.manifest;
@@ -109,9 +122,9 @@ async function drill(
       `The backup is of ${version.tag ?? version.describe ?? version.commit}; it is tried with the images of ${head.tag ?? head.describe ?? head.commit}, which is deployed.`,
     );
   }
-  const options = { parts, directory, outside: settings.throwawayNetwork === 'open', health: settings.health };
+  const options = { parts, read, outside: settings.throwawayNetwork === 'open', health: settings.health };
   await withThrowaway(tools, options, async (throwaway) => {
-    await proveDatabases(throwaway, directory, note);
+    await proveDatabases(throwaway, read, note);
     if (level === 'application') note([await proveApplication(throwaway.tools, settings)]);
     await proveChecks(throwaway, settings.checks, note);
   });

@@ -12,6 +12,7 @@ export function createBareProject(name: string, directory: string, files: HostFi
     containers: () => Promise.resolve([]),
     running: () => Promise.resolve(false),
     configurationFiles: () => Promise.resolve([]),
+    secretFiles: () => Promise.resolve([]),
     lastWords: () => Promise.resolve([]),
     stop: () => Promise.resolve([]),
     ...{ start: none, up: none, look: none },

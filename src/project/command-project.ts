@@ -2,7 +2,8 @@ import { basename, join } from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import type { Log } from '../report/log.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
-import type { RunAuthorCommand } from '../system/author-command.ts';
+import { LIMITS } from '../system/limits.ts';
+import { codeWords, type RunAuthorCommand } from '../system/author-command.ts';
 import type { Project } from './project.ts';
 
 export interface CommandProjectOptions {
@@ -32,7 +33,7 @@ export function createCommandProject(
     // The shell's own codes: the command could not be run, so it has not answered the question.
     if (exitCode === 126 || exitCode === 127)
       throw commandFailed('status-command', options.statusCommand, exitCode, tail);
-    return { running: exitCode === 0, detail: `status-command: exit code ${exitCode}`, tail };
+    return { running: exitCode === 0, detail: `status-command: exit ${codeWords(exitCode)}`, tail };
   }
 
   async function act(input: 'start-command' | 'stop-command', text: string): Promise<void> {
@@ -41,6 +42,7 @@ export function createCommandProject(
         cwd,
         // What it starts must live on when the job ends.
         outlivesJob: input === 'start-command',
+        timeoutMs: LIMITS.act,
         onLine: (line) => deps.log.info(line),
       });
       if (exitCode !== 0) throw commandFailed(input, text, exitCode, tail);
@@ -78,6 +80,7 @@ export function createCommandProject(
       return [{ service, state: running ? 'running' : 'stopped', text: tail }];
     },
     configurationFiles: () => Promise.resolve([]),
+    secretFiles: () => Promise.resolve([]),
   };
 }
 
@@ -85,7 +88,7 @@ function commandFailed(input: string, text: string, exitCode: number, tail: stri
   const words = tail.trim() === '' ? '' : `: ${tail.trim()}`;
   return new CaretakerError(
     'author-command-failed',
-    `failed to run ${input} "${text}": exit code ${exitCode}${words}`,
+    `failed to run ${input} "${text}": exit ${codeWords(exitCode)}${words}`,
     {
       hint: `Run the command by hand in the project directory; ${input} must end with exit code 0 when it did its work.`,
       input,

@@ -10,6 +10,7 @@ import { CaretakerError } from '../errors.ts';
 import type { ProbeResult } from '../health/health.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
+import { inStorage } from '../runtimes/storage.ts';
 import type { Project } from './project.ts';
 
 /** Larger ones are data. */
@@ -78,6 +79,17 @@ export function createComposeProject(parts: ComposeProjectParts): Project {
     return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
   }
 
+  /** Those that are there of the files that make up the model. */
+  async function modelFiles(): Promise<{ readonly all: readonly string[]; readonly secret: readonly string[] }> {
+    const { files, dialect } = compose;
+    const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
+    const named = await filesOfModel(files, variablesOf(dialect, variables, parts.environment, parts.name));
+    const given = parts.envFiles.length > 0 ? parts.envFiles : [join(projectDirectoryOf(files), '.env')];
+    const there: string[] = [];
+    for (const file of new Set([...named.all, ...given])) if (await exists(file)) there.push(file);
+    return { all: there, secret: there.filter((file) => named.secret.includes(file) || given.includes(file)) };
+  }
+
   /** Small files of the project directory that services only read: what an administrator writes beside the compose file. */
   async function mountedFiles(): Promise<string[]> {
     const existing = await containers();
@@ -121,7 +133,7 @@ export function createComposeProject(parts: ComposeProjectParts): Project {
     },
     async up(services) {
       expected = undefined;
-      await compose.up(services);
+      await inStorage(runtime, `bring up the containers of ${parts.name}`, () => compose.up(services));
     },
     async look() {
       const seen = await views();
@@ -152,18 +164,8 @@ export function createComposeProject(parts: ComposeProjectParts): Project {
       }
       return words;
     },
-    async configurationFiles() {
-      const { files, dialect } = compose;
-      const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
-      const lookup = variablesOf(dialect, variables, parts.environment, parts.name);
-      const all = new Set([
-        ...(await filesOfModel(files, lookup)),
-        ...(parts.envFiles.length > 0 ? parts.envFiles : [join(projectDirectoryOf(files), '.env')]),
-      ]);
-      const present: string[] = [];
-      for (const file of all) if (await exists(file)) present.push(file);
-      return [...new Set([...present, ...(await mountedFiles())])];
-    },
+    configurationFiles: async () => [...new Set([...(await modelFiles()).all, ...(await mountedFiles())])],
+    secretFiles: async () => [...(await modelFiles()).secret],
   };
 }
 

@@ -1,6 +1,7 @@
 import { basename, relative } from 'node:path';
 import type { ComposeModel } from '../compose/compose.ts';
-import { contains, readMounts } from './data-mounts.ts';
+import { isAnonymousName } from '../runtimes/volume-options.ts';
+import { contains, readMounts, realPath } from './data-mounts.ts';
 import type { Mounts, ServiceMount } from './data-mounts.ts';
 import { Names } from './data-names.ts';
 import { hostPathReason } from './data-reasons.ts';
@@ -11,11 +12,21 @@ import type { DataPlan, Project, SourceSpec } from './project.ts';
 export interface DataContext extends SplitDeps {
   readonly project: Project;
   readonly model: ComposeModel;
+  /** Absolute, links resolved: secrets that must not be in this backup, whatever mounts or names them. */
+  readonly withheld: readonly string[];
+}
+
+/** Absolute paths that are not to get into a backup. */
+export interface Unwanted {
+  /** Left out of trees that hold them: a folder of backups. */
+  readonly never?: readonly string[];
+  /** Left out of trees that hold them, and not taken by themselves either: files of secrets. */
+  readonly withheld?: readonly string[];
 }
 
 export type Left = DataPlan['leave'][number];
 
-export async function contextOf(project: Project, never: readonly string[]): Promise<DataContext> {
+export async function contextOf(project: Project, { never = [], withheld = [] }: Unwanted = {}): Promise<DataContext> {
   const { engine } = project;
   const model: ComposeModel =
     engine === null ? { name: project.name, services: [], volumes: {} } : await engine.compose.model();
@@ -30,9 +41,20 @@ export async function contextOf(project: Project, never: readonly string[]): Pro
     runtime: engine?.runtime ?? null,
     files: project.files,
     names: new Names(),
-    never: [project.stateDirectory, ...never],
+    never: await byAllNames([project.stateDirectory, ...never, ...withheld]),
+    withheld: await byAllNames(withheld),
     projectDirectory: project.directory,
   };
+}
+
+/** As they are written and where they really lie: mounts and walks tell real paths. */
+async function byAllNames(paths: readonly string[]): Promise<string[]> {
+  return [...new Set([...paths, ...(await Promise.all(paths.map(realPath)))])];
+}
+
+/** Why what lies there, by its real path, is not taken at all. */
+export function withheldReason(path: string, { withheld }: Pick<DataContext, 'withheld'>): string | undefined {
+  return withheld.some((secret) => contains(secret, path)) ? 'it holds secrets that this backup must not' : undefined;
 }
 
 /** Only what is certain: everything else is taken. */
@@ -48,7 +70,7 @@ export function staticReason(path: string, mounts: readonly ServiceMount[]): str
 }
 
 export function isAnonymous(mount: ServiceMount): boolean {
-  return mount.volume !== undefined && /^[0-9a-f]{64}$/.test(mount.volume);
+  return isAnonymousName(mount.volume);
 }
 
 /** A volume by its key in the compose file, a directory by its path in the project. */
@@ -80,7 +102,9 @@ export function describe(path: string, mounts: readonly ServiceMount[]): string 
 /** The configuration as a part of its own; what lies outside the project's directory can't be in its tree and is a file by itself. */
 export async function projectFiles(context: DataContext, claimed?: string): Promise<SourceSpec[]> {
   const { project, names } = context;
-  const all = await project.configurationFiles();
+  const all: string[] = [];
+  for (const path of await project.configurationFiles())
+    if (withheldReason(await realPath(path), context) === undefined) all.push(path);
   const inside = all.filter((path) => contains(project.directory, path));
   const specs: SourceSpec[] = [];
   if (inside.length > 0) {

@@ -1,8 +1,8 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { CaretakerError } from '../errors.ts';
-import { leftMounts, namesOf, projectFiles } from './data-context.ts';
-import type { DataContext } from './data-context.ts';
-import { contains, hostPathOf, mountOf } from './data-mounts.ts';
+import { leftMounts, namesOf, projectFiles, withheldReason } from './data-context.ts';
+import type { DataContext, Left } from './data-context.ts';
+import { contains, hostPathOf, mountOf, realPath } from './data-mounts.ts';
 import { findClusters, postgresSpec, splitDatabases, sqliteSpec } from './data-split.ts';
 import type { PostgresSpec, Root, SqliteSpec } from './data-split.ts';
 import type { DataPlan, SourceSpec } from './project.ts';
@@ -20,6 +20,7 @@ export async function dataFromLines(lines: readonly DataLine[], context: DataCon
   const databases: (PostgresSpec | SqliteSpec)[] = [];
   const roots: Root[] = [];
   const others: SourceSpec[] = [];
+  const leave: Left[] = [];
   for (const line of lines) {
     const type = line['type'] ?? '';
     switch (type) {
@@ -31,9 +32,13 @@ export async function dataFromLines(lines: readonly DataLine[], context: DataCon
         break;
       case 'volume':
       case 'directory':
-      case 'file':
-        roots.push(await rootOf(line, context));
+      case 'file': {
+        const root = await rootOf(line, context);
+        const why = withheldReason(root.path, context);
+        if (why === undefined) roots.push(root);
+        else leave.push({ what: root.path, why });
         break;
+      }
       case 'project-files':
         others.push(...(await projectFiles(context, line['name'])));
         break;
@@ -44,7 +49,17 @@ export async function dataFromLines(lines: readonly DataLine[], context: DataCon
   const once = withoutNested(roots);
   const split = await splitDatabases(once, databases, context);
   const take = [...databases, ...split.take, ...others].sort((a, b) => rank(a) - rank(b));
-  return { take, leave: [...leftMounts(context, take), ...split.leave], notes: split.notes };
+  if (take.length === 0) {
+    throw new CaretakerError(
+      'data-none',
+      `failed to find any data of ${context.project.name}: nothing that data names may be in this backup`,
+      {
+        hint: 'Files of secrets are only in backups that are encrypted (encrypt-to) or go to folders alone.',
+        input: 'data',
+      },
+    );
+  }
+  return { take, leave: [...leave, ...leftMounts(context, take), ...split.leave], notes: split.notes };
 }
 
 function rank(spec: SourceSpec): number {
@@ -115,6 +130,7 @@ async function postgresOf(line: DataLine, context: DataContext): Promise<Postgre
 async function sqliteOf(line: DataLine, context: DataContext): Promise<SqliteSpec> {
   const path = await pathOf(line, context);
   const scan = await context.files.scan(path);
+  await refuseLedOut(line, path, scan.root, context);
   if (scan.kind !== 'file' || scan.sqliteFiles.length === 0) {
     throw new CaretakerError('data-not-sqlite', `failed to read ${path}: it is not a SQLite database`, {
       hint: 'Name the database file itself; a directory is taken by type=directory, its databases are found there.',
@@ -128,6 +144,7 @@ async function rootOf(line: DataLine, context: DataContext): Promise<Root> {
   const type = line['type'] as Root['type'];
   const path = await pathOf(line, context);
   const scan = await context.files.scan(path);
+  await refuseLedOut(line, path, scan.root, context);
   if (type === 'file' ? scan.kind !== 'file' : scan.kind !== 'directory') {
     throw invalid(line, `${path} is a ${scan.kind}, not a ${type === 'file' ? 'file' : 'directory'}`);
   }
@@ -161,11 +178,34 @@ async function pathOf(line: DataLine, context: DataContext): Promise<string> {
   });
 }
 
+/**
+ * Whatever a service may write to may hold a symbolic link that it made, to anything on the host: what that leads to would get into the backup, and be replaced by a restore.
+ * `real`: where `path` leads. A service that may write to the whole project decides by itself what is mounted.
+ */
+async function refuseLedOut(
+  line: DataLine,
+  path: string,
+  real: string,
+  { project, mounts }: DataContext,
+): Promise<void> {
+  const directory = await realPath(project.directory);
+  const homes = mounts.all.filter(({ writable, source }) => writable && source !== '' && !contains(source, directory));
+  for (let at = path.indexOf('/', 1); at !== -1; at = path.indexOf('/', at + 1)) {
+    const above = await realPath(path.slice(0, at));
+    const home = homes.find(({ source }) => contains(source, above));
+    if (home === undefined) continue;
+    if (contains(home.source, real)) return;
+    throw outside(line, `${home.source}, where ${home.service} may have made a link to ${real}`);
+  }
+}
+
 async function wantedPath(line: DataLine, context: DataContext): Promise<string> {
   const { project, mounts } = context;
   const path = line['path'];
   if (line['volume'] !== undefined) {
     const info = await context.runtime?.volume((await volumeName(line, context)) ?? '');
+    if (info?.device !== undefined && !info.device.bound)
+      throw invalid(line, `the engine mounts ${info.device.source} there only while a container uses it`);
     const mountpoint = info?.mountpoint ?? '';
     const inside = join(mountpoint, path ?? '.').replace(/(.)\/$/, '$1');
     if (!contains(mountpoint, inside)) throw outside(line, `the volume ${line['volume']}`);

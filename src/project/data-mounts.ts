@@ -143,18 +143,19 @@ export function hostPathOf(mounts: Mounts, service: string, containerPath: strin
   return mount === undefined ? undefined : tidy(join(mount.source, relative(mount.target, path)));
 }
 
-/**
- * Links resolved, for what is behind one is exchanged where it really lies, and two links to one place are one place. What this user may not
- * enter, or what is not there, stays as it is written.
- */
+/** Links resolved, for what is behind one is exchanged where it really lies, and two links to one place are one place. */
 async function realSource(path: string): Promise<string> {
   const written = tidy(path);
   // /etc/localtime is a link nearly everywhere; it is known by its name.
-  if (hostPathReason(written) !== undefined) return written;
+  return hostPathReason(written) === undefined ? realPath(written) : written;
+}
+
+/** Links resolved; what this user may not enter, or what is not there, stays as it is written. */
+export async function realPath(path: string): Promise<string> {
   try {
-    return await realpath(written);
+    return await realpath(path);
   } catch (error) {
-    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return written;
+    if (['ENOENT', 'EACCES', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return path;
     throw error;
   }
 }

@@ -33,7 +33,7 @@ export interface SplitDeps {
   readonly runtime: Runtime | null;
   readonly files: HostFiles;
   readonly names: Names;
-  /** Absolute paths that are never part of a backup: `.caretaker`, folders of backups. */
+  /** Absolute paths, links resolved, that are never part of a backup: `.caretaker`, folders of backups, secrets that it must not hold. */
   readonly never: readonly string[];
   readonly projectDirectory: string;
 }

@@ -1,6 +1,14 @@
 import { CaretakerError } from '../errors.ts';
-import { contextOf, describe, isAnonymous, namesOf, projectFiles, staticReason } from './data-context.ts';
-import type { DataContext, Left } from './data-context.ts';
+import {
+  contextOf,
+  describe,
+  isAnonymous,
+  namesOf,
+  projectFiles,
+  staticReason,
+  withheldReason,
+} from './data-context.ts';
+import type { DataContext, Left, Unwanted } from './data-context.ts';
 import { dataFromLines } from './data-lines.ts';
 import type { DataLine } from './data-lines.ts';
 import { contains } from './data-mounts.ts';
@@ -18,10 +26,9 @@ import type { DataPlan, Project } from './project.ts';
 export async function planData(
   project: Project,
   lines: readonly DataLine[] | 'auto',
-  /** Absolute paths that must not get into a backup wherever they lie: a folder of backups in a mounted tree. */
-  never: readonly string[] = [],
+  unwanted: Unwanted = {},
 ): Promise<DataPlan> {
-  const context = await contextOf(project, never);
+  const context = await contextOf(project, unwanted);
   if (lines !== 'auto') return dataFromLines(lines, context);
   if (project.engine === null) {
     throw new CaretakerError(
@@ -73,12 +80,17 @@ async function mountedRoots(context: DataContext): Promise<{ roots: Root[]; leav
     if (first.volume !== undefined) {
       const info = await runtime?.volume(first.volume);
       if (info !== undefined && info !== null && info.driver !== 'local') {
-        leave.push({ what, why: `its driver ${info.driver} keeps it elsewhere` });
+        leave.push({ what, why: `its driver ${info.driver} keeps it elsewhere`, isData: true });
+        continue;
+      }
+      if (info?.device !== undefined && !info.device.bound) {
+        const why = `the engine mounts ${info.device.source} there, and only while a container uses it`;
+        leave.push({ what, why, isData: true });
         continue;
       }
     }
     const scan = await context.files.scan(path);
-    const odd = scanReason(scan);
+    const odd = scanReason(scan) ?? withheldReason(scan.root, context);
     if (odd !== undefined) {
       leave.push({ what, why: odd });
       continue;

@@ -17,6 +17,7 @@ import type { Log } from '../report/log.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Limits } from '../system/limits.ts';
 import type { Processes } from '../system/processes.ts';
 import { createComposeProject } from './compose-project.ts';
 import type { Project } from './project.ts';
@@ -38,6 +39,7 @@ export interface DiscoverDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly environment: Environment;
+  readonly limits?: Limits;
   /** The engines that answer to this user. */
   readonly runtimes: () => Promise<readonly Runtime[]>;
   /** The way to the project's data on the host. */

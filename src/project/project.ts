@@ -38,6 +38,8 @@ export interface Project {
   ): Promise<readonly { readonly service: string; readonly state: string; readonly text: string }[]>;
   /** What a backup keeps of the configuration: compose files, env files, .env, small files that are mounted read-only; absolute paths that exist. */
   configurationFiles(): Promise<string[]>;
+  /** Those of them that are made for secrets: env files, and the files of Compose's `secrets`. */
+  secretFiles(): Promise<string[]>;
 }
 
 /** What has data, decided by `data:` lines or by looking. Plain data: printed, tested, turned into sources by sources/. */
@@ -77,7 +79,8 @@ export type SourceSpec =
 
 export interface DataPlan {
   readonly take: readonly SourceSpec[];
-  readonly leave: readonly { readonly what: string; readonly why: string }[];
+  /** `isData`: for want of a way to take it. */
+  readonly leave: readonly { readonly what: string; readonly why: string; readonly isData?: true }[];
   /** What the user should know of the choice although nothing is left out by it. */
   readonly notes?: readonly string[];
 }

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import * as toolkit from '@actions/core';
 import { annotationOf, renderErrors, type ErrorText } from './errors-text.ts';
 import type { Log } from './log.ts';
 import { Redactor } from './redact.ts';
 import { progressText, throttle } from './throttle.ts';
 import { formatSeconds } from './units.ts';
+import { withoutCommands } from './workflow-commands.ts';
 
 /** What of @actions/core is used; handed in by tests. */
 export type Core = Pick<
@@ -25,28 +25,18 @@ export function actionsLog(core: Core = toolkit, now: () => number = () => perfo
   const due = throttle(10_000, now);
   let depth = 0;
 
-  /**
-   * Whatever is printed may come from a container, a build or git, and the runner takes lines such as `::add-path::/x` and anything after `##[` for commands of ours.
-   * Such a text is printed between stop-commands and its end token, which nobody can guess: unchanged, and without effect.
-   */
-  const info = (text: string): void => {
-    if (!/(?:^|[\r\n])\s*::|##\[/.test(text)) return core.info(text);
-    const token = randomUUID();
-    core.info(`::stop-commands::${token}`);
-    core.info(text);
-    core.info(`::${token}::`);
-  };
+  const info = (line: string): void => withoutCommands(redactor.text(line)).forEach((one) => core.info(one));
 
   return {
     redactor,
     info,
-    warn: (line) => core.warning(line, { title: 'Compose Caretaker' }),
-    debug: (line) => core.debug(line),
+    warn: (line) => core.warning(redactor.text(line), { title: 'Compose Caretaker' }),
+    debug: (line) => core.debug(redactor.text(line)),
     async group(title, work) {
       // The runner knows no group inside a group.
       const outer = depth++ === 0;
       const start = now();
-      if (outer) core.startGroup(title.replace(/[\r\n]+/g, ' '));
+      if (outer) core.startGroup(redactor.text(title).replace(/[\r\n]+/g, ' '));
       else info(title);
       let mark = '✗';
       try {
@@ -66,6 +56,7 @@ export function actionsLog(core: Core = toolkit, now: () => number = () => perfo
     mask(secret) {
       for (const text of redactor.add(secret)) core.setSecret(text);
     },
+    redacted: (text) => redactor.text(text),
     errors(texts) {
       for (const text of texts) {
         const { title, text: message } = annotationOf(text);

@@ -13,4 +13,6 @@ export interface Log {
   progress(what: string, doneBytes: number, totalBytes?: number): void;
   /** From now on `secret` is masked in everything that is printed. */
   mask(secret: string): void;
+  /** The text without what is masked: for what is kept where others than the log's readers see it. */
+  redacted(text: string): string;
 }

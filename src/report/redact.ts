@@ -1,7 +1,29 @@
 /** Shorter ones would black out half of what is printed, and protect nothing. */
 const SHORTEST = 4;
 
-/** Secrets, and texts without them. One for a run: the log adds to it, the report is passed through it. */
+/**
+ * A text without the passwords of addresses in it: `https://***@host`, `postgres://user:***@host`. Over HTTP the user goes as well: there a token stands in its place.
+ */
+export function withoutCredentials(text: string): string {
+  return text.replace(/:\/\/([^\s/?#]+)@/g, (address, user: string, at: number) => {
+    if (/https?$/i.test(text.slice(Math.max(0, at - 5), at))) return '://***@';
+    return user.includes(':') ? `://${user.slice(0, user.indexOf(':'))}:***@` : address;
+  });
+}
+
+/** What of an environment must not be printed: the values of variables whose names sound secret, and the passwords in addresses. */
+export function secretsOf(environment: Readonly<Record<string, string | null>>): string[] {
+  return Object.entries(environment)
+    .flatMap(([name, value]) => {
+      if (value === null) return [];
+      const password = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(value)?.[1];
+      const sounds = /pass|secret|token|credential|private|api_?key|_key$|_pwd$/i.test(name);
+      return [...(sounds ? [value] : []), ...(password === undefined ? [] : [password])];
+    })
+    .filter((value) => value.length >= 6);
+}
+
+/** Secrets, and texts without them and without the passwords of addresses. One for a run: the log adds to it, the report is passed through it. */
 export class Redactor {
   readonly #secrets = new Set<string>();
 
@@ -15,7 +37,7 @@ export class Redactor {
   }
 
   text(text: string): string {
-    let result = text;
+    let result = withoutCredentials(text);
     // A secret may hold another one: the longest first.
     for (const secret of [...this.#secrets].sort((one, other) => other.length - one.length)) {
       result = result.replaceAll(secret, '***');

@@ -47,10 +47,9 @@ export interface RunReport {
     readonly bytes: number;
     readonly rawBytes: number;
   };
-  /** What became of an earlier run that had been cut off: undone, finished, or, in mode `recover`, in place with the rest left to a run that knows its stores. */
+  /** What became of an earlier run that had been cut off: undone, or finished. */
   readonly recovery?:
-    | { readonly mode: string; readonly run: string; readonly outcome: 'rolled-back' | 'completed' | 'in-place' }
-    | undefined;
+    { readonly mode: string; readonly run: string; readonly outcome: 'rolled-back' | 'completed' } | undefined;
   /** What was seen and not backed up. */
   readonly left?: readonly { readonly what: string; readonly why: string }[];
   readonly update?: {
@@ -89,6 +88,8 @@ export interface RunReport {
     readonly version?: string | null | undefined;
     readonly parts?: readonly string[] | undefined;
     readonly encrypted?: boolean | undefined;
+    /** `on server2, in /srv/uso`, where it was not made here. */
+    readonly elsewhere?: string | null | undefined;
     /** When the store removes it. */
     readonly expiresAt?: string | undefined;
     /** The workflow run that stored it. */

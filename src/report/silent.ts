@@ -14,5 +14,6 @@ export function silentLog(): Log & { readonly warnings: string[]; readonly redac
     group: (_title, work) => work(),
     progress: () => {},
     mask: (secret) => void redactor.add(secret),
+    redacted: (text) => redactor.text(text),
   };
 }

@@ -44,6 +44,8 @@ export interface StatusReport {
     readonly reason: string;
     readonly kept: string;
   }[];
+  /** Backups among these that wait for stores, oldest first. */
+  readonly unstored: readonly { readonly backup: string; readonly stores: readonly string[] }[];
   /** Beside or in live data. `stray`: what somebody else made there during an exchange. */
   readonly aside: readonly {
     readonly path: string;
@@ -78,7 +80,8 @@ export interface StatusReport {
 
 /** What a reader sees, in rows of a name and its lines. Plain text, partly untrusted. `now`: ISO 8601. */
 export function statusRows(status: StatusReport, now: string): readonly (readonly [string, readonly string[]])[] {
-  const { lock, unfinished, lastUpdate, avoided, safety, aside, staging, images, throwaways, stores } = status;
+  const { lock, unfinished, lastUpdate, avoided, safety, unstored, aside, staging, images, throwaways, stores } =
+    status;
   const age = (at: string): string => formatAge(Date.parse(now) - Date.parse(at));
   const size = (bytes: number | undefined): string => (bytes === undefined ? 'unknown size' : formatBytes(bytes));
   const day = (at: string): string => at.slice(0, 16).replace('T', ' ');
@@ -122,6 +125,9 @@ export function statusRows(status: StatusReport, now: string): readonly (readonl
         ),
       ),
     ],
+    ...(unstored.length === 0
+      ? []
+      : [['unstored', unstored.map(({ backup, stores: names }) => `${backup}, for ${names.join(', ')}`)] as const]),
     ['aside', orNone(aside.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
     ['staging', orNone(staging.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
     ['images', orNone(images)],
@@ -155,6 +161,6 @@ function lockText(
   day: (at: string) => string,
 ): string {
   const run = runUrl === undefined ? '' : `, ${runUrl}`;
-  const guess = state === 'elsewhere' ? ', in another container, or over' : '';
+  const guess = state === 'elsewhere' ? ', in another container or on another host, or over' : '';
   return `held by ${mode}, process ${pid} on ${host}, since ${day(since)}${run}${guess}`;
 }

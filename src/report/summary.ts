@@ -168,10 +168,25 @@ function backups({ backups: listed }: RunReport): string {
   const rows = listed
     .slice(0, 500)
     .map(
-      ({ name, createdAt, bytes, store, url, reason, version, parts = [], encrypted, expiresAt, problem, proven }) =>
+      ({
+        name,
+        createdAt,
+        bytes,
+        store,
+        url,
+        reason,
+        version,
+        parts = [],
+        encrypted,
+        elsewhere,
+        expiresAt,
+        problem,
+        proven,
+      }) =>
         `| ${[
           code(name),
-          inline(createdAt.slice(0, 16).replace('T', ' ')),
+          inline(createdAt.slice(0, 16).replace('T', ' ')) +
+            (typeof elsewhere === 'string' ? `<br>${inline(elsewhere)}` : ''),
           bytes === undefined ? '' : formatBytes(bytes),
           inline(version ?? ''),
           inline(parts.join(', ')) + (encrypted === true ? ' 🔒' : ''),

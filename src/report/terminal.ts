@@ -3,6 +3,7 @@ import { plainText } from './plain-text.ts';
 import { Redactor } from './redact.ts';
 import { progressText, throttle } from './throttle.ts';
 import { formatSeconds } from './units.ts';
+import { withoutCommands } from './workflow-commands.ts';
 
 /** Where a log goes: standard error, so that standard output holds the report alone. */
 export interface Output {
@@ -36,7 +37,9 @@ export function terminalLog(
 
   const paint = (code: number, text: string): string => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
   const clean = (text: string): string => plainText(redactor.text(text));
-  const print = (text: string): void => {
+  const print = (line: string): void => {
+    // A step of a workflow may run the command line.
+    const text = env['GITHUB_ACTIONS'] === 'true' ? withoutCommands(line).join('\n') : line;
     if (moving) output.write('\r\x1b[K');
     moving = false;
     const indent = '  '.repeat(depth);
@@ -77,5 +80,6 @@ export function terminalLog(
     mask(secret) {
       redactor.add(secret);
     },
+    redacted: (text) => redactor.text(text),
   };
 }

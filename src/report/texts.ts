@@ -52,14 +52,14 @@ export function terminalSummary(report: RunReport): string {
 
 function listing(backups: NonNullable<RunReport['backups']>): string[] {
   const rows = backups.map(
-    ({ name, bytes, version, store, parts = [], encrypted, expiresAt, problem, reason, proven }) => [
+    ({ name, bytes, version, store, parts = [], encrypted, elsewhere, expiresAt, problem, reason, proven }) => [
       name,
       bytes === undefined ? '' : formatBytes(bytes),
       version ?? '',
       `${parts.join(', ')}${encrypted === true ? ' (encrypted)' : ''}`,
       problem ?? reason ?? '',
       `proven: ${provenText(proven)}`,
-      `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}`,
+      `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}${typeof elsewhere === 'string' ? `; made ${elsewhere}` : ''}`,
     ],
   );
   const widths = [0, 1, 2, 3, 4, 5].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));

@@ -27,6 +27,7 @@ interface Inspected {
     readonly Env?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly Shell?: readonly string[] | null;
+    readonly StopTimeout?: number | null;
     readonly Healthcheck?: { readonly Test?: readonly string[] | null; readonly Timeout?: number } | null;
   };
   readonly HostConfig?: { readonly PortBindings?: Ports | null; readonly RestartPolicy?: { readonly Name?: string } };
@@ -41,6 +42,9 @@ interface Inspected {
       }[]
     | null;
 }
+
+/** Both engines' default. */
+const GRACE_SECONDS = 10;
 
 type Ports = Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>>;
 
@@ -109,6 +113,7 @@ function toContainer(raw: Inspected): Container {
     user: raw.Config.User ?? '',
     // Docker Compose writes True and False.
     oneOff: labels['com.docker.compose.oneoff']?.toLowerCase() === 'true',
+    graceSeconds: raw.Config.StopTimeout ?? GRACE_SECONDS,
     pid: (raw.State.Pid ?? 0) > 0 ? raw.State.Pid : undefined,
   };
 }

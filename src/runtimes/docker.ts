@@ -1,19 +1,17 @@
 import { CaretakerError } from '../errors.ts';
-import type { Processes } from '../system/processes.ts';
+import { LIMITS, type Limits } from '../system/limits.ts';
+import { ANY_CODE, type Processes } from '../system/processes.ts';
 import { parseHealthCheck } from './containers.ts';
-import { commonRuntime, engineCommand } from './engine.ts';
+import { commonRuntime, engineCommand, parsed } from './engine.ts';
 import type { Runtime } from './runtime.ts';
-
-/** An engine that does not answer within this time does not answer. */
-const ANSWER_MS = 30_000;
 
 /**
  * Docker as this user reaches it; null where there is no `docker`, where its daemon does not answer or refuses this user, and where
  * `docker` is Podman's alias.
  */
-export async function createDocker(processes: Processes): Promise<Runtime | null> {
-  const engine = engineCommand('docker', processes);
-  const server = await answer(processes);
+export async function createDocker(processes: Processes, limits: Limits = LIMITS): Promise<Runtime | null> {
+  const engine = engineCommand('docker', processes, limits);
+  const server = await answer(processes, limits);
   if (server === null) return null;
   const format = '{{json .SecurityOptions}}\n{{.DockerRootDir}}';
   const { stdout } = await engine.run(['info', '--format', format], 'ask docker how it runs');
@@ -24,7 +22,7 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
     platform: `${server.Os}/${server.Arch}`,
     storage: stdout.trim().split('\n').at(-1) ?? '',
   } as const;
-  const common = commonRuntime(facts, engine, processes);
+  const common = commonRuntime(facts, engine, processes, limits);
 
   return {
     ...common,
@@ -41,8 +39,8 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
       if (check === null || program === undefined) return 'none';
       // Docker's daemon runs the checks and has no command to run one now.
       try {
-        const accept = Array.from({ length: 256 }, (_, code) => code);
-        const result = await common.exec(id, [program, ...args], { timeoutMs: check.timeoutMs, accept });
+        const options = { timeoutMs: check.timeoutMs, accept: ANY_CODE };
+        const result = await common.exec(id, [program, ...args], options);
         return result.exitCode === 0 ? 'healthy' : 'unhealthy';
       } catch (error) {
         if (error instanceof CaretakerError && error.code === 'command-timeout') return 'unhealthy';
@@ -56,7 +54,9 @@ export async function createDocker(processes: Processes): Promise<Runtime | null
     async imageDigests(nameOrId) {
       const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
       const digests = await engine.find(args, `look at the image ${nameOrId}`);
-      return digests === null ? [] : ((JSON.parse(digests) as string[] | null) ?? []);
+      return digests === null
+        ? []
+        : ((parsed(digests, 'docker', `look at the image ${nameOrId}`) as string[] | null) ?? []);
     },
 
     async untag(name) {
@@ -72,11 +72,11 @@ interface Server {
   readonly Arch: string;
 }
 
-async function answer(processes: Processes): Promise<Server | null> {
+async function answer(processes: Processes, limits: Limits): Promise<Server | null> {
   try {
     const { stdout } = await processes.run(
       { argv: ['docker', 'version', '--format', '{{json .Server}}'] },
-      { timeoutMs: ANSWER_MS },
+      { timeoutMs: limits.answer },
     );
     // Podman's alias has a client's half only: it prints null, `<no value>`, or fails.
     const server = JSON.parse(stdout) as Server | null;

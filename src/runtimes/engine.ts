@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { CaretakerError } from '../errors.ts';
-import type { Argv, Command, Processes, RunOptions, RunResult } from '../system/processes.ts';
+import { CaretakerError, messageOf } from '../errors.ts';
+import type { Limits } from '../system/limits.ts';
+import {
+  ANY_CODE,
+  type Argv,
+  type Command,
+  type Processes,
+  type RunOptions,
+  type RunResult,
+} from '../system/processes.ts';
 import { lastLines } from '../system/text-tail.ts';
 import { parseContainers, withAlgorithm } from './containers.ts';
 import { confined } from './helper-container.ts';
-import type { Container, ExecOptions, Runtime, RuntimeName, VolumeInfo } from './runtime.ts';
+import type { Container, ExecOptions, Mount, Runtime, RuntimeName, VolumeInfo } from './runtime.ts';
+import { deviceOf, isAnonymousName } from './volume-options.ts';
 
 /** How both engines say that something is not there. */
 const ABSENT =
@@ -22,6 +31,12 @@ const ASKED_AGAIN = 20;
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
 
+/**
+ * Podman's words for a container that was in another state by the time its stop came to it: one that its restart policy has started again in the
+ * middle of that (`is running or paused, refusing to clean up: container state improper`), or whose process has ended since.
+ */
+const STATE_MOVED = /container state improper|unless container \S+ is running/i;
+
 /** Words of the engine itself, in the place of those of a program that was to run in a container. */
 const ENGINE_SPEAKS =
   /^Error(?: response from daemon)?: (?:.*no such container|.*is not running|.*is paused|.*is restarting|no container with|can only create exec|cannot exec|.*container state improper)/im;
@@ -35,8 +50,6 @@ const INSPECTED_AT_ONCE = 25;
  */
 const STOP_ROUNDS = 40;
 
-const ANY_CODE: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
-
 export interface EngineFacts {
   readonly name: RuntimeName;
   readonly version: string;
@@ -47,23 +60,30 @@ export interface EngineFacts {
 
 /** The engine's program with this user's rights. */
 export interface EngineCommand {
-  /** `action` completes "failed to …". Throws `engine-failed`, and lets `command-timeout` and `cancelled` through. */
+  /** `action` completes "failed to …". Throws `engine-failed`, `command-timeout`, `cancelled`. A program in a container has no limit but `timeoutMs`. */
   run(
     args: readonly string[],
     action: string,
     options?: RunOptions & { readonly env?: Command['env'] },
   ): Promise<RunResult>;
   /** Likewise; null where the engine says that what it was asked for is not there. */
-  find(args: readonly string[], action: string): Promise<string | null>;
+  find(args: readonly string[], action: string, options?: Pick<RunOptions, 'timeoutMs'>): Promise<string | null>;
   command(args: readonly string[], env?: Command['env']): Command;
 }
 
-export function engineCommand(name: RuntimeName, processes: Processes): EngineCommand {
+export function engineCommand(name: RuntimeName, processes: Processes, limits: Limits): EngineCommand {
   // Podman leaves processes of its own behind (the namespace's keeper, conmon), which the runner would end after the job.
   const command = (args: readonly string[], env: Command['env'] = {}): Command => ({
     argv: [name, ...args],
     env: { ...env, ...(name === 'podman' ? { RUNNER_TRACKING_ID: '' } : {}) },
   });
+
+  const limit = ([verb = '', noun = '']: readonly string[]): Pick<RunOptions, 'timeoutMs'> => {
+    if (['exec', 'run'].includes(verb)) return {};
+    if (['pull', 'save', 'load'].includes(verb)) return { timeoutMs: limits.build };
+    const looks = ['ps', 'images', 'info', 'logs', 'healthcheck'].includes(verb) || ['inspect', 'ls'].includes(noun);
+    return { timeoutMs: looks ? limits.look : limits.act };
+  };
 
   async function run(
     args: readonly string[],
@@ -74,12 +94,13 @@ export function engineCommand(name: RuntimeName, processes: Processes): EngineCo
     const reads = args[0] === 'images' || (args[0] === 'image' && args[1] === 'inspect');
     try {
       for (let time = 0; ; time++) {
-        result = await processes.run(command(args, env), { ...options, accept: ANY_CODE });
+        result = await processes.run(command(args, env), { ...limit(args), ...options, accept: ANY_CODE });
         if (!reads || time === ASKED_AGAIN || !ANOTHER_WENT.test(result.stderr)) break;
       }
     } catch (error) {
-      if (error instanceof CaretakerError && ['command-timeout', 'cancelled'].includes(error.code)) throw error;
-      throw engineFailed(name, action, error instanceof Error ? error.message : String(error), error);
+      if (error instanceof CaretakerError && error.code === 'cancelled') throw error;
+      if (error instanceof CaretakerError && error.code === 'command-timeout') throw timedOut(action, error);
+      throw engineFailed(name, action, messageOf(error), error);
     }
     if ((options.accept ?? [0]).includes(result.exitCode)) return result;
     throw engineFailed(name, action, wordsOf(result));
@@ -88,8 +109,8 @@ export function engineCommand(name: RuntimeName, processes: Processes): EngineCo
   return {
     command,
     run,
-    async find(args, action) {
-      const result = await run(args, action, { accept: ANY_CODE });
+    async find(args, action, options = {}) {
+      const result = await run(args, action, { ...options, accept: ANY_CODE });
       if (result.exitCode === 0) return result.stdout;
       if (ABSENT.test(result.stderr) && !ANOTHER_WENT.test(result.stderr)) return null;
       throw engineFailed(name, action, wordsOf(result));
@@ -101,6 +122,22 @@ export function engineFailed(name: RuntimeName, action: string, words: string, c
   return new CaretakerError('engine-failed', `failed to ${action}: ${name} says: ${words}`, {
     hint: `The same ${name} command by hand, as the user who runs this, shows more.`,
     ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** What the engine answers as JSON: a wrapper around it, or a disk that is full, may make something else of it. */
+export function parsed(text: string, name: RuntimeName, action: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw engineFailed(name, action, `what is not JSON: ${lastLines(text)}`, error);
+  }
+}
+
+function timedOut(action: string, cause: CaretakerError): CaretakerError {
+  return new CaretakerError('command-timeout', `failed to ${action}: ${cause.message}`, {
+    hint: 'The engine, or a program in a container, hangs or waits for its disk: the same command by hand, and the engine’s log, show more.',
+    cause,
   });
 }
 
@@ -117,6 +154,7 @@ export function commonRuntime(
   facts: EngineFacts,
   engine: EngineCommand,
   processes: Processes,
+  limits: Limits,
 ): Omit<Runtime, 'remove' | 'runHealthCheck' | 'untag' | 'imageDigests' | 'mendNetwork'> {
   const { name } = facts;
 
@@ -151,14 +189,41 @@ export function commonRuntime(
   const volume = async (wanted: string): Promise<VolumeInfo | null> => {
     const answer = await engine.find(['volume', 'inspect', '--', wanted], `look at the volume ${wanted}`);
     if (answer === null) return null;
-    const [found] = JSON.parse(answer) as readonly {
+    const [found] = parsed(answer, name, `look at the volume ${wanted}`) as readonly {
       Name: string;
       Mountpoint: string;
       Driver: string;
       Labels: Record<string, string> | null;
+      Options?: Record<string, string> | null;
     }[];
     if (found === undefined) return null;
-    return { name: found.Name, mountpoint: found.Mountpoint, driver: found.Driver, labels: found.Labels ?? {} };
+    const device = found.Driver === 'local' ? deviceOf(found.Options) : null;
+    return {
+      ...{ name: found.Name, driver: found.Driver, labels: found.Labels ?? {} },
+      ...(device === null ? {} : { device }),
+      mountpoint: device?.bound ? device.source : found.Mountpoint,
+    };
+  };
+
+  // A volume's options never change as long as it is there.
+  const directories = new Map<string, string | undefined>();
+  const directoryOf = async (wanted: string): Promise<string | undefined> => {
+    if (isAnonymousName(wanted)) return undefined;
+    if (!directories.has(wanted)) {
+      const device = (await volume(wanted))?.device;
+      directories.set(wanted, device?.bound ? device.source : undefined);
+    }
+    return directories.get(wanted);
+  };
+
+  /** What lies in a directory of this host is mounted there by itself: the volume's own mount point is empty as soon as the container stops. */
+  const withDirectories = async (container: Container): Promise<Container> => {
+    const mounts: Mount[] = [];
+    for (const mount of container.mounts) {
+      const source = mount.volume === undefined ? undefined : await directoryOf(mount.volume);
+      mounts.push(source === undefined ? mount : { ...mount, type: 'bind', volume: undefined, source });
+    }
+    return { ...container, mounts };
   };
 
   const execArgs = (id: string, argv: Argv, options: ExecOptions, interactive: boolean): string[] => [
@@ -184,7 +249,10 @@ export function commonRuntime(
       const { stdout } = await engine.run(['ps', '--all', '--quiet', '--no-trunc', ...filters], 'list containers');
       const containers = await inspect(stdout.split('\n').filter((line) => line !== ''));
       // Engines differ in whether several label filters mean all of them or any.
-      return containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+      const found = containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+      const seen: Container[] = [];
+      for (const container of found) seen.push(await withDirectories(container));
+      return seen;
     },
 
     async container(id) {
@@ -235,6 +303,7 @@ export function commonRuntime(
     },
 
     async stop(ids) {
+      let refused: CaretakerError | undefined;
       for (let round = 1; ids.length > 0; round++) {
         const now = await byId(ids);
         const up = ids.filter((id) => {
@@ -242,11 +311,18 @@ export function commonRuntime(
           return state === 'running' || state === 'paused' || state === 'restarting';
         });
         if (up.length === 0) return;
-        if (round > STOP_ROUNDS) throw engineFailed(name, `stop ${up.map(short).join(', ')}`, 'it still runs');
+        if (round > STOP_ROUNDS)
+          throw refused ?? engineFailed(name, `stop ${up.map(short).join(', ')}`, 'it still runs');
         for (const id of up) {
           // Podman refuses to stop a paused one, and a signal reaches nobody there.
           if (now.get(id)?.state === 'paused') await engine.find(['unpause', id], `unpause the container ${short(id)}`);
-          await engine.find(['stop', id], `stop the container ${short(id)}`);
+          const timeoutMs = (now.get(id)?.graceSeconds ?? 0) * 1000 + limits.act;
+          try {
+            await engine.find(['stop', id], `stop the container ${short(id)}`, { timeoutMs });
+          } catch (error) {
+            if (!(error instanceof CaretakerError && STATE_MOVED.test(error.message))) throw error;
+            refused = error;
+          }
         }
       }
     },
@@ -287,7 +363,7 @@ export function commonRuntime(
       const args = ['image', 'inspect', '--format', '{{json .Config.Env}}', '--', image];
       const answer = await engine.find(args, `look at the image ${image}`);
       if (answer === null) return null;
-      const lines = (JSON.parse(answer) as readonly string[] | null) ?? [];
+      const lines = (parsed(answer, name, `look at the image ${image}`) as readonly string[] | null) ?? [];
       const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)] as const);
       return Object.fromEntries(pairs) as Readonly<Record<string, string>>;
     },
@@ -357,7 +433,10 @@ export function commonRuntime(
       for (const network of stdout.split('\n').filter((line) => line !== '')) {
         const answer = await engine.find(['network', 'inspect', network], `look at the network ${network}`);
         // Docker writes Labels, Podman labels.
-        const [found] = JSON.parse(answer ?? '[]') as readonly { Labels?: Labels | null; labels?: Labels | null }[];
+        const [found] = parsed(answer ?? '[]', name, `look at the network ${network}`) as readonly {
+          Labels?: Labels | null;
+          labels?: Labels | null;
+        }[];
         if ((found?.Labels ?? found?.labels)?.[label] === project)
           await engine.find(['network', 'rm', network], `remove the network ${network}`);
       }

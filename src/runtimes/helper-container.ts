@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { CaretakerError } from '../errors.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { Argv, Processes } from '../system/processes.ts';
 import type { Way, Wrapped } from './host-files-ways.ts';
 import type { Runtime } from './runtime.ts';
@@ -47,7 +48,7 @@ export function helperContainer(runtime: Runtime, processes: Processes, programs
         command: { argv: helperArgv(name, image, [...(await system), ...data], argv, network?.id) },
         // The client's end is not the container's.
         end: async () => {
-          await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
+          await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1], timeoutMs: LIMITS.act });
         },
       };
     },
@@ -163,7 +164,7 @@ function isWithin(directory: string, path: string): boolean {
 async function importHelper(processes: Processes, runtime: Runtime): Promise<string> {
   await processes.run(
     { argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] },
-    { input: EMPTY_TAR },
+    { input: EMPTY_TAR, timeoutMs: LIMITS.act },
   );
   const id = await runtime.imageId(HELPER_IMAGE);
   if (id === null) throw new CaretakerError('engine-failed', `failed to import ${HELPER_IMAGE}: it is not there`);

@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CaretakerError, messageOf } from '../errors.ts';
-import type { Argv, Command, Processes, ProcessStream } from '../system/processes.ts';
+import { LIMITS } from '../system/limits.ts';
+import type { Argv, Command, Processes, ProcessStream, RunOptions } from '../system/processes.ts';
 import { helperContainer } from './helper-container.ts';
 import type { ContainerNetwork } from './container-network.ts';
 import type { HostFiles, PathKind, SqliteProof, SqliteRows, Swap, TreeChanges, TreeScan } from './host-files.ts';
@@ -97,7 +98,7 @@ const podmanUnshare: Way = {
 async function requireGnuTar(processes: Processes): Promise<void> {
   const hint = 'Install GNU tar (package tar) on this machine.';
   try {
-    const { stdout } = await processes.run({ argv: ['tar', '--version'] });
+    const { stdout } = await processes.run({ argv: ['tar', '--version'] }, { timeoutMs: LIMITS.answer });
     if (stdout.includes('GNU tar')) return;
   } catch (error) {
     if (error instanceof CaretakerError && error.code === 'cancelled') throw error;
@@ -114,21 +115,37 @@ interface Tools {
 
 interface Agent {
   /** Runs a program to its end; answers with its output. */
-  readonly run: (argv: Argv, paths: readonly string[], input?: string, network?: Network) => Promise<string>;
+  readonly run: (
+    argv: Argv,
+    paths: readonly string[],
+    input?: string,
+    network?: Network,
+    limit?: Limit,
+  ) => Promise<string>;
   /** One operation of the agent. */
   readonly ask: <T>(operation: string, request: object, paths: readonly string[], network?: Network) => Promise<T>;
   readonly denied: (operation: string, paths: readonly string[], cause: unknown) => unknown;
 }
 
 type Network = Parameters<Way['wrap']>[3];
+type Limit = Pick<RunOptions, 'timeoutMs'>;
+
+/** Operations that take no longer where there are more data. */
+const LOOKS = ['probe', 'exists', 'kinds', 'likeness', 'makeDirectory', 'http'];
 
 function agentBy(way: Way, { processes, node, agent }: Tools): Agent {
-  async function run(argv: Argv, paths: readonly string[], input = '', network?: Network): Promise<string> {
+  async function run(
+    argv: Argv,
+    paths: readonly string[],
+    input = '',
+    network?: Network,
+    limit: Limit = {},
+  ): Promise<string> {
     const absent = new Set<string>();
     for (;;) {
       const wrapped = await way.wrap(argv, paths, absent, network);
       try {
-        return (await processes.run(inEnglish(wrapped.command), { input })).stdout;
+        return (await processes.run(inEnglish(wrapped.command), { input, ...limit })).stdout;
       } catch (error) {
         // The failure that led here is the one to tell.
         await wrapped.end?.().catch(() => undefined);
@@ -143,7 +160,8 @@ function agentBy(way: Way, { processes, node, agent }: Tools): Agent {
     let output: string;
     try {
       // Warnings (of types being stripped, of an experimental module) would be taken for the cause when something else fails.
-      output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network);
+      const limit = LOOKS.includes(operation) ? { timeoutMs: LIMITS.look } : {};
+      output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network, limit);
     } catch (error) {
       throw denied(operation, paths, error);
     }
@@ -304,8 +322,9 @@ function inEnglish(command: Command): Command {
   return { ...command, env: { ...command.env, LC_ALL: 'C', TAR_OPTIONS: '' } };
 }
 
-function placesOfSwap({ live, fresh, aside }: Swap): string[] {
-  return [live, fresh, aside];
+/** With its root: where the way to the data is mounted from above, a link on it is seen, and not followed by whoever mounts. */
+function placesOfSwap({ live, fresh, aside, root }: Swap): string[] {
+  return [...(root === undefined ? [] : [root]), live, fresh, aside];
 }
 
 type Answer =

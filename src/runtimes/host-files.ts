@@ -21,7 +21,7 @@ export interface HostFiles {
   exists(path: string): Promise<boolean>;
   /** Paths of what the caretaker has put beside these trees and files, and directly in them, whatever run or project it was for. */
   oursAt(roots: readonly string[]): Promise<string[]>;
-  /** What lies at relative paths below a root ('' for itself), links not followed; null for nothing. */
+  /** What lies at relative paths below a root ('' for itself), links not followed; null for nothing, and for what would be behind a link that is listed before it. */
   kinds(root: string, paths: readonly string[]): Promise<readonly PathKind[]>;
   /** A digest over all that lies in these trees or files (missing ones count as such). Two that are equal: nothing was written in between. */
   fingerprint(roots: readonly string[], options: Partial<FingerprintOptions>): Promise<string>;

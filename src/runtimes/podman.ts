@@ -2,13 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaretakerError } from '../errors.ts';
 import { fileError, readText } from '../system/files.ts';
-import type { Processes } from '../system/processes.ts';
+import { LIMITS, type Limits } from '../system/limits.ts';
+import type { Processes, RunResult } from '../system/processes.ts';
 import { parseLogFile, withAlgorithm } from './containers.ts';
-import { commonRuntime, engineCommand, engineFailed } from './engine.ts';
+import { commonRuntime, engineCommand, engineFailed, parsed } from './engine.ts';
 import type { Runtime } from './runtime.ts';
-
-/** An engine that does not answer within this time does not answer. */
-const ANSWER_MS = 30_000;
 
 /** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
 const REMOVE_ROUNDS = 4;
@@ -17,9 +15,9 @@ const REMOVE_ROUNDS = 4;
 const LOG_BYTES = 256 * 1024;
 
 /** Podman with this user's own storage; null where there is none, or where it cannot run for this user. */
-export async function createPodman(processes: Processes): Promise<Runtime | null> {
-  const engine = engineCommand('podman', processes);
-  const info = await answer(processes);
+export async function createPodman(processes: Processes, limits: Limits = LIMITS): Promise<Runtime | null> {
+  const engine = engineCommand('podman', processes, limits);
+  const info = await answer(processes, limits);
   if (info === null) return null;
   const facts = {
     name: 'podman',
@@ -28,7 +26,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
     platform: `${info.host.os}/${info.host.arch}`,
     storage: info.store.graphRoot,
   } as const;
-  const common = commonRuntime(facts, engine, processes);
+  const common = commonRuntime(facts, engine, processes, limits);
   const names = join(facts.rootless ? info.store.runRoot : '/run/containers', 'networks/aardvark-dns');
 
   return {
@@ -54,7 +52,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
           throw engineFailed('podman', `remove ${next.join(', ')}`, words);
         left = next;
       }
-      await forgetNames(names, ids, processes);
+      await forgetNames(names, ids, processes, limits);
     },
 
     async removeRest(project) {
@@ -65,7 +63,13 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
 
     async runHealthCheck(id) {
       const action = `run the health check of ${id}`;
-      const result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+      let result: RunResult;
+      try {
+        result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+      } catch (error) {
+        if (error instanceof CaretakerError && error.code === 'command-timeout') return 'unhealthy';
+        throw error;
+      }
       if (result.exitCode === 0) return 'healthy';
       if (result.exitCode === 1) return 'unhealthy';
       if (/no defined healthcheck|has no healthcheck/i.test(result.stderr)) return 'none';
@@ -79,7 +83,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
       if (file !== undefined) {
         // Podman 4.3's --tail takes pieces of lines for lines, and loses what an unbuffered program prints.
         const argv = ['tail', `--bytes=${LOG_BYTES}`, '--', file] as const;
-        const tail = await processes.run({ argv }, { accept: [0, 1] });
+        const tail = await processes.run({ argv }, { accept: [0, 1], timeoutMs: limits.look });
         if (tail.exitCode === 0) return parseLogFile(tail.stdout, lines, Buffer.byteLength(tail.stdout) < LOG_BYTES);
       }
       return common.logTail(id, lines);
@@ -97,7 +101,10 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
     async imageDigests(nameOrId) {
       const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
       const answered = await engine.find(args, `look at the image ${nameOrId}`);
-      const digests = answered === null ? [] : ((JSON.parse(answered) as string[] | null) ?? []);
+      const digests =
+        answered === null
+          ? []
+          : ((parsed(answered, 'podman', `look at the image ${nameOrId}`) as string[] | null) ?? []);
       // Podman gives digests to local builds too.
       return digests.filter((digest) => !digest.startsWith('localhost/'));
     },
@@ -111,7 +118,7 @@ export async function createPodman(processes: Processes): Promise<Runtime | null
         ['image', 'inspect', '--format', '{{json .RepoTags}}', '--', id],
         `look at ${id}`,
       );
-      if (names === null || ((JSON.parse(names) as string[] | null) ?? []).length > 0) return;
+      if (names === null || ((parsed(names, 'podman', `look at ${id}`) as string[] | null) ?? []).length > 0) return;
       // As Docker does it: without a name, an image that nothing uses goes.
       const result = await engine.run(['rmi', id], `remove the image ${id}`, { accept: [0, 1, 2, 125] });
       if (result.exitCode !== 0 && !/in use|image not known|no such image|dependent/i.test(result.stderr)) {
@@ -161,13 +168,21 @@ async function namesKnown(directory: string): Promise<Map<string, Set<string>>> 
  * next network of any project of this user that gets the same addresses then has no name server, for one address cannot be served twice. (Measured with Podman 4.3, netavark 1.4.)
  * As netavark itself does it: under its lock, an empty list goes, the server is told to read them anew.
  */
-async function forgetNames(directory: string, ids: readonly string[], processes: Processes): Promise<void> {
+async function forgetNames(
+  directory: string,
+  ids: readonly string[],
+  processes: Processes,
+  limits: Limits,
+): Promise<void> {
   const full = ids.filter((id) => /^[0-9a-f]{64}$/.test(id));
   for (const [file, known] of await namesKnown(directory)) {
     const gone = full.filter((id) => known.has(id));
     if (gone.length === 0) continue;
     const lines = gone.map((id) => `/^${id} /d`).join(';');
-    await processes.run({ argv: ['flock', join(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] });
+    await processes.run(
+      { argv: ['flock', join(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] },
+      { timeoutMs: limits.look },
+    );
     const pid = await nameServer(directory);
     if (pid !== null) process.kill(pid, 'SIGHUP');
   }
@@ -197,11 +212,11 @@ interface Info {
   readonly store: { readonly graphRoot: string; readonly runRoot: string };
 }
 
-async function answer(processes: Processes): Promise<Info | null> {
+async function answer(processes: Processes, limits: Limits): Promise<Info | null> {
   try {
     const { stdout } = await processes.run(
       { argv: ['podman', 'info', '--format', 'json'], env: { RUNNER_TRACKING_ID: '' } },
-      { timeoutMs: ANSWER_MS },
+      { timeoutMs: limits.answer },
     );
     return JSON.parse(stdout) as Info;
   } catch (error) {

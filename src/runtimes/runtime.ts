@@ -1,4 +1,5 @@
 import type { ProcessStream, Argv } from '../system/processes.ts';
+import type { VolumeDevice } from './volume-options.ts';
 
 export type RuntimeName = 'docker' | 'podman';
 
@@ -47,13 +48,18 @@ export interface Container {
   /** The user that the container's process runs as; '' for the image's default root. */
   readonly user: string;
   readonly oneOff: boolean;
+  /** Seconds that it has to end when it is told to, before it is killed. */
+  readonly graceSeconds: number;
   /** Of its first process on the host; undefined where none runs. */
   readonly pid: number | undefined;
 }
 
 export interface VolumeInfo {
   readonly name: string;
+  /** Where its files lie on this host. Of one with a device that is no directory of this host, only while a container uses it. */
   readonly mountpoint: string;
+  /** Undefined for a plain one. */
+  readonly device?: VolumeDevice;
   readonly driver: string;
   readonly labels: Readonly<Record<string, string>>;
 }

@@ -1,7 +1,7 @@
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Journal, UndoEntry, UnfinishedRun } from './journal.ts';
+import { newer, type Journal, type UndoEntry, type UnfinishedRun } from './journal.ts';
 
 /**
  * Does, from plain data and in whatever process, one undo or one forward action. Idempotent: it may be called for a step that
@@ -10,21 +10,44 @@ import type { Journal, UndoEntry, UnfinishedRun } from './journal.ts';
 export type Action = (data: unknown) => Promise<void>;
 export type Actions = Readonly<Record<string, Action>>;
 
-/** Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails, and does none before it. */
+/**
+ * Brings up, from plain data and in whatever process, what a killed run had prepared. Idempotent. Answers with null when it is well, or with why it is not; throws
+ * when that can't be told now.
+ */
+export type Finish = (data: unknown) => Promise<string | null>;
+export type Finishes = Readonly<Record<string, Finish>>;
+
+/** An engine that was busy for a moment must not leave an application down until the next run. */
+const BETWEEN_TRIES_MS = 1000;
+
+/**
+ * Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails twice, and does none before it; `journal-newer`, and does nothing, where one of the
+ * actions is not known.
+ */
 export async function undoSteps(
   run: UnfinishedRun,
   tools: { readonly journal: Journal; readonly actions: Actions; readonly log: Log; readonly clock: Clock },
   cause?: unknown,
 ): Promise<string[]> {
   const { journal, actions, log, clock } = tools;
-  const left = run.steps.flatMap(({ index, name, undo, state }) =>
-    undo !== null && state !== 'undone' ? [{ index, name, undo }] : [],
+  const left = toUndo(run);
+  refuseUnknown(
+    run,
+    tools,
+    left.map(({ undo }) => undo),
   );
+  if (run.prepared !== null) await journal.append({ type: 'withdrawn', at: clock.now().toISOString() });
   const undone: string[] = [];
   for (let step = left.at(-1); step !== undefined; left.pop(), step = left.at(-1)) {
     log.info(`Undo "${step.name}"`);
+    const { name, undo } = step;
+    const action = actionFor(actions, undo);
     try {
-      await actionFor(actions, step.undo)(step.undo.data);
+      await action(undo.data).catch(async (error: unknown) => {
+        log.warn(`failed to undo "${name}": ${messageOf(error)}; trying once more`);
+        await clock.sleep(BETWEEN_TRIES_MS);
+        await action(undo.data);
+      });
     } catch (error) {
       const remaining = left
         .toReversed()
@@ -52,13 +75,18 @@ export async function undoSteps(
   return undone;
 }
 
-/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails. */
+/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails; `journal-newer` as above. */
 export async function goForward(
   run: UnfinishedRun,
   tools: { readonly journal: Journal; readonly actions: Actions; readonly log: Log; readonly clock: Clock },
   proceed: () => void = () => undefined,
 ): Promise<void> {
   const { journal, actions, log, clock } = tools;
+  refuseUnknown(
+    run,
+    tools,
+    (run.forward ?? []).filter(({ done }) => !done).map(({ entry }) => entry),
+  );
   for (const [index, { entry, done }] of (run.forward ?? []).entries()) {
     if (done) continue;
     proceed();
@@ -81,7 +109,24 @@ export async function goForward(
   }
 }
 
-export function actionFor(actions: Actions, entry: UndoEntry): Action {
+/** Steps that have an undo which is not done, in their order. */
+export function toUndo(run: UnfinishedRun): { index: number; name: string; undo: UndoEntry }[] {
+  return run.steps.flatMap(({ index, name, undo, state }) =>
+    undo !== null && state !== 'undone' ? [{ index, name, undo }] : [],
+  );
+}
+
+/** Before the first is done: an application half undone serves nobody. Throws `journal-newer`. */
+export function refuseUnknown(
+  run: UnfinishedRun,
+  { journal, actions }: { readonly journal: Journal; readonly actions: Readonly<Record<string, unknown>> },
+  entries: readonly UndoEntry[],
+): void {
+  const unknown = entries.find(({ action }) => !Object.hasOwn(actions, action));
+  if (unknown !== undefined) throw newer(journal.file, run, `the action "${unknown.action}"`);
+}
+
+export function actionFor<T>(actions: Readonly<Record<string, T>>, entry: UndoEntry): T {
   const action = Object.hasOwn(actions, entry.action) ? actions[entry.action] : undefined;
   if (action === undefined)
     throw new CaretakerError('unknown-action', `this version does not know the action "${entry.action}"`);

@@ -12,8 +12,10 @@ export interface BootUnitRequest {
   readonly projectDirectory: string;
   /** Directories that must be mounted before. */
   readonly places: readonly string[];
-  /** `system`: of the host, run as root; `user`: of one user's own service manager. */
+  /** `system`: of the host, run as root or `user`; `user`: of one user's own service manager. */
   readonly scope: 'system' | 'user';
+  /** The user as whom a unit of the host runs, by number; undefined for root. */
+  readonly user?: number | undefined;
   /** Where the manager looks for units, e.g. `/etc/systemd/system`. */
   readonly directory: string;
 }
@@ -28,7 +30,8 @@ export interface BootUnit {
 }
 
 /** https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html */
-export function bootUnit({ argv, environment, projectDirectory, places, scope, directory }: BootUnitRequest): BootUnit {
+export function bootUnit(request: BootUnitRequest): BootUnit {
+  const { argv, environment, projectDirectory, places, scope, user, directory } = request;
   const label = path.basename(projectDirectory).replaceAll(/[^A-Za-z0-9_-]/g, '-');
   // Two projects may have directories of one name.
   const hash = createHash('sha256').update(projectDirectory).digest('hex').slice(0, 8);
@@ -48,9 +51,13 @@ export function bootUnit({ argv, environment, projectDirectory, places, scope, d
     '',
     '[Service]',
     'Type=oneshot',
+    // A user's own containers are found by it.
+    ...(user === undefined ? [] : [`User=${user}`, `Environment="XDG_RUNTIME_DIR=/run/user/${user}"`]),
     ...Object.entries(environment).map(([variable, value]) => `Environment=${quoted(`${variable}=${value}`)}`),
     `ExecStart=${argv.map((word) => quoted(word.replaceAll('$', '$$$$'))).join(' ')}`,
     'TimeoutStartSec=infinity',
+    '# What it has brought up stays when it has ended.',
+    'KillMode=process',
     '# The engine may not answer yet.',
     'Restart=on-failure',
     'RestartSec=60',

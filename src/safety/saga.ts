@@ -3,7 +3,7 @@ import type { Log } from '../report/log.ts';
 import { cancelled } from '../system/cancelled.ts';
 import type { Clock } from '../system/clock.ts';
 import { bootId } from '../system/identity.ts';
-import { actionFor, goForward, undoSteps, type Actions } from './actions.ts';
+import { actionFor, goForward, undoSteps, type Actions, type Finishes } from './actions.ts';
 import type { Journal, UndoEntry, UnfinishedRun } from './journal.ts';
 
 export interface Saga {
@@ -12,6 +12,11 @@ export interface Saga {
    * is `work` itself that fails half way. `undo: null` for what needs none. A step that ends after the run was cancelled throws `cancelled`.
    */
   step<T>(name: string, options: { readonly undo: UndoEntry | null }, work: () => Promise<T>): Promise<T>;
+  /**
+   * From here on users may write to what comes up, and a run that is killed is not undone for that alone: the next one does `finish`, and commits
+   * with `forward` if all is well. Before the work of the step that brings it up; a run that fails is still undone.
+   */
+  prepare(finish: UndoEntry, forward: readonly UndoEntry[]): Promise<void>;
   /**
    * From here on nothing is undone. Does the forward actions in order; throws `cleanup-failed`, and leaves the rest to the next run,
    * when one fails. Returning from the saga without it commits nothing more than `commit([])` does.
@@ -35,9 +40,15 @@ export interface SagaSetup {
   readonly journal: Journal;
   readonly undoActions: Actions;
   readonly forwardActions: Actions;
+  readonly finishActions: Finishes;
   readonly log: Log;
   readonly clock: Clock;
-  readonly run: { readonly run: string; readonly mode: string; readonly settings: unknown };
+  readonly run: {
+    readonly run: string;
+    readonly mode: string;
+    readonly caretaker?: string;
+    readonly settings: unknown;
+  };
   /** Cancels the run between steps. The undo actions must not listen to it: they run after it. */
   readonly signal?: AbortSignal;
   /** Told once, before `runSaga` settles. */
@@ -84,6 +95,13 @@ export async function runSaga<T>(setup: SagaSetup, work: (saga: Saga) => Promise
       await journal.append({ type: 'done', index, at: at() });
       goOn();
       return value;
+    },
+    async prepare(finish, forward) {
+      if (!begun || committed) throw new TypeError('what is prepared belongs to a step');
+      actionFor(setup.finishActions, finish);
+      for (const entry of forward) actionFor(setup.forwardActions, entry);
+      goOn();
+      await journal.append({ type: 'prepared', at: at(), finish, forward });
     },
     async commit(forward) {
       if (committed) throw new TypeError('a saga commits once');

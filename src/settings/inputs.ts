@@ -25,8 +25,8 @@ export interface Input {
   readonly actionDefault?: string;
   readonly modes: readonly Mode[];
   readonly example?: string;
-  /** Never by flag (argv is public on a host) nor in caretaker.yml. */
-  readonly secret?: true;
+  /** Never by flag (argv is public on a host) nor in caretaker.yml: the command line reads it from the first of these environment variables that is set. */
+  readonly secret?: readonly [string, ...string[]];
   /** `lines`: one item a line; `words`: also separated by commas. A repeated flag adds a line. */
   readonly list?: 'lines' | 'words';
   /** What belongs to one run and must not stand in caretaker.yml. */
@@ -122,6 +122,55 @@ export const inputs = [
     list: 'lines',
   },
   {
+    name: 'encrypt-to',
+    description:
+      'Public keys of [age](https://age-encryption.org), one a line or with commas between them, `age1…` or, safe from quantum computers, `age1pq1…`: backups are encrypted before they go to any store, and whoever has the private key (identity) of one of them can decrypt them. `compose-caretaker keygen FILE` makes a pair.',
+    default: 'backups are not encrypted',
+    modes: ['backup', 'update'],
+    example: 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
+    list: 'lines',
+  },
+  {
+    name: 'passphrase',
+    description:
+      'Encrypts backups in place of `encrypt-to`, and decrypts those that were encrypted so; at least ten characters, better six random words. A secret: on the command line it is read from the environment variable `CARETAKER_PASSPHRASE`.',
+    default: 'none',
+    modes: ['backup', 'update', 'restore', 'verify'],
+    secret: ['CARETAKER_PASSPHRASE'],
+    perRun: true,
+  },
+  {
+    name: 'passphrase-file',
+    description: 'File that holds the passphrase, absolute or relative to the project directory.',
+    default: 'none',
+    modes: ['backup', 'update', 'restore', 'verify'],
+    example: '/etc/caretaker/passphrase',
+  },
+  {
+    name: 'identity',
+    description:
+      'Private key that decrypts backups: the line that begins with `AGE-SECRET-KEY-`, or the text of the identity file. A secret: on the command line it is read from the environment variable `CARETAKER_IDENTITY`.',
+    default: 'none',
+    modes: ['restore', 'verify'],
+    secret: ['CARETAKER_IDENTITY'],
+    perRun: true,
+  },
+  {
+    name: 'identity-file',
+    description: 'Identity file of age, absolute or relative to the project directory.',
+    default: 'none',
+    modes: ['restore', 'verify'],
+    example: '/root/uso-identity.txt',
+  },
+  {
+    name: 'on-store-failure',
+    description:
+      'What becomes of a run whose backup can’t be stored everywhere. `fail`: it fails, and an update does not begin while a store is away. `warn`: it ends well, with a warning. Either way the backup stays on the host, and the next backup or update with that store stores it.',
+    default: '`fail`',
+    modes: ['backup', 'update'],
+    example: 'warn',
+  },
+  {
     name: 'keep-local',
     description:
       'How many safety backups stay on the host: those that updates, rollbacks and restores make of what they are about to replace. The newest stay, and the one that a rollback of the last update needs; `0` keeps none.',
@@ -212,7 +261,7 @@ export const inputs = [
   },
   {
     name: 'build-timeout',
-    description: 'How long building, pulling or migrating may take.',
+    description: 'How long building, pulling, migrating or bringing up may take, each.',
     default: '`1h`',
     modes: ['update', 'rehearse', 'restore'],
     example: '90m',
@@ -239,6 +288,14 @@ export const inputs = [
     default: '`10s`',
     modes: [...acting, 'verify', 'recover'],
     example: '30s',
+  },
+  {
+    name: 'lock-timeout',
+    description:
+      'How long to wait while another run works on this project directory, of whatever workflow or repository; `0s` refuses at once. Whoever waits is in no queue.',
+    default: '`0s`',
+    modes: [...acting, 'verify', 'recover'],
+    example: '30m',
   },
   {
     name: 'with-data',
@@ -346,7 +403,7 @@ export const inputs = [
     default: 'the workflow’s own token',
     actionDefault: '${{ github.token }}',
     modes: all,
-    secret: true,
+    secret: ['GITHUB_TOKEN', 'GH_TOKEN'],
     perRun: true,
   },
 ] as const satisfies readonly Input[];

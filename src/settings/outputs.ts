@@ -29,7 +29,7 @@ export const outputs = [
   {
     name: 'backups',
     description:
-      '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`, `proven` (the last drill’s `at`, `level` and `ok`, or null).',
+      '`list`: the backups found, newest first, as a JSON array of objects with `name`, `createdAt`, `bytes`, `store`, `proven` (the last drill’s `at`, `level` and `ok`, or null), `elsewhere` (on which host, in which directory it was made, or null for here).',
   },
   {
     name: 'status',

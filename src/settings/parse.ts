@@ -1,5 +1,6 @@
 import { parseBackupChoice, type BackupChoice } from './backup-choice.ts';
 import path from 'node:path';
+import { checkPassphrase, parseIdentities, parseRecipients } from '../encryption/keys.ts';
 import { CaretakerError, CaretakerErrors } from '../errors.ts';
 import { parseDuration } from './durations.ts';
 import { inputOf, modes, type InputName, type Mode } from './inputs.ts';
@@ -12,12 +13,17 @@ import type {
   CheckSettings,
   CommonSettings,
   DataSettings,
+  DecryptionSettings,
+  EncryptionSettings,
   EngineChoice,
   HealthSettings,
   ImageSettings,
+  SecretSetting,
   Settings,
+  StoreFailure,
   StoreSettings,
 } from './settings.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { RawInputs } from './sources.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -117,10 +123,12 @@ class Parser {
           mode,
           ...acting,
           consistency: this.#oneOf('consistency', ['online', 'stopped'] as const, 'online'),
+          encryption: this.#encryption(),
+          onStoreFailure: this.#onStoreFailure(),
           keepLocalDays: this.#days('keep-local-days'),
         };
       case 'recover':
-        return { mode, ...acting, finish: this.#environment.inWorkflow || this.#text('store') !== undefined };
+        return { mode, ...acting };
       case 'update':
       case 'rehearse':
         return {
@@ -132,6 +140,8 @@ class Parser {
           rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
           throwawayNetwork: this.#throwawayNetwork(),
           migrateCommand: this.#text('migrate-command'),
+          encryption: mode === 'update' ? this.#encryption() : undefined,
+          onStoreFailure: this.#onStoreFailure(),
           ...this.#keeping(),
         };
       case 'rollback': {
@@ -144,6 +154,7 @@ class Parser {
           mode,
           ...acting,
           backup: this.#backup(),
+          decryption: this.#decryption(),
           only: this.#only(),
           to: this.#to(),
           withCode: this.#flag('with-code'),
@@ -156,6 +167,7 @@ class Parser {
           mode,
           ...acting,
           backup: this.#backup(),
+          decryption: this.#decryption(),
           proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
           checks: this.#checks(),
           throwawayNetwork: this.#throwawayNetwork(),
@@ -211,6 +223,7 @@ class Parser {
       health: this.#health(),
       healthTimeoutMs,
       settleMs,
+      lockTimeoutMs: this.#duration('lock-timeout', 0, { zero: true }),
     };
   }
 
@@ -297,6 +310,12 @@ class Parser {
         }
         const resolved = standard ? path.resolve(this.#directory, folder) : this.#inside('store', folder);
         if (resolved === undefined) return undefined;
+        const own = path.join(this.#directory, '.caretaker');
+        if (isInside(resolved, own) && !isInside(resolved, path.join(own, 'backups'))) {
+          this.#problem('store-inside-state', 'store', `the store ${resolved} lies in what runs keep for themselves`, {
+            hint: `What lies there comes and goes with runs. Give a folder elsewhere, best on another disk, or ${path.join(own, 'backups')}.`,
+          });
+        }
         if (this.#environment.kindOf(resolved) === 'file') {
           this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
             hint: 'Give a directory; it is created when it is missing.',
@@ -493,6 +512,61 @@ class Parser {
     return text;
   }
 
+  #encryption(): EncryptionSettings | undefined {
+    const passphrase = this.#secret('passphrase', 'passphrase-file');
+    const lines = this.#text('encrypt-to');
+    if (lines === undefined) return passphrase === undefined ? undefined : { passphrase };
+    if (passphrase !== undefined) {
+      this.#problem('settings-conflict', 'encrypt-to', 'encrypt-to and a passphrase exclude each other', {
+        hint: 'A passphrase must be the only way to open a file. Leave one of them out.',
+      });
+    }
+    return this.#reading('encrypt-to', () => {
+      const [first, ...others] = parseRecipients(lines);
+      return { recipients: [first.text, ...others.map(({ text }) => text)] };
+    });
+  }
+
+  #decryption(): DecryptionSettings {
+    const identity = this.#secret('identity', 'identity-file');
+    if (identity !== undefined && 'text' in identity) this.#reading('identity', () => parseIdentities(identity.text));
+    return { identity, passphrase: this.#secret('passphrase', 'passphrase-file') };
+  }
+
+  #secret(name: 'passphrase' | 'identity', fileName: 'passphrase-file' | 'identity-file'): SecretSetting | undefined {
+    const text = this.#text(name);
+    const given = this.#text(fileName);
+    if (given === undefined) {
+      if (text === undefined) return undefined;
+      if (name === 'passphrase') this.#reading(name, () => checkPassphrase(text));
+      return { text };
+    }
+    if (text !== undefined) {
+      this.#problem('settings-conflict', fileName, `${name} and ${fileName} exclude each other`, {
+        hint: 'Leave one of them out.',
+      });
+    }
+    const file = this.#inside(fileName, given);
+    if (file === undefined) return undefined;
+    if (this.#environment.kindOf(file) !== 'file') {
+      this.#problem('secret-file-missing', fileName, `there is no file ${file}`, {
+        hint: 'Give its absolute path, or one relative to the project directory; the runner’s user must be able to read it.',
+      });
+    }
+    return { file };
+  }
+
+  /** What a room refuses is a problem of this input, with the room’s code and hint. */
+  #reading<T>(input: InputName, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof CaretakerError)) throw error;
+      this.#problem(error.code, input, error.message, { hint: error.hint ?? '' });
+      return undefined;
+    }
+  }
+
   #target(): { ref: string | undefined; track: 'releases' | 'branch' | undefined; eventTag: string | undefined } {
     const { env } = this.#environment;
     const ref = this.#text('ref');
@@ -520,7 +594,7 @@ class Parser {
   #images(): ImageSettings {
     return {
       build: this.#build(),
-      buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+      buildTimeoutMs: this.#duration('build-timeout', LIMITS.build),
       cacheImages: this.#oneOf('cache-images', ['true', 'false'] as const, 'false') === 'true',
     };
   }
@@ -684,6 +758,10 @@ class Parser {
 
   #throwawayNetwork(): 'internal' | 'open' {
     return this.#oneOf('throwaway-network', ['internal', 'open'] as const, 'internal');
+  }
+
+  #onStoreFailure(): StoreFailure {
+    return this.#oneOf('on-store-failure', ['fail', 'warn'] as const, 'fail');
   }
 
   #duration(name: InputName, standard: number, { zero = false } = {}): number {

@@ -66,6 +66,19 @@ export interface CommonSettings {
   readonly warnings: readonly string[];
 }
 
+/** A secret, or the absolute path of the file that holds it: mask it before anything else. */
+export type SecretSetting = { readonly text: string } | { readonly file: string };
+
+/** What backups are encrypted with before they go to stores: the public keys, checked, or a passphrase. */
+export type EncryptionSettings =
+  { readonly recipients: readonly [string, ...string[]] } | { readonly passphrase: SecretSetting };
+
+/** What may decrypt a backup; which of them does is its manifest's to say. */
+export interface DecryptionSettings {
+  readonly identity: SecretSetting | undefined;
+  readonly passphrase: SecretSetting | undefined;
+}
+
 /** What every mode that touches the application needs. */
 export interface ActingSettings extends CommonSettings {
   readonly data: DataSettings;
@@ -75,6 +88,8 @@ export interface ActingSettings extends CommonSettings {
   readonly health: readonly HealthSettings[];
   readonly healthTimeoutMs: number;
   readonly settleMs: number;
+  /** How long to wait for another run of this project. 0: not at all. */
+  readonly lockTimeoutMs: number;
 }
 
 export interface BackupSettings extends ActingSettings {
@@ -82,7 +97,13 @@ export interface BackupSettings extends ActingSettings {
   /** Undefined: safety backups of any age stay. */
   readonly keepLocalDays: number | undefined;
   readonly consistency: 'online' | 'stopped';
+  /** Undefined: backups are not encrypted. */
+  readonly encryption: EncryptionSettings | undefined;
+  readonly onStoreFailure: StoreFailure;
 }
+
+/** What becomes of a run whose backup could not be stored everywhere. */
+export type StoreFailure = 'fail' | 'warn';
 
 /** How the images of a version come about. */
 export interface ImageSettings {
@@ -106,6 +127,9 @@ export interface UpdateSettings extends ActingSettings, ImageSettings {
   /** Try it on a throwaway first; `only`: and put everything back then, in mode rehearse. */
   readonly rehearse: 'no' | 'first' | 'only';
   readonly throwawayNetwork: 'internal' | 'open';
+  /** As for a backup; a rehearsal stores none. */
+  readonly encryption: EncryptionSettings | undefined;
+  readonly onStoreFailure: StoreFailure;
   readonly keepLocal: number;
   readonly keepLocalDays: number | undefined;
 }
@@ -123,6 +147,7 @@ export interface RollbackSettings extends ActingSettings {
 export interface RestoreSettings extends ActingSettings, ImageSettings {
   readonly mode: 'restore';
   readonly backup: BackupChoice;
+  readonly decryption: DecryptionSettings;
   /** Empty: all parts. */
   readonly only: readonly Selection[];
   /** Where to instead of into the live application. */
@@ -150,6 +175,7 @@ export type CheckSettings =
 export interface VerifySettings extends ActingSettings {
   readonly mode: 'verify';
   readonly backup: BackupChoice;
+  readonly decryption: DecryptionSettings;
   /** Undefined: as far as the project allows, short of bringing the application up. */
   readonly proof: 'read' | 'databases' | 'application' | undefined;
   readonly checks: readonly CheckSettings[];
@@ -158,8 +184,6 @@ export interface VerifySettings extends ActingSettings {
 
 export interface RecoverSettings extends ActingSettings {
   readonly mode: 'recover';
-  /** Whether what is left to do after a commit is done as well: a backup belongs into the store of the run that made it, and on the command line nobody may have said which that is. */
-  readonly finish: boolean;
 }
 
 export interface ListSettings extends CommonSettings {

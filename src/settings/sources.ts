@@ -1,6 +1,6 @@
 import { parseDocument } from 'yaml';
 import { CaretakerError, messageOf } from '../errors.ts';
-import { inputNames, inputOf, inputs, isInputName, modes, type InputName } from './inputs.ts';
+import { inputNames, inputOf, inputs, isInputName, modes, type Input, type InputName } from './inputs.ts';
 import { didYouMean, nearest } from './suggest.ts';
 
 /** One value as it was typed, and where. Lists are joined by line ends. */
@@ -50,7 +50,7 @@ export function fromAction(env: Env): RawInputs {
 
 /**
  * The command line: the mode as the first word, then `--name value` or `--name=value`; a list's flag may be repeated.
- * The token comes from the environment (`GITHUB_TOKEN`, `GH_TOKEN`), never from argv, which every user of the host can read.
+ * Secrets come from the environment (`GITHUB_TOKEN`, `CARETAKER_PASSPHRASE`), never from argv, which every user of the host can read.
  */
 export function fromArguments(argv: readonly string[], env: Env): RawInputs & { readonly options: CommandOptions } {
   const values: Partial<Record<InputName, RawValue>> = {};
@@ -68,7 +68,7 @@ export function fromArguments(argv: readonly string[], env: Env): RawInputs & { 
           `--${name} is not taken from the command line, where every user can read it`,
           {
             input: name,
-            hint: 'Put it into the environment variable GITHUB_TOKEN.',
+            hint: `Put it into the environment variable ${input.secret[0]}${isInputName(`${name}-file`) ? `, or into a file and give --${name}-file` : ''}.`,
           },
         ),
       );
@@ -123,8 +123,12 @@ export function fromArguments(argv: readonly string[], env: Env): RawInputs & { 
       }
     }
   }
-  const token = [env['GITHUB_TOKEN'], env['GH_TOKEN']].find((text) => text !== undefined && text !== '');
-  if (token !== undefined) values['github-token'] = { text: token, from: 'flag' };
+  for (const { name, secret = [], modes } of inputs as readonly Input[]) {
+    const text = secret.map((variable) => env[variable]).find((value) => value !== undefined && value.trim() !== '');
+    // What is set for all runs of a shell is not meant for each of them.
+    const wanted = modes.some((mode) => mode === values.mode?.text.trim());
+    if (text !== undefined && wanted && isInputName(name)) values[name] = { text, from: 'flag' };
+  }
   return { values, problems, warnings: [], options: switches };
 }
 
@@ -136,7 +140,8 @@ export function withFile(above: RawInputs, file: string, text: string | undefine
   if (text === undefined) return above;
   const values: Partial<Record<InputName, RawValue>> = {};
   const problems: CaretakerError[] = [];
-  const document = parseDocument(text);
+  // Its warnings would quote the file's text on standard error, line ends and all.
+  const document = parseDocument(text, { logLevel: 'error' });
   const broken = document.errors[0];
   const content: unknown = broken === undefined ? readYaml(() => document.toJS(), problems, file) : undefined;
   if (broken !== undefined) problems.push(invalidFile(file, broken.message.split('\n')[0] ?? broken.message));
@@ -201,7 +206,7 @@ function readYaml(read: () => unknown, problems: CaretakerError[], file: string)
   }
 }
 
-function invalidFile(file: string, why: string, input?: string): CaretakerError {
+export function invalidFile(file: string, why: string, input?: string): CaretakerError {
   return new CaretakerError('config-file-invalid', `failed to read ${file}: ${why}`, {
     ...(input === undefined ? {} : { input }),
     hint: 'It takes the same names as the action’s inputs as keys: see README.md.',
@@ -218,9 +223,9 @@ function unknown(message: string, name: string, among: readonly string[] = input
 /** What `--help` prints. */
 export function helpText(): string {
   const width = Math.max(...inputs.map(({ name }) => name.length)) + 4;
-  const plain = (text: string): string => text.replaceAll('`', '');
-  const rows = inputs
-    .filter(({ name }) => name !== 'mode' && name !== 'github-token')
+  const plain = (text: string): string => text.replaceAll('`', '').replace(/\[([^\]]+)\]\(([^)]+)\)/g, '$1 ($2)');
+  const rows = (inputs as readonly Input[])
+    .filter(({ name, secret }) => name !== 'mode' && secret === undefined)
     .map(({ name, description, default: standard }) => {
       return `  ${`--${name}`.padEnd(width)}${plain(description)}\n  ${''.padEnd(width)}(${plain(standard)})`;
     });
@@ -233,13 +238,15 @@ export function helpText(): string {
   return [
     `Usage: compose-caretaker ${modes.join('|')} [--name value]…`,
     '       compose-caretaker install-recovery [--name value]…   (mode recover after each start of the host, by systemd)',
+    '       compose-caretaker keygen [--post-quantum] FILE       (a pair of keys for encrypted backups)',
     '',
     ...rows,
     '',
     ...switches,
     '',
     `The same names are keys of ${CONFIG_FILE} in the project directory; a flag wins over the file.`,
-    'GITHUB_TOKEN in the environment reads other runs’ artifacts.',
+    'From the environment: GITHUB_TOKEN reads other runs’ artifacts; CARETAKER_PASSPHRASE encrypts and decrypts backups,',
+    'CARETAKER_IDENTITY (a private key of age) decrypts them.',
     '',
   ].join('\n');
 }

@@ -23,6 +23,8 @@ function distance(one: string, other: string): number {
 
 /** The candidate that somebody who typed `word` most likely meant; undefined where none is near enough to be worth a guess. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  // Near to none, and the distance takes the product of both lengths.
+  if (word.length > 2 * Math.max(0, ...candidates.map(({ length }) => length))) return undefined;
   const normal = word.toLowerCase().replaceAll('_', '-');
   const ranked = candidates
     .map((candidate) => ({ candidate, far: distance(normal, candidate) }))

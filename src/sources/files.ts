@@ -1,12 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { TarMember } from '../archive/tar.ts';
-import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { memberName, membersOf } from '../runtimes/tar-command.ts';
 import type { ProcessStream } from '../system/processes.ts';
-import { unpackPasses } from './passes.ts';
+import { oneFile, unpackPasses } from './passes.ts';
 import { pathUnfit } from './paths.ts';
 import { beside, isMountPoint, originOf, placesFor, removeFresh, stagingFor, within } from './places.ts';
 import type { Part } from '../archive/manifest.ts';
@@ -134,25 +132,15 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
     async stage(part, read, run) {
       const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
       try {
-        const members: string[] = [];
-        const onMember = (member: TarMember): number => members.push(member.path);
-        await unpackPasses(files, fresh, part, read, kind === 'file' ? { onMember } : {});
         if (kind === 'file') {
-          const [member] = members;
-          if (members.length !== 1 || member === undefined || member.includes('/')) {
-            throw new CaretakerError(
-              'part-damaged',
-              `failed to unpack ${part.name}: it is not the archive of one file`,
-              {
-                hint: 'Choose another backup.',
-              },
-            );
-          }
-          return [{ kind, live, fresh: join(fresh, member), aside, carry: [] }];
+          const one = oneFile(part, 'file');
+          await unpackPasses(files, fresh, part, read, one);
+          return [{ kind, live, fresh: join(fresh, one.name()), aside, carry: [] }];
         }
+        await unpackPasses(files, fresh, part, read);
         const carry = staying(part, run, live);
         // Where the archive has an empty directory in the place of what is carried, there must be none.
-        await files.remove(carry.map((path) => join(fresh, path)));
+        await files.removeMembers(fresh, carry.map(memberName));
         return [{ kind: 'directory', live, fresh, aside, carry }];
       } catch (error) {
         await files.remove([fresh]);
@@ -177,10 +165,13 @@ export function filesSource(spec: FilesSpec, kind: 'volume' | 'directory' | 'fil
               const stays = staying(part, run, found.paths.map(({ path }) => join(live, path)).join(', '));
               for (const [top, type] of tops) {
                 const carry = stays.flatMap((path) => within(top, path) || []);
-                await files.remove(carry.map((path) => join(fresh, top, path)));
+                await files.removeMembers(
+                  fresh,
+                  carry.map((path) => memberName(join(top, path))),
+                );
                 swaps.push({
                   ...{ kind: type === 'file' ? type : 'directory', live: join(live, top), fresh: join(fresh, top) },
-                  ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live },
+                  ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live, within: live },
                 });
               }
               return swaps;

@@ -1,5 +1,5 @@
 import type { Part, PartFile } from '../archive/manifest.ts';
-import type { TarHandlers } from '../archive/tar.ts';
+import type { TarHandlers, TarMember } from '../archive/tar.ts';
 import { CaretakerError } from '../errors.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 import { unpack } from './streams.ts';
@@ -29,7 +29,7 @@ export async function unpackPasses(
       for (const link of links)
         if (removed.some((name) => link === name || link.startsWith(`${name}/`))) links.delete(link);
     } else {
-      await unpack(files, root, read(file), { ...handlers, links }, { over });
+      await unpack(files, root, read(file), { over, rawBytes: file.rawBytes }, { ...handlers, links });
     }
   }
 }
@@ -53,4 +53,26 @@ export async function removalsIn(bytes: AsyncIterable<Uint8Array>, part: Part): 
     });
   }
   return names.map((name) => name.slice(2));
+}
+
+/**
+ * For an archive that holds one file: anything else in it is refused before it is unpacked (`part-damaged`). A link or a pipe would be put where the file belongs. `name` tells
+ * the file's own, after all was read.
+ */
+export function oneFile(part: Part, what: string): { onMember(member: TarMember): void; name(): string } {
+  let found: string | undefined;
+  const refused = (): CaretakerError =>
+    new CaretakerError('part-damaged', `failed to unpack ${part.name}: it is not the archive of one ${what}`, {
+      hint: 'Choose another backup.',
+    });
+  return {
+    onMember({ path, type }) {
+      if (found !== undefined || type !== 'file' || path.includes('/')) throw refused();
+      found = path;
+    },
+    name() {
+      if (found === undefined) throw refused();
+      return found;
+    },
+  };
 }

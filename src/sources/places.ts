@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { readFile, readlink } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { Part } from '../archive/manifest.ts';
+import { CaretakerError } from '../errors.ts';
 import type { Project, SourceSpec } from '../project/project.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
 
@@ -30,8 +31,10 @@ export async function placesFor(files: HostFiles, live: string, run: string): Pr
   const probe = `${beside(live, run).fresh}-probe`;
   try {
     await files.makeDirectory(probe, dirname(live));
-  } catch {
-    // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
+  } catch (error) {
+    // Where there is no room beside it, there is none inside.
+    if (error instanceof CaretakerError && error.code === 'disk-full') throw error;
+    // Why else it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
     return placesIn(live, live, run);
   }
   await files.remove([probe]);
@@ -85,7 +88,13 @@ export async function stagingFor({ files, stateDirectory }: Project, name: strin
   if (!(await files.exists(staging))) await files.makeDirectory(staging, stateDirectory);
   const directory = join(staging, name);
   await files.remove([directory]);
-  await files.makeDirectory(directory, stateDirectory);
+  try {
+    await files.makeDirectory(directory, stateDirectory);
+  } catch (error) {
+    // One that was cancelled may be there.
+    await files.remove([directory]);
+    throw error;
+  }
   return directory;
 }
 
@@ -93,6 +102,45 @@ export async function stagingFor({ files, stateDirectory }: Project, name: strin
 export function within(root: string, path: string): string | undefined {
   const rest = relative(root, path);
   return rest === '..' || rest.startsWith('../') || isAbsolute(rest) ? undefined : rest;
+}
+
+/** Git's own files and this program's are no data, wherever in the project (`path` relative to it) they lie: whoever writes them decides what runs next. */
+export function isReserved(path: string): boolean {
+  return path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
+}
+
+/** More links on one way than any system follows: they lead in a circle. */
+const MAX_LINKS = 40;
+
+/**
+ * Where a path really lies, as far as it is there. Links are followed below `roots` (absolute, real) only: a path that leads out of all of them is answered as it is there. Undefined where
+ * this user may not read a link on the way.
+ */
+export async function realPlace(
+  files: Pick<HostFiles, 'kinds'>,
+  path: string,
+  roots: readonly string[],
+): Promise<string | undefined> {
+  let at = path;
+  for (let followed = 0; followed < MAX_LINKS; followed++) {
+    const root = outermost(at, roots);
+    if (root === undefined) return at;
+    const names = (within(root, at) ?? '').split('/').filter((name) => name !== '');
+    const tops = names.map((_, index) => names.slice(0, index + 1).join('/'));
+    const kinds = tops.length === 0 ? [] : await files.kinds(root, tops);
+    const first = kinds.findIndex((kind) => kind === null || kind === 'link');
+    const top = kinds[first] === 'link' ? tops[first] : undefined;
+    if (top === undefined) return at;
+    const target = await readlink(join(root, top)).catch(() => undefined);
+    if (target === undefined) return undefined;
+    at = resolve(root, dirname(top), target, ...names.slice(first + 1));
+  }
+  return undefined;
+}
+
+/** The outermost of these directories in which a path lies. */
+export function outermost(path: string, roots: readonly string[]): string | undefined {
+  return roots.filter((root) => within(root, path) !== undefined).sort((one, other) => one.length - other.length)[0];
 }
 
 /** A source's origin as the manifest keeps it. */

@@ -3,7 +3,8 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import { dumpSuffix } from '../archive/names.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
-import { fileOf } from './postgres-load.ts';
+import { fileOf } from './dump-file.ts';
+import { checkScript } from './postgres-script.ts';
 import { conninfo, lastLine, type ServerAccess } from './postgres-server.ts';
 import type { Source } from './source.ts';
 import { feed } from './streams.ts';
@@ -14,7 +15,7 @@ type Read = (file: PartFile) => AsyncIterable<Uint8Array>;
 export interface DumpedDatabase {
   readonly name: string;
   readonly file: PartFile;
-  /** ` WITH TEMPLATE = … ENCODING = …`, of CREATE DATABASE. */
+  /** ` WITH TEMPLATE = … ENCODING = …`, of CREATE DATABASE; without a tablespace that the server has not. */
   readonly options: string;
   /** Owner, privileges, settings and comment of the database itself, by statements in which `identifier` stands for it. */
   readonly properties: string;
@@ -44,12 +45,13 @@ export function databaseNames(live: string, run: string, number: number): Databa
 
 const IDENTIFIER = /"(?:[^"]|"")+"|[^\s";,]+/.source;
 const CREATE = new RegExp(`^CREATE DATABASE (${IDENTIFIER})( WITH .*)?;$`);
+const TABLESPACE = new RegExp(` TABLESPACE = (${IDENTIFIER})$`);
 const GRANTEE = new RegExp(`^(?:GRANT|ALTER DEFAULT PRIVILEGES) .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?;$`);
 const GRANTOR = new RegExp(`^(?:SET SESSION AUTHORIZATION|ALTER DEFAULT PRIVILEGES FOR ROLE) (${IDENTIFIER})[ ;]`);
 
 /**
  * Reads what a dump says of its database, by the server's own pg_restore. Throws `postgres-load-failed`, `part-missing`, and `postgres-major` where the server is
- * older than the dump.
+ * older than the dump, and `part-hostile` for what no dump says of a database.
  */
 export async function readDumped(access: ServerAccess, part: Part, name: string, read: Read): Promise<DumpedDatabase> {
   const stored = part.postgres?.major ?? 0;
@@ -61,7 +63,7 @@ export async function readDumped(access: ServerAccess, part: Part, name: string,
     );
   }
   const file = fileOf(part, dumpSuffix(name));
-  const script = new ScriptOfDump();
+  const script = new ScriptOfDump(access.facts.tablespaces);
   // Older ones take "-" for a file's name.
   const output = access.facts.major >= 12 ? (['-f', '-'] as const) : [];
   const stream = access.stream(['pg_restore', '--create', '--schema-only', ...output]);
@@ -95,7 +97,9 @@ export async function readDumped(access: ServerAccess, part: Part, name: string,
   }
   script.line(rest);
   if (script.create === undefined) throw loadFailed(name, access, 'the dump does not say how to create it');
-  return { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() };
+  const dumped = { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() }; // prettier-ignore
+  for (const sql of [creation(dumped, name), renamed(dumped, name)]) checkScript(sql, `database ${name}`);
+  return dumped;
 }
 
 /** Picks out of the script that pg_restore prints what concerns the database itself, and the roles. */
@@ -105,6 +109,12 @@ class ScriptOfDump {
   readonly roles = new Set<string>();
   #type = '';
   #ofDatabase = false;
+  readonly #tablespaces: readonly string[];
+
+  /** Those that the server has. */
+  constructor(tablespaces: readonly string[]) {
+    this.#tablespaces = tablespaces;
+  }
 
   line(line: string): void {
     const [, name, type, owner] = /^-- Name: (.*); Type: (.*); Schema: .*; Owner: ([^;]*)/.exec(line) ?? [];
@@ -121,13 +131,23 @@ class ScriptOfDump {
     if (!this.#ofDatabase || line === '' || line.startsWith('--')) return;
     const [, identifier, options = ''] = (this.#type === 'DATABASE' && CREATE.exec(line)) || [];
     if (identifier === undefined) this.properties.push(line);
-    else this.create = { identifier, options };
+    else this.create = { identifier, options: this.#options(options) };
+  }
+
+  #options(options: string): string {
+    const tablespace = TABLESPACE.exec(options)?.[1];
+    const there = tablespace !== undefined && this.#tablespaces.includes(plainName(tablespace));
+    return there ? options : options.replace(TABLESPACE, '');
   }
 
   #role(identifier: string | undefined): void {
     if (identifier === undefined || ['PUBLIC', 'DEFAULT'].includes(identifier)) return;
-    this.roles.add(identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier);
+    this.roles.add(plainName(identifier));
   }
+}
+
+function plainName(identifier: string): string {
+  return identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier;
 }
 
 /** Roles belong to all databases of a server, and to whoever runs it: they are not made by the way. `postgres-role-missing`. */
@@ -150,6 +170,27 @@ function roleMissing(access: ServerAccess, roles: readonly string[], cause?: unk
   );
 }
 
+/** Makes the database in the place of the one of its name, into which nobody writes. Throws what the server says. */
+export async function loadAnew(access: ServerAccess, dumped: DumpedDatabase, read: Read): Promise<void> {
+  const { name } = dumped;
+  await sql(access, `DROP DATABASE IF EXISTS ${quoted(name)};`, name);
+  await load(access, { live: name, fresh: name }, dumped, read);
+}
+
+async function load(
+  access: ServerAccess,
+  { live, fresh }: Pick<DatabaseNames, 'live' | 'fresh'>,
+  dumped: DumpedDatabase,
+  read: Read,
+): Promise<void> {
+  await sql(access, checkScript(creation(dumped, fresh), `database ${live}`), live);
+  const { user } = server(access);
+  const places = access.facts.tablespaces.length === 0 ? ['--no-tablespaces'] : [];
+  const restore = access.stream(['pg_restore', '-w', '-U', user, '--exit-on-error', ...places, '-d', conninfo(fresh)]);
+  await feed(restore, read(dumped.file));
+  await sql(access, checkScript(renamed(dumped, fresh), `database ${live}`), live);
+}
+
 /** Makes the database under its fresh name, whole, while the live one serves on. */
 export async function loadBeside(
   access: ServerAccess,
@@ -158,11 +199,7 @@ export async function loadBeside(
   read: Read,
 ): Promise<void> {
   try {
-    await sql(access, `CREATE DATABASE ${quoted(fresh)}${dumped.options};`, live);
-    const { user } = server(access);
-    const restore = access.stream(['pg_restore', '-w', '-U', user, '--exit-on-error', '-d', conninfo(fresh)]);
-    await feed(restore, read(dumped.file));
-    await sql(access, renamed(dumped, fresh), live);
+    await load(access, { live, fresh }, dumped, read);
   } catch (error) {
     if (error instanceof CaretakerError && error.code.startsWith('part-')) throw error;
     const words = messageOf(error);
@@ -172,7 +209,11 @@ export async function loadBeside(
   }
 }
 
-function renamed({ identifier, properties }: DumpedDatabase, name: string): string {
+function creation({ options }: Pick<DumpedDatabase, 'options'>, name: string): string {
+  return `CREATE DATABASE ${quoted(name)}${options};`;
+}
+
+function renamed({ identifier, properties }: Pick<DumpedDatabase, 'identifier' | 'properties'>, name: string): string {
   return [' ', ';'].reduce(
     (text, end) => text.replaceAll(`DATABASE ${identifier}${end}`, () => `DATABASE ${quoted(name)}${end}`),
     properties,
@@ -247,7 +288,8 @@ export function asideDatabases(
       Promise.resolve({
         streams: databases.map(({ live: database, aside }) => ({
           suffix: dumpSuffix(database),
-          open: () => access.stream(['pg_dump', '-w', '-U', user, '-Fc', '-Z0', '-d', conninfo(aside)]),
+          open: () =>
+            access.stream(['pg_dump', '-w', '-U', user, '-Fc', '-Z0', '--no-tablespaces', '-d', conninfo(aside)]),
         })),
         consistency: 'quiesced',
         facts: { postgres: { version, major, databases: live, user, locale } },

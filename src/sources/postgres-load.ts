@@ -1,7 +1,10 @@
 import type { Part, PartFile } from '../archive/manifest.ts';
 import { dumpSuffix } from '../archive/names.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
+import { fileOf } from './dump-file.ts';
+import { loadAnew, readDumped } from './postgres-database.ts';
 import type { PostgresSpec } from './postgres.ts';
+import { checkScript } from './postgres-script.ts';
 import { lastLine, openServer, serverContainer } from './postgres-server.ts';
 import type { SourceDeps } from './sources.ts';
 import { feed } from './streams.ts';
@@ -25,7 +28,12 @@ export async function loadDump(
   await waitReady(spec, deps);
   const server = await openServer(deps.project, deps.log, spec);
 
-  const globals = await text(read(fileOf(part, 'globals.sql')));
+  const { script, tablespaces } = await globalsOf(part, read);
+  if (tablespaces.length > 0) {
+    deps.log.warn(
+      `${spec.name}: the backup’s server had tablespaces (${tablespaces.join(', ')}). They are not made: all goes into the data directory, and what lies in their places is left alone`,
+    );
+  }
   const psql = [
     'psql',
     '-X',
@@ -40,7 +48,7 @@ export async function loadDump(
     '-f',
     '-',
   ] as const;
-  const result = await server.run([...psql], globals);
+  const result = await server.run([...psql], script);
   const real = result.stderr.split('\n').filter(isError);
   if (result.exitCode !== 0 || real.length > 0) {
     throw failed('roles and settings', spec, real[0] ?? lastLine(result.stderr));
@@ -48,11 +56,16 @@ export async function loadDump(
 
   for (const database of part.postgres?.databases ?? []) {
     deps.log.info(`${spec.name}: loading database ${database}`);
-    // Connected to template1, since what is restored may be "postgres" itself.
-    const restore = server.stream([
-      'pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--clean', '--if-exists', '--create', '-d', 'template1',
-    ]); // prettier-ignore
     try {
+      // Such a dump's own CREATE DATABASE may name one of them, which pg_restore can't leave out.
+      if (tablespaces.length > 0) {
+        await loadAnew(server, await readDumped(server, part, database, read), read);
+        continue;
+      }
+      // Connected to template1, since what is restored may be "postgres" itself.
+      const restore = server.stream([
+        'pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--no-tablespaces', '--clean', '--if-exists', '--create', '-d', 'template1',
+      ]); // prettier-ignore
       await feed(restore, read(fileOf(part, dumpSuffix(database))));
     } catch (error) {
       if (error instanceof CaretakerError && error.code.startsWith('part-')) throw error;
@@ -106,14 +119,19 @@ export async function waitReady(
   );
 }
 
-export function fileOf(part: Part, suffix: string): PartFile {
-  const file = part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
-  if (file === undefined) {
-    throw new CaretakerError('part-missing', `failed to find ${suffix} in part ${part.name}`, {
-      hint: 'The backup is incomplete: choose another.',
-    });
-  }
-  return file;
+/**
+ * Roles and settings of a dump, as they may be given to psql; and the names of the tablespaces that it would make, as SQL writes them. Those are left out: their directories may be missing, or hold the
+ * files of the cluster before. Dumps that this program makes today have none. `part-hostile`, `part-missing`, `part-damaged`.
+ */
+export async function globalsOf(
+  part: Part,
+  read: (file: PartFile) => AsyncIterable<Uint8Array>,
+): Promise<{ readonly script: string; readonly tablespaces: readonly string[] }> {
+  const given = await text(read(fileOf(part, 'globals.sql')));
+  const left: string[] = [];
+  const script = checkScript(given, `the roles and settings of ${part.name}`, left);
+  const names = left.map((statement) => /^CREATE TABLESPACE ("(?:[^"]|"")+"|\S+)/.exec(statement)?.[1]);
+  return { script, tablespaces: names.filter((name) => name !== undefined) };
 }
 
 async function text(bytes: AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,4 +1,5 @@
 import type { Part } from '../archive/manifest.ts';
+import { imageNameOf } from '../compose/dialects.ts';
 import { CaretakerError } from '../errors.ts';
 import type { Project } from '../project/project.ts';
 import type { PostgresSpec } from './postgres.ts';
@@ -171,7 +172,5 @@ async function imageOf(project: Project, service: string): Promise<string | null
   if (container !== null) return container.imageId;
   const found = (await engine.compose.model()).services.find(({ name }) => name === service);
   if (found === undefined) return null;
-  return engine.runtime.imageId(
-    found.image ?? `${project.name}${engine.compose.dialect.capabilities.imageSeparator}${service}`,
-  );
+  return engine.runtime.imageId(imageNameOf(engine.compose.dialect, project.name, found));
 }

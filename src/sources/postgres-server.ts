@@ -2,6 +2,7 @@ import { CaretakerError, messageOf } from '../errors.ts';
 import type { Project } from '../project/project.ts';
 import type { Log } from '../report/log.ts';
 import type { Container, ExecOptions, Runtime } from '../runtimes/runtime.ts';
+import { LIMITS } from '../system/limits.ts';
 import type { Argv, ProcessStream } from '../system/processes.ts';
 
 /** What a running server says of itself. */
@@ -26,7 +27,7 @@ export interface ServerAccess {
   /** The program that takes SQL on standard input or by `-c`, bare values out, ending at the first error. */
   readonly psql: Argv;
   stream(argv: Argv): ProcessStream;
-  /** Of any exit code; without an end unless `timeoutMs` says so. */
+  /** Of any exit code. */
   run(argv: Argv, input?: string, timeoutMs?: number): Promise<{ exitCode: number; stdout: string; stderr: string }>;
 }
 
@@ -36,7 +37,7 @@ const FACTS = `select json_build_object(
   'walLevel', current_setting('wal_level'),
   'walSenders', current_setting('max_wal_senders')::int,
   'replication', (select rolsuper or rolreplication from pg_roles where rolname = current_user),
-  'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
+  'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
   'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database where datallowconn and not datistemplate),
   'switchesWal', has_function_privilege('pg_switch_wal()', 'execute') and not pg_is_in_recovery(),
   'locale', (select datcollate from pg_database where datname = current_database()))`;
@@ -95,7 +96,7 @@ export async function openServer(
               ...options,
               accept: ANY_CODE,
               ...(input === undefined ? {} : { input }),
-              ...(timeoutMs === undefined ? {} : { timeoutMs }),
+              timeoutMs: timeoutMs ?? LIMITS.act,
             }),
         };
       }

@@ -6,7 +6,7 @@ import { CaretakerError } from '../errors.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { Swap } from '../runtimes/host-files.ts';
 import { originOf, placesFor, removeFresh, within } from './places.ts';
-import { loadDump } from './postgres-load.ts';
+import { globalsOf, loadDump } from './postgres-load.ts';
 import { orderDoubts, refuseLocale } from './postgres-locale.ts';
 import { postgresProofs } from './postgres-proofs.ts';
 import { countedDump } from './postgres-rows.ts';
@@ -113,16 +113,26 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     };
   };
 
-  const dump = (access: ServerAccess, rows: Rows): Capture['streams'] => [
+  const dump = (access: ServerAccess, rows: Rows): Capture['streams'] => {
+    const { tablespaces } = access.facts;
+    if (tablespaces.length > 0) {
+      log.warn(
+        `${spec.name}: ${spec.service} has tablespaces outside its data directory (${tablespaces.join(', ')}). The dump has what is in them, but a restore makes none: all goes into the data directory`,
+      );
+    }
+    return dumps(access, rows);
+  };
+
+  const dumps = (access: ServerAccess, rows: Rows): Capture['streams'] => [
     {
       suffix: 'globals.sql',
-      open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only']),
+      open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only', '--no-tablespaces']),
     },
     ...access.facts.databases.map((database) => ({
       suffix: dumpSuffix(database),
-      // -Z0: zstd does it better, outside the server's container.
+      // -Z0: zstd does it better, outside the server's container. --no-tablespaces: of CREATE DATABASE; pg_restore leaves out the others.
       open: () =>
-        countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0'], {
+        countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0', '--no-tablespaces'], {
           limit: () => MAX_COUNTED_TABLES - [...rows.values()].reduce((sum, one) => sum + Object.keys(one).length, 0),
           onRows: (counts) => void rows.set(database, counts),
           onUncounted: (error) => log.info(`${spec.name}: ${error.message}; the dump is complete without it`),
@@ -167,11 +177,15 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     let rooted = false;
     const [base, ...tails] = part.files;
     if (base === undefined) return;
+    const links = new Set<string>();
     const onMember = (member: TarMember): void => {
       rooted ||= member.path === '';
     };
-    await unpack(files, fresh, checkCluster(read(base), spec, onMember));
-    for (const file of tails) await unpack(files, fresh, read(file), { onMember: refuseButWal }, { over: true });
+    await unpack(files, fresh, checkCluster(read(base), spec, onMember), { rawBytes: base.rawBytes }, { links });
+    for (const file of tails) {
+      const how = { over: true, rawBytes: file.rawBytes };
+      await unpack(files, fresh, read(file), how, { onMember: refuseButWal, links });
+    }
     // A base backup has no entry for the directory itself, and a server refuses one of another owner or mode.
     if (!rooted) await files.likeness(fresh, (await files.exists(live)) ? live : join(fresh, 'base'));
     await files.remove([join(fresh, 'postmaster.pid')]);
@@ -201,6 +215,8 @@ export function postgresSource(spec: PostgresSpec, deps: SourceDeps, writers: re
     async stage(part, read, run): Promise<readonly Swap[]> {
       if (deps.back !== true) await refuseMajor(part, deps, spec);
       if (deps.back !== true && deps.anew !== true) await refuseLocale(part, deps, spec);
+      // Before anything is stopped, and not only when they are loaded.
+      if (part.method === 'dump') await globalsOf(part, read);
       const { fresh, aside } = await placesFor(files, live, run);
       try {
         if (part.method === 'dump') {
@@ -263,7 +279,9 @@ function tablespaces(spec: PostgresSpec, names: readonly string[]): CaretakerErr
   return new CaretakerError(
     'postgres-tablespaces',
     `failed to copy ${spec.service}: its server has tablespaces outside its data directory (${names.join(', ')})`,
-    { hint: `Use the portable way: type=postgres,service=${spec.service},method=dump.` },
+    {
+      hint: `Use the portable way: type=postgres,service=${spec.service},method=dump. Its restore makes no tablespaces: all goes into the data directory.`,
+    },
   );
 }
 

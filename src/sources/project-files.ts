@@ -2,9 +2,10 @@ import { dirname, join } from 'node:path';
 import { checkTar, TAR_END, tarHeader, tarPadding, type TarMember } from '../archive/tar.ts';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import { CaretakerError } from '../errors.ts';
+import { fileError } from '../system/files.ts';
 import type { SourceSpec } from '../project/project.ts';
 import type { HostFiles, Swap } from '../runtimes/host-files.ts';
-import { beside, originOf, within } from './places.ts';
+import { beside, isReserved, originOf, realPlace, within } from './places.ts';
 import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
 import { streamOf, unpack } from './streams.ts';
@@ -13,7 +14,7 @@ import { warmUnlessChanged } from './two-passes.ts';
 /** Below it lie, by their absolute paths, the files from outside the project directory. */
 export const OUTSIDE = '.caretaker-outside';
 /** Compose and env files are small; what is larger was listed by mistake, and is not held in memory. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
+export const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /** The project's own files: compose files, env files. The tar's root is the project directory. */
 export function projectFilesSource(
@@ -53,30 +54,43 @@ export function projectFilesSource(
 
     async stage(part, read, run) {
       const { fresh, aside } = beside(tree, run);
-      const found: string[] = [];
+      const found = new Set<string>();
       try {
         for (const file of part.files) {
-          await unpack(files, fresh, read(file), {
-            onMember: (member) => {
-              if (member.type === 'file') found.push(member.path);
+          const { rawBytes } = file;
+          await unpack(
+            files,
+            fresh,
+            read(file),
+            { rawBytes },
+            {
+              onMember: (member) => {
+                refuseSetId(member);
+                // A link that takes the place of a file is no file.
+                if (member.type === 'file') found.add(member.path);
+                else found.delete(member.path);
+              },
             },
-          });
+          );
         }
-        const missing = await missingFiles(found, (path) => files.exists(join(root, path)));
-        for (const path of found.filter((one) => one.startsWith(`${OUTSIDE}/`))) {
+        const missing = await missingFiles([...found], (path) => files.exists(join(root, path)));
+        for (const path of [...found].filter((one) => one.startsWith(`${OUTSIDE}/`))) {
           log.warn(
             `${spec.name}: /${path.slice(OUTSIDE.length + 1)} lies outside the project directory, and is not restored`,
           );
         }
+        const places: [string, string][] = [];
+        for (const path of missing) places.push([path, await placeInProject(files, root, path)]);
         const swaps: Swap[] = [];
-        for (const [index, path] of missing.entries()) {
-          await makeParents(files, root, dirname(path));
+        for (const [path, place] of places) {
+          await makeParents(files, root, dirname(place));
           swaps.push({
             kind: 'file',
-            live: join(root, path),
+            live: join(root, place),
             fresh: join(fresh, path),
-            aside: `${aside}-${index}`,
+            aside: `${aside}-${swaps.length}`,
             carry: [],
+            root,
           });
         }
         if (swaps.length === 0) await files.remove([fresh]);
@@ -131,10 +145,18 @@ export async function missingFiles(
   const missing: string[] = [];
   for (const path of paths) {
     // Never git's own files (its hooks are programs) nor this program's, whatever the archive holds.
-    const reserved = path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
-    if (!reserved && !(await exists(path))) missing.push(path);
+    if (!isReserved(path) && !(await exists(path))) missing.push(path);
   }
   return missing;
+}
+
+/** A directory of the project may be a link, and `path` comes from outside: what it leads to, the answer, must be in the project, and neither git's nor this program's. */
+async function placeInProject(files: HostFiles, root: string, path: string): Promise<string> {
+  const real = await realPlace(files, join(root, path), [root]);
+  const inProject = real === undefined ? undefined : within(root, real);
+  if (inProject !== undefined && !isReserved(inProject)) return inProject;
+  const why = real === undefined ? 'it lies behind a symbolic link' : `it leads to ${real}`;
+  throw fileError(`write ${join(root, path)}`, new Error(why));
 }
 
 async function makeParents(files: HostFiles, root: string, directory: string): Promise<void> {
@@ -153,6 +175,14 @@ async function* tarOf(files: HostFiles, root: string, members: readonly string[]
     yield tarPadding(content.length);
   }
   yield TAR_END;
+}
+
+/** Compose and env files are read, not run. */
+function refuseSetId(member: TarMember): void {
+  if (member.type !== 'file' || (member.mode & 0o6000) === 0) return;
+  throw new CaretakerError('part-hostile', `refused to unpack ${member.name}: it would run with its owner's rights`, {
+    hint: 'No configuration file is set-user-id or set-group-id. Find out where the file comes from.',
+  });
 }
 
 function tooLarge(path: string, size: number): CaretakerError {

@@ -1,9 +1,10 @@
 import type { Part } from '../archive/manifest.ts';
 import type { DataPlan, Project, SourceSpec } from '../project/project.ts';
 import type { Log } from '../report/log.ts';
+import type { Swap } from '../runtimes/host-files.ts';
 import type { Clock } from '../system/clock.ts';
 import { filesSource } from './files.ts';
-import { locate } from './locate.ts';
+import { locate, type Place } from './locate.ts';
 import { postgresSource } from './postgres.ts';
 import { projectFilesSource } from './project-files.ts';
 import type { Source } from './source.ts';
@@ -17,6 +18,10 @@ export interface SourceDeps {
   readonly run: string;
   /** What the project's data are by its own settings: a restore may write there, besides the project directory and its mounts. */
   readonly plan?: DataPlan;
+  /** The clone that the code comes from. */
+  readonly clone?: string;
+  /** The part comes out of a store: its manifest alone must not say where data go. */
+  readonly fromStore?: true;
   /**
    * For a rollback: a part goes back to the very place that this host's own safety backup took it from. By then the compose file and
    * the containers are those of the version that failed, and may name another directory or another database server.
@@ -52,6 +57,25 @@ export async function createSource(spec: SourceSpec, deps: SourceDeps): Promise<
  */
 export async function sourceForPart(part: Part, deps: SourceDeps, paths: readonly string[] = []): Promise<Source> {
   const place = await locate(part, deps, paths);
+  const source = await sourceAt(part, place, deps);
+  // The project's own files go to the project, whatever place a manifest gives them.
+  return part.kind === 'project-files' ? source : rooted(source, place.root);
+}
+
+/** Its exchanges follow no link that somebody made since on the way from `root` to the data. */
+function rooted(source: Source, root: string | undefined): Source {
+  if (root === undefined) return source;
+  const guarded = (swaps: readonly Swap[]): Swap[] => swaps.map((swap) => ({ ...swap, root }));
+  return {
+    ...source,
+    stage: async (...given) => guarded(await source.stage(...given)),
+    ...(source.stagePaths === undefined
+      ? {}
+      : { stagePaths: async (...given) => guarded((await source.stagePaths?.(...given)) ?? []) }),
+  };
+}
+
+function sourceAt(part: Part, place: Place, deps: SourceDeps): Promise<Source> {
   const { name, origin } = part;
   const common = {
     name,

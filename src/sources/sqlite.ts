@@ -3,6 +3,7 @@ import type { SourceSpec } from '../project/project.ts';
 import { CaretakerError } from '../errors.ts';
 import { memberName } from '../runtimes/tar-command.ts';
 import { disproved, provenRows } from './proofs.ts';
+import { oneFile } from './passes.ts';
 import { beside, originOf, stagingFor } from './places.ts';
 import type { Capture, Situation, Source } from './source.ts';
 import type { SourceDeps } from './sources.ts';
@@ -58,23 +59,14 @@ export function sqliteSource(spec: Extract<SourceSpec, { type: 'sqlite' }>, deps
 
     async stage(part, read, run) {
       const { fresh: directory, aside } = beside(live, run);
-      const members: string[] = [];
+      const one = oneFile(part, 'database file');
       try {
         for (const file of part.files) {
-          await unpack(files, directory, read(file), { onMember: (member) => members.push(member.path) });
-        }
-        const [member] = members;
-        if (members.length !== 1 || member === undefined || member.includes('/')) {
-          throw new CaretakerError(
-            'part-damaged',
-            `failed to unpack ${part.name}: it is not the archive of one database file`,
-            {
-              hint: 'Choose another backup.',
-            },
-          );
+          const { rawBytes } = file;
+          await unpack(files, directory, read(file), { rawBytes }, one);
         }
         // Its name where the backup was taken need not be the one here.
-        const fresh = join(directory, member);
+        const fresh = join(directory, one.name());
         await files.checkSqlite(fresh);
         // Whoever opens a database in WAL mode to look at it makes these; the copy is one file, and they hold nothing.
         await files.remove(['-wal', '-shm', '-journal'].map((end) => fresh + end));

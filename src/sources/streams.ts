@@ -1,8 +1,9 @@
 import { PassThrough, pipeline, Readable, type Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { checkTar } from '../archive/tar.ts';
-import { CaretakerError, messageOf } from '../errors.ts';
+import { CaretakerError } from '../errors.ts';
 import type { HostFiles } from '../runtimes/host-files.ts';
+import { diskFull, isNoSpace } from '../system/disk.ts';
 import type { ProcessStream } from '../system/processes.ts';
 
 /** The same program with its output passed through a check, whose failure is the stream's. */
@@ -66,23 +67,19 @@ function drained(stdin: Writable): Promise<void> {
 
 /**
  * Unpacks a part's tar into the new directory `root` (with `over`, over what is in it). No header reaches the unpacking program before it was found
- * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit.
+ * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit; `rawBytes`: as much as it may take.
  */
 export async function unpack(
   files: HostFiles,
   root: string,
   bytes: AsyncIterable<Uint8Array>,
+  { rawBytes, ...options }: Parameters<HostFiles['untar']>[1] & { readonly rawBytes: number },
   handlers?: Parameters<typeof checkTar>[1],
-  options?: Parameters<HostFiles['untar']>[1],
 ): Promise<void> {
   try {
     await feed(files.untar(root, options), checkTar(bytes, handlers));
   } catch (error) {
-    if (!/no space left on device|disk quota exceeded/i.test(messageOf(error))) throw error;
-    throw new CaretakerError('disk-full', `failed to unpack into ${root}: no space left`, {
-      hint: 'Free some space on that filesystem.',
-      cause: error,
-    });
+    throw isNoSpace(error) ? diskFull(`unpack into ${root}`, { place: root, bytes: rawBytes }, error) : error;
   }
 }
 

@@ -8,7 +8,10 @@ import { firstLine } from './retry.ts';
 export function uploadError(what: string, cause: unknown): unknown {
   if (cause instanceof CaretakerError) return cause;
   const text = messageOf(cause);
-  const said = firstLine(text);
+  // Of the service a status is in the text, of the storage beside it.
+  const { statusCode } = cause as { statusCode?: unknown };
+  const said =
+    typeof statusCode === 'number' ? `the storage answered ${statusCode}: ${firstLine(text)}` : firstLine(text);
   if (/insufficient usage|storage quota/i.test(text)) {
     return new CaretakerError('store-full', `failed to ${what}: the account’s storage for artifacts is used up`, {
       hint:
@@ -18,7 +21,7 @@ export function uploadError(what: string, cause: unknown): unknown {
     });
   }
   // Of the storage, the signed address was refused; of the service, the job's own token.
-  const status = Number((cause as { statusCode?: unknown }).statusCode ?? /\((\d{3})\)/.exec(text)?.[1]);
+  const status = Number(statusCode ?? /\((\d{3})\)/.exec(text)?.[1]);
   if (status === 401 || status === 403) {
     return new CaretakerError('store-denied', `failed to ${what}: ${said}`, {
       hint: 'The job’s own token (ACTIONS_RUNTIME_TOKEN) writes artifacts, and no permission is needed; it ends with the job. Run again, and check the machine’s clock.',
@@ -40,6 +43,12 @@ export function uploadError(what: string, cause: unknown): unknown {
         cause,
       },
     );
+  }
+  if (/is not valid JSON|JSON input/.test(text)) {
+    return new CaretakerError('store-unreachable', `failed to ${what}: the answer is not JSON`, {
+      hint: 'Something between this machine and GitHub may answer in its place: look at proxy settings.',
+      cause,
+    });
   }
   return new CaretakerError('store-unreachable', `failed to ${what}: ${said}`, {
     hint: 'Look at https://www.githubstatus.com and at the machine’s connection, then run again.',

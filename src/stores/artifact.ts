@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Artifact, ArtifactClient } from '@actions/artifact';
+import { MAX_MANIFEST_BYTES } from '../archive/manifest.ts';
 import {
   backupOfManifest,
   instructionsFile,
@@ -19,7 +20,8 @@ import { fileError } from '../system/files.ts';
 import { systemClock } from '../system/system-clock.ts';
 import { uploadError } from './artifact-errors.ts';
 import { createGitHubRest, type GitHubRest, type ListedArtifact } from './github-rest.ts';
-import { isNetworkError, retrying, type RetryTools } from './retry.ts';
+import { firstLine, isNetworkError, retrying, type RetryTools } from './retry.ts';
+import { STALL_MS, withoutStalls } from './stalls.ts';
 import type { LocalFile, Store, StoredBackup } from './store.ts';
 
 export interface ArtifactStoreOptions {
@@ -37,14 +39,12 @@ export interface ArtifactStoreOptions {
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock;
   /**
-   * What is read from the job's environment: GITHUB_SERVER_URL, GITHUB_API_URL, GITHUB_EVENT_PATH, GITHUB_RETENTION_DAYS, and whether
-   * ACTIONS_RUNTIME_TOKEN and ACTIONS_RESULTS_URL are there. The client reads `process.env`, whatever is handed in here.
+   * What is read from the job's environment: GITHUB_SERVER_URL, GITHUB_API_URL, GITHUB_RETENTION_DAYS, ACTIONS_RESULTS_URL,
+   * whether ACTIONS_RUNTIME_TOKEN is there, and ACTIONS_ARTIFACT_UPLOAD_TIMEOUT_MS where somebody has less patience than a minute. The client
+   * reads `process.env`, whatever is handed in here.
    */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
-
-/** A manifest's file is a few kilobytes; what comes from outside is not read without an end. */
-const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /**
  * Backups as workflow artifacts, one raw artifact a file: its name is the file's, its digest the file's own. Written by GitHub's client
@@ -68,6 +68,7 @@ class ArtifactStore implements Store {
   readonly #serverUrl: string;
   readonly #retry: RetryTools;
   readonly #rest: GitHubRest;
+  #clamped = false;
 
   constructor(options: ArtifactStoreOptions & Required<Pick<ArtifactStoreOptions, 'env' | 'clock'>>) {
     const { owner, repo, token, log, clock, env, signal } = options;
@@ -80,22 +81,23 @@ class ArtifactStore implements Store {
     this.#rest = createGitHubRest({ ...this.#retry, apiUrl, owner, repo, token });
   }
 
-  async check(purpose: 'write' | 'read'): Promise<void> {
+  async check(purpose: 'write' | 'write-encrypted' | 'read'): Promise<void> {
     this.#refuseServer();
     if (purpose === 'read') {
       await this.#rest.checkListing();
       return;
     }
-    if (this.#options.allowPublic !== true) await this.#refusePublic();
+    if (purpose === 'write' && this.#options.allowPublic !== true) await this.#refusePublic();
     const [wished, kept] = [this.#options.retentionDays, this.#retentionDays()];
-    if (wished !== kept) {
+    if (wished !== kept && !this.#clamped) {
+      this.#clamped = true;
       this.#options.log.warn(
         `retention-days=${wished} is more than ${this.#repository} allows: its artifacts are kept for ${kept} days`,
       );
     }
     const what = `reach the artifact service for ${this.#repository}`;
     const client = await this.#client();
-    await retrying(what, this.#retry, isNetworkError, () => client.listArtifacts()).catch((error: unknown) => {
+    await this.#asking(what, () => client.listArtifacts()).catch((error: unknown) => {
       throw uploadError(what, error);
     });
   }
@@ -117,20 +119,21 @@ class ArtifactStore implements Store {
     }
     const retentionDays = this.#retentionDays();
     let taken: unknown;
+    let broken: unknown;
+    const upload = (): Promise<unknown> =>
+      client.uploadArtifact(file.name, [file.path], path.dirname(file.path), {
+        skipArchive: true,
+        ...(retentionDays === undefined ? {} : { retentionDays }),
+      });
     try {
-      await retrying(what, this.#retry, isNetworkError, () =>
-        client.uploadArtifact(file.name, [file.path], path.dirname(file.path), {
-          skipArchive: true,
-          ...(retentionDays === undefined ? {} : { retentionDays }),
-        }),
-      );
+      await this.#asking(what, upload, (error) => (broken = isNameTaken(error) ? broken : error));
     } catch (error) {
       if (!isNameTaken(error)) throw uploadError(what, error);
       taken = error;
     }
     // Not the upload's own result: what counts is what the service says that it has.
     const stored = await this.#ownArtifact(client, file.name, what);
-    if (stored === null) throw notListed(what, taken);
+    if (stored === null) throw notListed(what, taken, broken);
     const wrong = difference(stored, file);
     if (wrong === undefined) return { id: String(stored.id), url: this.#url(this.#options.runId, stored.id) };
     if (taken !== undefined) {
@@ -140,7 +143,7 @@ class ArtifactStore implements Store {
       });
     }
     // A manifest that stayed would make the backup look complete.
-    const removal: unknown = await client.deleteArtifact(file.name).then(
+    const removal: unknown = await this.#asking(what, () => client.deleteArtifact(file.name)).then(
       () => undefined,
       (error: unknown) => error,
     );
@@ -150,6 +153,16 @@ class ArtifactStore implements Store {
           ? 'The damaged artifact was removed. Run again; if it happens again, look at the machine’s memory and disk.'
           : `Delete the artifact ${stored.id} by hand: removing it failed as well (${messageOf(removal)}). Then run again.`,
     });
+  }
+
+  async takeBack(files: readonly string[]): Promise<void> {
+    const what = `take back what this run stored among the ${this.name}`;
+    const client = await this.#client();
+    for (const file of files) {
+      await this.#asking(what, () => client.deleteArtifact(file)).catch((error: unknown) => {
+        throw uploadError(what, error);
+      });
+    }
   }
 
   async list(project?: string): Promise<StoredBackup[]> {
@@ -213,7 +226,7 @@ class ArtifactStore implements Store {
         bytes += piece.length;
         if (bytes > file.bytes) throw damaged(what, `more comes than the ${file.bytes} bytes of the manifest`);
         await target.writeFile(piece).catch((error: unknown) => {
-          throw fileError(`write ${toPath}`, error);
+          throw fileError(`write ${toPath}`, error, { place: toPath, bytes: file.bytes });
         });
         this.#options.log.progress(file.file, bytes, file.bytes);
       }
@@ -239,7 +252,7 @@ class ArtifactStore implements Store {
     }
   }
 
-  async delete(backup: StoredBackup): Promise<void> {
+  async delete(backup: Pick<StoredBackup, 'name' | 'runId' | 'proofs'>): Promise<void> {
     this.#refuseServer();
     // A run that was taken up again may have stored the same backup a second time.
     const manifests = await this.#rest.artifacts({ name: manifestFile(backup.name) });
@@ -268,7 +281,7 @@ class ArtifactStore implements Store {
     const { project, at } = parseBackupName(name)!;
     const hasInstructions = files.some((file) => file.name === instructionsFile(name));
     // Which parts there must be stands in the manifest, and that costs a download: a part that expired before it is found by the fetch.
-    if (!hasInstructions || !files.some((file) => file.name.endsWith('.zst'))) return null;
+    if (!hasInstructions || !files.some((file) => /\.zst(\.age)?$/.test(file.name))) return null;
     const distinct = new Map(files.toReversed().map((file) => [file.name, file]));
     const ends = [...distinct.values()].flatMap(({ expiresAt }) =>
       expiresAt === undefined ? [] : [expiresAt.getTime()],
@@ -282,6 +295,7 @@ class ArtifactStore implements Store {
       runId: manifest.runId,
       ids: files.map(({ id }) => String(id)),
       url: this.#url(manifest.runId, manifest.id),
+      files: [...distinct.keys()],
       proofs: proofs.get(name) ?? [],
     };
   }
@@ -298,12 +312,24 @@ class ArtifactStore implements Store {
   /** Null when this run has none that is finished. */
   async #ownArtifact(client: ArtifactClient, name: string, what: string): Promise<Artifact | null> {
     try {
-      const { artifact } = await retrying(what, this.#retry, isNetworkError, () => client.getArtifact(name));
+      const { artifact } = await this.#asking(what, () => client.getArtifact(name));
       return artifact;
     } catch (error) {
       if (error instanceof Error && error.name === 'ArtifactNotFoundError') return null;
       throw uploadError(what, error);
     }
+  }
+
+  /** Something of GitHub's client, again where the connection fails. `heard` is told of each failure. */
+  async #asking<T>(what: string, work: () => Promise<T>, heard?: (error: unknown) => void): Promise<T> {
+    const { env } = this.#options;
+    const { host } = new URL(env['ACTIONS_RESULTS_URL'] ?? '');
+    const limitMs = Math.min(STALL_MS, Number(env['ACTIONS_ARTIFACT_UPLOAD_TIMEOUT_MS']) || STALL_MS);
+    const mayPass = (error: unknown): boolean => {
+      heard?.(error);
+      return isNetworkError(error);
+    };
+    return retrying(what, this.#retry, mayPass, () => withoutStalls(host, limitMs, work));
   }
 
   /** GitHub's client, loaded when it is needed: it costs 100 MiB. It prints its progress to standard output by itself. */
@@ -338,46 +364,35 @@ class ArtifactStore implements Store {
     );
   }
 
+  /** Asked of the API, which knows it now: the event may be of a day when the repository was private. */
   async #refusePublic(): Promise<void> {
-    const { isPublic, reason } = await this.#visibility();
-    if (isPublic === false) return;
     const ways =
-      'Use store: type=folder,path=…, keep the workflow in a private repository, or accept it by allow: public-artifacts.';
-    if (isPublic) {
+      'Encrypt the backups (encrypt-to), use store: type=folder,path=…, keep the workflow in a private repository, or accept it by allow: public-artifacts.';
+    const visibility = await this.#visibility().catch((error: unknown) => {
+      // Whoever can't ask now asks later: that is no answer that needs a hand.
+      if (error instanceof CaretakerError && ['store-unreachable', 'cancelled'].includes(error.code)) throw error;
+      throw new CaretakerError(
+        'artifact-visibility-unknown',
+        `failed to find out whether ${this.#repository} is public, where anybody could download its backups: ${messageOf(error)}`,
+        { input: 'store', hint: `Give a github-token that may read the repository. ${ways}`, cause: error },
+      );
+    });
+    if (visibility === 'public') {
       throw new CaretakerError('artifact-public', `${this.#repository} is public: anybody could download its backups`, {
         input: 'store',
         hint: ways,
       });
     }
-    throw new CaretakerError(
-      'artifact-visibility-unknown',
-      `failed to find out whether ${this.#repository} is public, where anybody could download its backups: ${messageOf(reason)}`,
-      { input: 'store', hint: `Give a github-token that may read the repository. ${ways}`, cause: reason },
-    );
+    if (visibility === 'internal') {
+      this.#options.log.warn(
+        `${this.#repository} is internal: everybody in the enterprise can download its backups. To encrypt them, set encrypt-to.`,
+      );
+    }
   }
 
-  /** By the API, which knows it now; by the event's payload, which may be of an earlier day, only where the API does not tell. */
-  async #visibility(): Promise<{ readonly isPublic: boolean | undefined; readonly reason?: unknown }> {
-    let reason: unknown = new Error('there is no github-token, and the event does not tell');
-    if (this.#options.token !== undefined) {
-      try {
-        return { isPublic: await this.#rest.isPublic() };
-      } catch (error) {
-        reason = error;
-      }
-    }
-    const file = this.#options.env['GITHUB_EVENT_PATH'];
-    if (!file) return { isPublic: undefined, reason };
-    try {
-      const { repository } = JSON.parse(await readFile(file, 'utf8')) as {
-        repository?: { full_name?: unknown; private?: unknown };
-      };
-      const isOurs = String(repository?.full_name).toLowerCase() === this.#repository.toLowerCase();
-      if (isOurs && typeof repository?.private === 'boolean') return { isPublic: !repository.private };
-    } catch (error) {
-      this.#options.log.debug(`the event’s payload can't be read: ${messageOf(error)}`);
-    }
-    return { isPublic: undefined, reason };
+  #visibility(): Promise<'public' | 'internal' | 'private'> {
+    if (this.#options.token === undefined) return Promise.reject(new Error('there is no github-token'));
+    return this.#rest.visibility();
   }
 
   /** What the client would do as well, in every upload anew and with a warning each time. */
@@ -418,7 +433,8 @@ function isNameTaken(error: unknown): boolean {
   return /\(409\)/.test(messageOf(error));
 }
 
-function notListed(what: string, taken: unknown): CaretakerError {
+/** `broken`: how an earlier attempt ended; undefined where another process made it. */
+function notListed(what: string, taken: unknown, broken: unknown): CaretakerError {
   if (taken === undefined) {
     return new CaretakerError('store-missing', `failed to ${what}: GitHub took it and does not have it`, {
       hint: 'Look at https://www.githubstatus.com, then run again.',
@@ -426,10 +442,10 @@ function notListed(what: string, taken: unknown): CaretakerError {
   }
   return new CaretakerError(
     'store-unreachable',
-    `failed to ${what}: an upload of it broke off, and its name stays taken`,
+    `failed to ${what}: an upload of it broke off${broken === undefined ? '' : ` (${firstLine(messageOf(broken))})`}, and its name stays taken`,
     {
       hint: 'Run again: a new run, or another attempt of this one, begins with free names.',
-      cause: taken,
+      cause: broken ?? taken,
     },
   );
 }

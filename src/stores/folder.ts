@@ -1,26 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
-import {
-  access,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  type FileHandle,
-} from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { openManifest, type Manifest } from '../archive/manifest.ts';
+import { MAX_MANIFEST_BYTES, openManifest, type Manifest } from '../archive/manifest.ts';
 import {
   backupOfManifest,
   instructionsFile,
   manifestFile,
   parseBackupName,
   sanitizeProject,
+  storedName,
 } from '../archive/names.ts';
 import {
   formatProof,
@@ -32,7 +20,10 @@ import {
 } from '../archive/proof.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import type { Log } from '../report/log.ts';
-import { fileError, syncDirectory, writeDurable } from '../system/files.ts';
+import { mountPoint, noSpaceLeft } from '../system/disk.ts';
+import { digestOf, fileError, syncDirectory, writeDurable } from '../system/files.ts';
+import { isStrangersLink, NotAFile, openFile } from '../system/strangers.ts';
+import { noteMount, refuseUnmounted } from './mounts.ts';
 import type { LocalFile, Store, StoredBackup } from './store.ts';
 
 export interface FolderStoreOptions {
@@ -40,6 +31,8 @@ export interface FolderStoreOptions {
   readonly directory: string;
   /** `folder DIRECTORY` unless told. */
   readonly name?: string;
+  /** The file that notes which filesystem the folder lies on. Undefined: nobody looks whether that is still mounted. */
+  readonly mounts?: string;
   readonly log: Log;
 }
 
@@ -51,7 +44,7 @@ const ABANDONED_MS = 60 * 60 * 1000;
  * Backups as files in one directory, which several projects may share. A file is complete as soon as its name is there: it is linked, or
  * copied beside, forced to disk and renamed.
  *
- * Further codes: `store-exists`, and `disk-full`, `host-files-denied`, `file-operation-failed` for the place that `fetch` writes to.
+ * Further codes: `store-exists`, `store-unsafe`, and `disk-full`, `host-files-denied`, `file-operation-failed` for the place that `fetch` writes to.
  */
 export function createFolderStore(options: FolderStoreOptions): Store {
   return new FolderStore(options);
@@ -61,21 +54,28 @@ class FolderStore implements Store {
   readonly kind = 'folder';
   readonly name: string;
   readonly directory: string;
+  readonly #mounts: string | undefined;
   readonly #log: Log;
+  /** The mount that the folder lay on when this run first looked; undefined before, and where it is the root. */
+  #seen: string | undefined;
 
-  constructor({ directory, name, log }: FolderStoreOptions) {
+  constructor({ directory, name, mounts, log }: FolderStoreOptions) {
     this.directory = directory;
     this.name = name ?? `folder ${directory}`;
+    this.#mounts = mounts;
     this.#log = log;
   }
 
-  async check(purpose: 'write' | 'read'): Promise<void> {
+  async check(purpose: 'write' | 'write-encrypted' | 'read'): Promise<void> {
     const exists = await this.#exists();
     if (purpose === 'read') {
+      // An empty mount point is no store without backups.
+      if (this.#mounts !== undefined) await refuseUnmounted(this.directory, this.#mounts, this.#seen);
       if (exists) await this.#names();
       else this.#log.info(`${this.directory} does not exist: there are no backups in it`);
       return;
     }
+    await this.#refuseElsewhere();
     const place = exists ? this.directory : path.dirname(this.directory);
     const probe = path.join(place, `.${randomUUID()}.caretaker-tmp`);
     try {
@@ -100,13 +100,16 @@ class FolderStore implements Store {
     }
     const target = path.join(this.directory, file.name);
     try {
+      await this.#refuseElsewhere();
       await this.#make();
+      await this.#refuseSamePlace(file);
       await this.#removeAbandoned();
       if (!(await this.#link(file, target))) await this.#copy(file, target);
       await syncDirectory(this.directory);
+      if (this.#mounts !== undefined) await noteMount(this.directory, this.#mounts);
       return { id: undefined, url: undefined };
     } catch (error) {
-      throw this.#error(what, error);
+      throw this.#error(what, error, file.bytes);
     }
   }
 
@@ -124,13 +127,13 @@ class FolderStore implements Store {
         this.#log.debug(`${name} is not listed: ${missingFile} is missing in ${this.directory}`);
         continue;
       }
+      const files = [...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null);
       backups.push({
         name,
         project: parsed.project,
         createdAt: parsed.at,
-        bytes: await this.#bytes(
-          [...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null),
-        ),
+        bytes: await this.#bytes(files),
+        files,
         ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
         proofs: proofs.get(name) ?? [],
       });
@@ -140,11 +143,9 @@ class FolderStore implements Store {
 
   async readManifest(backup: StoredBackup): Promise<unknown> {
     const what = `read the manifest of ${backup.name} in ${this.directory}`;
-    const text = await readFile(path.join(this.directory, manifestFile(backup.name)), 'utf8').catch(
-      (error: unknown) => {
-        throw this.#error(what, error);
-      },
-    );
+    const text = await this.#manifestText(backup.name).catch((error: unknown) => {
+      throw this.#error(what, error);
+    });
     try {
       return JSON.parse(text) as unknown;
     } catch (error) {
@@ -160,7 +161,7 @@ class FolderStore implements Store {
     const what = `fetch ${file.file} from ${this.directory}`;
     if (path.basename(file.file) !== file.file) throw missing(what, 'that is no plain file name');
     const stored = path.join(this.directory, file.file);
-    const source = await open(stored).catch((error: unknown) => {
+    const source = await openFile(stored).catch((error: unknown) => {
       throw this.#error(what, error);
     });
     try {
@@ -174,7 +175,7 @@ class FolderStore implements Store {
           })
         : await copyBytes(source, toPath, {
             readError: (error) => this.#error(what, error),
-            writeError: (error) => fileError(`write ${toPath}`, error),
+            writeError: (error) => fileError(`write ${toPath}`, error, { place: toPath, bytes: file.bytes }),
             onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
           });
       if (sha256 !== file.sha256) {
@@ -205,7 +206,15 @@ class FolderStore implements Store {
     }
   }
 
-  async delete(backup: StoredBackup): Promise<void> {
+  async takeBack(files: readonly string[]): Promise<void> {
+    try {
+      for (const file of files) await rm(path.join(this.directory, file), { force: true });
+    } catch (error) {
+      throw this.#error(`take back what was stored in ${this.directory}`, error);
+    }
+  }
+
+  async delete(backup: Pick<StoredBackup, 'name'>): Promise<void> {
     const what = `delete ${backup.name} from ${this.directory}`;
     const manifest = manifestFile(backup.name);
     const files = (await this.#names()).filter((name) => name.startsWith(`${backup.name}.`));
@@ -219,6 +228,35 @@ class FolderStore implements Store {
     } catch (error) {
       throw this.#error(what, error);
     }
+  }
+
+  /** Before anything is written: the folder itself must not be a way to elsewhere that another user has laid. */
+  async #refuseElsewhere(): Promise<void> {
+    if (isStrangersLink(this.directory)) {
+      throw new CaretakerError(
+        'store-unsafe',
+        `failed to use ${this.directory} for backups: it is a symbolic link that another user has made`,
+        {
+          input: 'store',
+          hint: 'Look where it leads and who made it. Give the path of a directory, or make the link yourself.',
+        },
+      );
+    }
+    if (this.#mounts === undefined) return;
+    await refuseUnmounted(this.directory, this.#mounts, this.#seen);
+    const at = await mountPoint(this.directory);
+    if (at !== '/') this.#seen ??= at;
+  }
+
+  /** Where a backup waits on this host it is not stored: it is removed there when all stores have it. */
+  async #refuseSamePlace(file: LocalFile): Promise<void> {
+    const [here, there] = await Promise.all([stat(this.directory), stat(path.dirname(file.path))]);
+    if (here.dev !== there.dev || here.ino !== there.ino) return;
+    throw new CaretakerError(
+      'store-inside-state',
+      `failed to store ${file.name} in ${this.directory}: it is the folder in which it waits for its stores`,
+      { input: 'store', hint: 'Give another folder, best on another disk.' },
+    );
   }
 
   async #make(): Promise<void> {
@@ -258,19 +296,31 @@ class FolderStore implements Store {
   async #missingFile(name: string, names: ReadonlySet<string>): Promise<string | undefined> {
     let manifest: Manifest;
     try {
-      manifest = openManifest(await readFile(path.join(this.directory, manifestFile(name)), 'utf8'));
+      manifest = openManifest(await this.#manifestText(name), name);
     } catch (error) {
       this.#log.debug(`the manifest of ${name} can't be read: ${messageOf(error)}`);
       return undefined;
     }
-    const files = [...manifest.parts.flatMap((part) => part.files.map(({ file }) => file)), instructionsFile(name)];
+    const parts = manifest.parts.flatMap((part) => part.files.map(({ file }) => storedName(file, manifest)));
+    const files = [...parts, instructionsFile(name)];
     return files.find((file) => !names.has(file));
+  }
+
+  async #manifestText(name: string): Promise<string> {
+    const handle = await openFile(path.join(this.directory, manifestFile(name)));
+    try {
+      const { size } = await handle.stat();
+      if (size > MAX_MANIFEST_BYTES) throw new NotAFile('it is larger than any manifest');
+      return await handle.readFile('utf8');
+    } finally {
+      await handle.close();
+    }
   }
 
   async #bytes(files: readonly string[]): Promise<number> {
     let bytes = 0;
     for (const file of files) {
-      const stats = await stat(path.join(this.directory, file)).catch((error: unknown) => {
+      const stats = await lstat(path.join(this.directory, file)).catch((error: unknown) => {
         throw this.#error(`look at ${file} in ${this.directory}`, error);
       });
       bytes += stats.size;
@@ -314,51 +364,82 @@ class FolderStore implements Store {
         onBytes: (bytes) => this.#log.progress(file.name, bytes, file.bytes),
       });
       if (sha256 !== file.sha256) throw changed(file, 'its SHA-256 is not the one that it had');
-      const exists = await access(target, constants.F_OK).then(
+      // A link that leads nowhere has the name, too.
+      const exists = await lstat(target).then(
         () => true,
         () => false,
       );
       if (exists) await this.#requireSame(file, target);
-      else await rename(beside, target);
+      else await this.#settle(file, beside, target);
     } finally {
       await source.close();
       await rm(beside, { force: true });
     }
   }
 
+  /** Never in place of what another host has put there this very moment, where there are hard links. */
+  async #settle(file: LocalFile, beside: string, target: string): Promise<void> {
+    try {
+      if (!(await linked(beside, target))) await rename(beside, target);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      await this.#requireSame(file, target);
+    }
+  }
+
   async #requireSame(file: LocalFile, target: string): Promise<void> {
-    const there = await stat(target);
-    if (there.size === file.bytes && (await digestOf(target)) === file.sha256) return;
+    const there = isStrangersLink(target) ? undefined : await stat(target).catch(() => undefined);
+    if (there?.isFile() === true && there.size === file.bytes && (await digestOf(target)) === file.sha256) return;
     throw new CaretakerError('store-exists', `failed to store ${file.name}: ${target} has another content`, {
       hint: 'Two backups of one project began in the same second, or the file was changed by hand. Move it away if nobody needs it, and run again.',
     });
   }
 
   async #removeAbandoned(): Promise<void> {
-    for (const name of await readdir(this.directory)) {
-      if (!TEMPORARY.test(name)) continue;
+    const names = (await readdir(this.directory)).filter((name) => TEMPORARY.test(name));
+    const now = names.length === 0 ? 0 : await this.#now();
+    for (const name of names) {
       const file = path.join(this.directory, name);
-      const stats = await stat(file).catch(() => undefined); // Its own run was quicker.
-      if (stats === undefined || Date.now() - stats.mtimeMs < ABANDONED_MS) continue;
+      const stats = await lstat(file).catch(() => undefined); // Its own run was quicker.
+      if (stats?.isFile() !== true || now - stats.mtimeMs < ABANDONED_MS) continue;
       this.#log.info(`removing ${file}, which an earlier run left unfinished`);
+      // In a folder that is shared it may be somebody else's to remove.
+      await rm(file, { force: true }).catch((error: unknown) => this.#log.info(messageOf(error)));
+    }
+  }
+
+  /** By the clock that dates files here: a server's, perhaps. Milliseconds. */
+  async #now(): Promise<number> {
+    const file = path.join(this.directory, `.${randomUUID()}.caretaker-tmp`);
+    const handle = await open(file, 'wx', 0o600);
+    try {
+      return (await handle.stat()).mtimeMs;
+    } finally {
+      await handle.close();
       await rm(file, { force: true });
     }
   }
 
-  #error(what: string, cause: unknown): unknown {
+  /** `bytes`: as much as it takes there. */
+  #error(what: string, cause: unknown, bytes?: number): unknown {
     if (cause instanceof CaretakerError) return cause;
+    if (cause instanceof NotAFile) return damaged(what, cause.message, cause);
     const message = `failed to ${what}: ${messageOf(cause)}`;
     switch (codeOf(cause) ?? '') {
       case 'ENOSPC':
       case 'EDQUOT':
-        return new CaretakerError('store-full', `failed to ${what}: no space is left there`, {
+        return new CaretakerError('store-full', `failed to ${what}: ${noSpaceLeft({ place: this.directory, bytes })}`, {
           hint: 'Free some space on that filesystem, remove old backups, or use another folder; then run again.',
+          cause,
+        });
+      case 'EROFS':
+        return new CaretakerError('store-unreachable', `failed to ${what}: its filesystem is mounted read-only`, {
+          hint: 'Perhaps since its disk had an error: look at it, and mount it for writing; then run again.',
           cause,
         });
       case 'EACCES':
       case 'EPERM':
-      case 'EROFS':
-        return new CaretakerError('store-denied', message, {
+        return new CaretakerError('store-denied', `failed to ${what}: permission denied`, {
           input: 'store',
           hint: `The user who runs this must be able to read and write ${this.directory}.`,
           cause,
@@ -446,12 +527,6 @@ async function linked(file: string, to: string): Promise<boolean> {
     if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error) ?? '')) return false;
     throw error;
   }
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 })) hash.update(piece as Buffer);
-  return hash.digest('hex');
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { firstLine, isNetworkError, pause, retrying, type RetryTools } from './retry.ts';
+import { STALL_MS } from './stalls.ts';
 
 export interface GitHubRestOptions extends RetryTools {
   /** `https://api.github.com`. */
@@ -33,7 +34,8 @@ export interface GitHubRest {
   artifacts(options?: { readonly runId?: number | undefined; readonly name?: string }): Promise<ListedArtifact[]>;
   /** Throws what a listing would throw, at the cost of one short page. */
   checkListing(): Promise<void>;
-  isPublic(): Promise<boolean>;
+  /** Who can read the repository: everybody, everybody in an enterprise, or those who were let in. */
+  visibility(): Promise<'public' | 'internal' | 'private'>;
   /** One that is gone already is no error. */
   deleteArtifact(artifact: ListedArtifact): Promise<void>;
   /**
@@ -45,9 +47,6 @@ export interface GitHubRest {
 
 const AGENT = 'compose-caretaker';
 const PAGE = 100;
-/** A storage server that sends nothing for so long is taken for gone. */
-const STALL_MS = 60_000;
-
 type Permission = 'metadata: read' | 'actions: read' | 'actions: write';
 
 interface Answer {
@@ -193,14 +192,15 @@ export function createGitHubRest(options: GitHubRestOptions): GitHubRest {
     async checkListing() {
       await answer('GET', '/actions/artifacts?per_page=1', list.what, list.needs);
     },
-    async isPublic() {
+    async visibility() {
       const what = `find out whether ${repository} is public`;
       const { body } = await answer('GET', '', what, 'metadata: read');
-      const isPrivate = (body as { private?: unknown } | null)?.private;
+      const { private: isPrivate, visibility } = (body ?? {}) as { private?: unknown; visibility?: unknown };
       if (typeof isPrivate !== 'boolean') {
         throw new CaretakerError('store-unreachable', `failed to ${what}: the answer does not say`);
       }
-      return !isPrivate;
+      if (!isPrivate || visibility === 'public') return 'public';
+      return visibility === 'internal' ? 'internal' : 'private';
     },
     async deleteArtifact(artifact) {
       const what = `delete the artifact ${artifact.name} of ${repository}`;

@@ -23,6 +23,8 @@ export interface StoredBackup {
   /** Ids of its files in the store, for artifacts. */
   readonly ids: readonly string[];
   readonly url: string | undefined;
+  /** Names of its files. */
+  readonly files: readonly string[];
   /** Results of drills that are kept beside it, newest first. They count neither among its bytes nor its ids. */
   readonly proofs: readonly KeptProof[];
 }
@@ -38,13 +40,18 @@ export interface Store {
   readonly directory?: string;
   /** For the log and the manifest's reader: `workflow artifacts of OWNER/REPO`, `folder /srv/backups`. */
   readonly name: string;
-  /** Throws when backups can't be written (or, with `read`, found) here: called before anything has an effect. Leaves no trace. */
-  check(purpose: 'write' | 'read'): Promise<void>;
+  /**
+   * Throws when backups can't be written (or, with `read`, found) here: called before anything has an effect. Leaves no trace. Plain ones (`write`) are refused where more people could
+   * read them than know the data.
+   */
+  check(purpose: 'write' | 'write-encrypted' | 'read'): Promise<void>;
   /**
    * Stores one file and verifies what the store says it has (bytes, digest). Never replaces another content under the same name (`store-exists`); the same content again is a success.
    * A put that fails leaves nothing that `list` shows.
    */
   put(file: LocalFile): Promise<{ readonly id: string | undefined; readonly url: string | undefined }>;
+  /** Removes files that were put, by their names, of a backup that could not be completed: they must not use up what is left of the room. */
+  takeBack(files: readonly string[]): Promise<void>;
   /** Complete backups (with a manifest), newest first; of one project, or of all. */
   list(project?: string): Promise<StoredBackup[]>;
   /** The manifest, its text not yet validated beyond JSON. */
@@ -60,5 +67,5 @@ export interface Store {
    */
   keepProof(backup: StoredBackup, proof: ProofDocument): Promise<void>;
   /** Removes the backup, manifest first, and the proofs that were listed with it. */
-  delete(backup: StoredBackup, manifest: Manifest | undefined): Promise<void>;
+  delete(backup: Pick<StoredBackup, 'name' | 'runId' | 'proofs'>, manifest: Manifest | undefined): Promise<void>;
 }

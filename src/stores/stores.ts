@@ -21,16 +21,18 @@ export interface StoreTools {
   readonly githubToken: string | undefined;
   /** From `allow: public-artifacts`. */
   readonly allowPublic: boolean;
+  /** Where it is noted which filesystems folders lie on. */
+  readonly mounts: string;
   readonly clock?: Clock;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens nothing yet: `check` tells whether the store can be used. */
 export function openStore(spec: StoreSpec, tools: StoreTools): Store {
-  const { log, env, githubToken, allowPublic, clock, signal } = tools;
+  const { log, env, githubToken, allowPublic, mounts, clock, signal } = tools;
   switch (spec.type) {
     case 'folder':
-      return createFolderStore({ directory: spec.path, log });
+      return createFolderStore({ directory: spec.path, mounts, log });
     case 'artifact': {
       const [owner = '', repo = ''] = spec.repository.split('/');
       const runId = Number.parseInt(env['GITHUB_RUN_ID'] ?? '', 10);

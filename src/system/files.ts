@@ -1,15 +1,20 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { CaretakerError, messageOf } from '../errors.ts';
+import { diskFull, type Wanted } from './disk.ts';
+import { NotAFile } from './strangers.ts';
 
 /**
  * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
- * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ * `file-operation-failed`. `what` completes "failed to …". `wanted`: what was to be written, where the cause itself names no file. An error that
+ * is coded already stays as it is.
  */
-export function fileError(what: string, cause: unknown): CaretakerError {
+export function fileError(what: string, cause: unknown, wanted?: Wanted): CaretakerError {
   if (cause instanceof CaretakerError) return cause;
-  const { code } = cause as NodeJS.ErrnoException;
+  const { code, path: from, dest } = cause as NodeJS.ErrnoException & { readonly dest?: string };
   if (code === 'EACCES' || code === 'EPERM') {
     return new CaretakerError('host-files-denied', `failed to ${what}: permission denied`, {
       hint: 'Run as a user who may read and write these files.',
@@ -17,10 +22,8 @@ export function fileError(what: string, cause: unknown): CaretakerError {
     });
   }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new CaretakerError('disk-full', `failed to ${what}: no space left`, {
-      hint: 'Free some space on that filesystem and run it again.',
-      cause,
-    });
+    const place = dest ?? from;
+    return diskFull(what, wanted ?? (place === undefined ? undefined : { place }), cause);
   }
   return new CaretakerError('file-operation-failed', `failed to ${what}: ${messageOf(cause)}`, { cause });
 }
@@ -35,7 +38,7 @@ export async function writeAtomic(file: string, content: string | Uint8Array, mo
   } catch (error) {
     // What went wrong first is what is told.
     await rm(beside, { force: true }).catch(() => undefined);
-    throw fileError(`write ${file}`, error);
+    throw fileError(`write ${file}`, error, { place: file, bytes: Buffer.byteLength(content) });
   }
 }
 
@@ -84,7 +87,7 @@ export async function appendDurable(file: string, line: string): Promise<void> {
     }
     if (isNew) await syncDirectory(path.dirname(file));
   } catch (error) {
-    throw fileError(`append to ${file}`, error);
+    throw fileError(`append to ${file}`, error, { place: file, bytes: Buffer.byteLength(line) });
   }
 }
 
@@ -108,6 +111,61 @@ export async function readText(file: string): Promise<string | null> {
   }
 }
 
+/**
+ * The bytes of a small file that came with somebody's code: `NotAFile` for what is none or has more than `limit` bytes, at once for a pipe or a device that never ends; also by a link.
+ * Throws besides what the system says.
+ */
+export function readSmall(file: string, limit: number): Buffer {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!fstatSync(descriptor).isFile()) throw new NotAFile('it is no regular file');
+    const bytes = Buffer.alloc(limit + 1);
+    let length = 0;
+    for (let more = -1; more !== 0; length += more)
+      more = readSync(descriptor, bytes, length, bytes.length - length, null);
+    if (length > limit) throw new NotAFile(`it is larger than ${limit / 1024 / 1024} MiB`);
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * As `readSmall`, but takes a pipe, too (a password manager may serve secrets by one), and a device that ends (/dev/null). `NotAFile` for more than `limit` bytes, and for a pipe that
+ * nobody has written to its end within `timeoutMs`.
+ */
+export async function readSmallOrPipe(file: string, limit: number, timeoutMs: number): Promise<Buffer> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const isPipe = (await handle.stat()).isFIFO();
+    const until = performance.now() + timeoutMs;
+    const bytes = Buffer.alloc(limit + 1);
+    for (let length = 0; ;) {
+      const more = await readNow(handle, bytes.subarray(length));
+      const waits = more === null || (isPipe && more + length === 0); // No writer yet looks like the end.
+      if (more === 0 && !waits) return bytes.subarray(0, length);
+      length += more ?? 0;
+      if (length > limit) throw new NotAFile(`it is larger than ${limit / 1024 / 1024} MiB`);
+      if (waits && performance.now() > until) throw new NotAFile('it is a pipe, and nobody has written to its end');
+      if (waits) await setTimeout(PIPE_PAUSE_MS);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+const PIPE_PAUSE_MS = 20;
+
+/** How many bytes there are now, 0 at the end; null where they are still to come. */
+async function readNow(handle: FileHandle, into: Buffer): Promise<number | null> {
+  try {
+    return (await handle.read(into, 0, into.length, null)).bytesRead;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return null;
+    throw error;
+  }
+}
+
 /** Makes the directory and its missing parents. */
 export async function ensureDirectory(directory: string, mode = 0o700): Promise<void> {
   try {
@@ -115,4 +173,11 @@ export async function ensureDirectory(directory: string, mode = 0o700): Promise<
   } catch (error) {
     throw fileError(`make the directory ${directory}`, error);
   }
+}
+
+/** SHA-256 of a file's bytes, hex. Throws what reading it throws. */
+export async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 })) hash.update(piece as Buffer);
+  return hash.digest('hex');
 }

@@ -111,16 +111,34 @@ interface Launched {
   readonly kill: () => void;
 }
 
-function launch(command: Command, options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'outlivesJob'>): Launched {
-  const { signal, timeoutMs, outlivesJob = false } = options;
+/**
+ * Given to this program alone: its inputs and secrets, the token among them, and the job's own tokens. What it starts may be anybody's, and may live on for months. Not `GITHUB_TOKEN` and `GH_TOKEN`, which the action is not given by
+ * them: who sets them has compose files and builds find them, and a compose file that did not would bring up other containers.
+ */
+const OURS =
+  /^(?:INPUT_.*|ACTIONS_RUNTIME_TOKEN|ACTIONS_ID_TOKEN_REQUEST_TOKEN|CARETAKER_PASSPHRASE|CARETAKER_IDENTITY)$/;
+
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !OURS.test(name)));
+}
+
+interface LaunchOptions extends Pick<RunOptions, 'signal' | 'timeoutMs' | 'outlivesJob'> {
+  /** Ended early, the command takes its whole process group with it; also what it has sent into the background, which `outlivesJob` spares else. */
+  readonly wholeGroup?: boolean;
+}
+
+/** Starts a program in a session of its own. The caller reads its outputs and ends its input. */
+export function launch(command: Command, options: LaunchOptions): Launched {
+  const { signal, timeoutMs, outlivesJob = false, wholeGroup = !outlivesJob } = options;
   if (signal?.aborted) throw cancelled(signal);
+  const scope = wholeGroup ? 'group' : 'descendants';
   const [program, ...args] = command.argv;
   let child: PipedProcess;
   try {
     child = spawn(program, args, {
       cwd: command.cwd,
       // The runner ends, after the job, all whose environment carries its tracking id.
-      env: { ...process.env, ...command.env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
+      env: { ...inherited(), ...command.env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -142,7 +160,7 @@ function launch(command: Command, options: Pick<RunOptions, 'signal' | 'timeoutM
   const end = (reason: NonNullable<Ending['why']>): void => {
     if (why !== null || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     why = reason;
-    stop = killTree(child.pid, outlivesJob ? 'descendants' : 'group');
+    stop = killTree(child.pid, scope);
   };
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
   const onAbort = (): void => end('cancelled');
@@ -161,7 +179,7 @@ function launch(command: Command, options: Pick<RunOptions, 'signal' | 'timeoutM
     signal?.removeEventListener('abort', onAbort);
   });
   ended.catch(() => undefined);
-  if (child.pid !== undefined) registerLive(() => end('killed'), ended);
+  if (child.pid !== undefined) registerLive({ pid: child.pid, program, scope }, () => end('killed'), ended);
   return { process: child, ended, kill: () => end('killed') };
 }
 
@@ -169,7 +187,7 @@ function launch(command: Command, options: Pick<RunOptions, 'signal' | 'timeoutM
  * Waits until both outputs are read to their end, but not for a grandchild that went into the background with the pipe open. Where it is
  * meant to stay, its pipe gets another reader, or its next word would kill it (SIGPIPE).
  */
-async function drained(
+export async function drained(
   child: {
     readonly process: { readonly stdout: PipedProcess['stdout'] | null; readonly stderr: PipedProcess['stderr'] };
   },
@@ -184,7 +202,7 @@ async function drained(
         spawn('cat', [], {
           stdio: [stream, 'ignore', 'ignore'],
           detached: true,
-          env: { ...process.env, RUNNER_TRACKING_ID: '' },
+          env: { ...inherited(), RUNNER_TRACKING_ID: '' },
         })
           .on('error', () => undefined)
           .unref();

@@ -5,7 +5,7 @@ export type Argv = readonly [string, ...string[]];
 
 export interface Command {
   readonly argv: Argv;
-  /** Added to the environment; a value never shows up in a log or an error. */
+  /** Added to the environment, which is this program's without its inputs and the job's own tokens; a value never shows up in a log or an error. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -26,6 +26,9 @@ export interface RunOptions {
    */
   readonly outlivesJob?: boolean;
 }
+
+/** For those who judge every exit code themselves. */
+export const ANY_CODE: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
 
 export interface RunResult {
   readonly exitCode: number;

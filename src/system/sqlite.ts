@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as Sqlite from 'node:sqlite';
 import { CaretakerError, messageOf } from '../errors.ts';
+import { diskFull, type Wanted } from './disk.ts';
 import { fileError, syncDirectory } from './files.ts';
 import { likeness, lstatOrNull } from './trees.ts';
 
@@ -31,7 +32,7 @@ const ALL_PAGES = 2 ** 31 - 1;
  * A transactional copy of a database that others may be writing to, by SQLite's own backup, checked by `PRAGMA quick_check`, on disk,
  * with owner, group and mode of the original. In WAL mode nobody waits for it; in a rollback-journal mode writers wait while it reads.
  * Answers with the rows of its tables, null where there are too many tables to tell.
- * Throws `copy-exists` (`to` is there), `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
+ * Throws `copy-exists` (`to` is there), `disk-full`, `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
  */
 export async function copySqlite(from: string, to: string): Promise<SqliteRows | null> {
   await (
@@ -46,7 +47,7 @@ export async function copySqlite(from: string, to: string): Promise<SqliteRows |
     try {
       await backup(source, to, { rate: ALL_PAGES });
     } catch (error) {
-      throw sqliteError(`copy ${from}`, error);
+      throw sqliteError(`copy ${from}`, error, { place: to, bytes: (await stat(from)).size });
     } finally {
       source.close();
     }
@@ -208,6 +209,7 @@ async function isWal(file: string): Promise<boolean> {
 const SQLITE_ERROR = 1;
 const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 
@@ -220,8 +222,9 @@ function isReadOnlyTrouble(error: unknown): boolean {
   return [SQLITE_READONLY, SQLITE_CANTOPEN].includes(resultCode(error));
 }
 
-function sqliteError(what: string, error: unknown): CaretakerError {
+function sqliteError(what: string, error: unknown, wanted?: Wanted): CaretakerError {
   if (error instanceof CaretakerError) return error;
+  if (resultCode(error) === SQLITE_FULL) return diskFull(what, wanted, error);
   if ([SQLITE_CORRUPT, SQLITE_NOTADB].includes(resultCode(error))) {
     return damaged(what.replace(/^\S+ /, ''), messageOf(error), error);
   }

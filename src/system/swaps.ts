@@ -7,7 +7,7 @@ import { likeness, lstatOrNull, OURS } from './trees.ts';
 
 /**
  * One exchange of live data for fresh data by renames inside one filesystem. Plain data: it goes into the journal, and
- * another process can complete or undo it. All paths absolute.
+ * another process can complete or undo it. All paths absolute. `root`: the tree that `live` lies in: what an application made a symbolic link of on the way there is not followed.
  */
 export type Swap =
   | {
@@ -21,8 +21,9 @@ export type Swap =
        * not have them itself.
        */
       readonly carry: readonly string[];
-      /** The tree that `live` is a path of: what an application made a symbolic link of on the way there is not followed. */
       readonly root?: string;
+      /** The directory of a part of which `live` is a path; missing where all of the part is exchanged. */
+      readonly within?: string;
     }
   | {
       /** A database file with its -wal, -shm and -journal, which go aside with it. `aside` is a directory. */
@@ -30,6 +31,7 @@ export type Swap =
       readonly live: string;
       readonly fresh: string;
       readonly aside: string;
+      readonly root?: string;
     };
 
 /** Called before every single operation that changes something; tests crash there. */
@@ -110,11 +112,18 @@ async function unswapWhole({ live, fresh, aside, carry }: TreeSwap, act: Acts): 
   if (await exists(live)) await carryOver(fresh, live, carry, act, true);
 }
 
-/** Moves the entries that stay. On the way back, an entry of both trees is the live one and stays. */
+/**
+ * Moves the entries that stay. On the way back, an entry of both trees is the live one and stays. What lies behind a symbolic link is not in its tree: a link that came with the data must not
+ * have anything moved that is elsewhere.
+ */
 async function carryOver(from: string, to: string, carry: readonly string[], act: Acts, back = false): Promise<void> {
   const moves: string[] = [];
   for (const name of carry) {
-    if (!(await exists(path.join(from, name)))) continue;
+    if (!(await exists(path.join(from, name))) || (await isBehindLink(from, name))) continue;
+    if (await isBehindLink(to, name)) {
+      if (back) continue;
+      throw impossible(to, `${name}, which is to be carried over, would go through a symbolic link`, from);
+    }
     if (!(await exists(path.join(to, name)))) moves.push(name);
     else if (!back) throw impossible(to, `it holds ${name}, which is to be carried over`, from);
   }
@@ -122,6 +131,12 @@ async function carryOver(from: string, to: string, carry: readonly string[], act
     await parentsLike(from, to, path.dirname(name), act);
     await act.rename(path.join(from, name), path.join(to, name));
   }
+}
+
+async function isBehindLink(root: string, name: string): Promise<boolean> {
+  for (let up = path.dirname(name); up !== '.'; up = path.dirname(up))
+    if ((await lstatOrNull(path.join(root, up)))?.isSymbolicLink() === true) return true;
+  return false;
 }
 
 async function parentsLike(from: string, to: string, relative: string, act: Acts): Promise<void> {
@@ -300,7 +315,7 @@ async function refuseUnsafe(one: Swap): Promise<void> {
   if ((await lstatOrNull(one.live))?.isSymbolicLink()) {
     throw impossible(one.live, 'it is a symbolic link; give the path that it leads to', one.live);
   }
-  const root = one.kind === 'sqlite' ? undefined : one.root;
+  const { root } = one;
   for (let up = path.dirname(one.live); root !== undefined && isWithin(root, up); up = path.dirname(up)) {
     if ((await lstatOrNull(up))?.isSymbolicLink()) throw impossible(up, 'it is a symbolic link now', one.live);
   }

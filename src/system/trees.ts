@@ -212,7 +212,9 @@ export async function treeChanges(
   try {
     let then = await before?.next();
     for await (const entry of entriesOf(root, exclude, false)) {
-      if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`)) await once(out, 'drain');
+      // What has failed never drains.
+      if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`))
+        await Promise.race([once(out, 'drain'), written]);
       if (changes === null) continue;
       while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
         changes.went(then.value);
@@ -237,7 +239,8 @@ export async function treeChanges(
     await rename(next, note);
   } catch (error) {
     out.destroy();
-    throw fileError(`note what is in ${root}`, error);
+    const bytes = (await lstatOrNull(note))?.size;
+    throw fileError(`note what is in ${root}`, error, { place: note, bytes });
   } finally {
     await before?.return(undefined);
   }
@@ -439,14 +442,15 @@ export async function lstatOrNull(file: string): Promise<Stats | null> {
   }
 }
 
-/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing, and for what would be behind a link that is listed before it. */
 export async function kindsIn(
   root: string,
   paths: readonly string[],
 ): Promise<('directory' | 'file' | 'link' | 'other' | null)[]> {
   const kinds: Awaited<ReturnType<typeof kindsIn>> = [];
   for (const one of paths) {
-    const stat = await lstatOrNull(path.join(root, one));
+    const isBehindLink = paths.some((up, index) => kinds[index] === 'link' && one.startsWith(`${up}/`));
+    const stat = isBehindLink ? null : await lstatOrNull(path.join(root, one));
     const known = stat?.isDirectory()
       ? 'directory'
       : stat?.isFile()

@@ -14,7 +14,7 @@ export interface Begin {
 }
 export interface Call {
   readonly id: number;
-  readonly method: 'check' | 'put' | 'list' | 'readManifest' | 'fetch' | 'keepProof' | 'delete';
+  readonly method: 'check' | 'put' | 'list' | 'readManifest' | 'fetch' | 'keepProof' | 'delete' | 'takeBack';
   readonly args: readonly unknown[];
 }
 interface Failure {
@@ -133,6 +133,7 @@ export async function startArtifactJob(
     name: await name,
     check: (purpose) => call('check', [purpose]),
     put: (file) => call('put', [file]),
+    takeBack: (files) => call('takeBack', [files]),
     list: (project) => call('list', [project]),
     readManifest: (backup) => call('readManifest', [backup]),
     fetch: (backup, file, toPath) => call('fetch', [backup, file, toPath]),

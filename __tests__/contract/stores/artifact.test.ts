@@ -39,6 +39,8 @@ storeContract('workflow artifacts', async () => {
   };
 });
 
+const UNKNOWN = 'artifact-visibility-unknown';
+
 describe('the artifact store', () => {
   const repository = 'octo-org/octo-app';
   let github: GitHubStandIn;
@@ -268,6 +270,37 @@ describe('the artifact store', () => {
     expect(job.lines().filter((line) => line.includes('ECONNRESET') || line.includes('hang up'))).toHaveLength(4);
   });
 
+  test.each([
+    ['that does not come', { stall: true }, 'no answer within 0.5 s (ETIMEDOUT)'],
+    ['that breaks off', { cutAfterBytes: 1 }, 'the answer broke off (ECONNRESET)'],
+    ['that stands still', { stall: true, cutAfterBytes: 1 }, 'the answer broke off (ECONNRESET)'],
+  ])('an answer %s is not waited for without end', async (what, fault, said) => {
+    const job = await startJob({}, { ACTIONS_ARTIFACT_UPLOAD_TIMEOUT_MS: '500' });
+    const backup = await made(`stalled-${what.replaceAll(' ', '-')}`);
+    github.fault({ on: 'ListArtifacts', ...fault }, { on: 'FinalizeArtifact', ...fault, applied: true });
+    await job.store.check('write');
+    await putAll(job.store, backup.files);
+    expect((await only(job, backup.manifest.project)).name).toBe(backup.name);
+    expect(job.lines().filter((line) => line.includes(said))).toHaveLength(2);
+
+    github.fault({ on: 'ListArtifacts', ...fault, times: 'always' });
+    const error = await failure(job.store.check('write'));
+    expect(error).toMatchObject({ code: 'store-unreachable' });
+    expect(error.message).toContain(said);
+    expect(statuses('ListArtifacts').slice(-5)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test('an upload that stands still is given up, and one that breaks off goes on', async () => {
+    const job = await startJob({}, { ACTIONS_ARTIFACT_UPLOAD_TIMEOUT_MS: '500' });
+    const [part, instructions] = (await made('still')).files;
+    github.fault({ on: 'blob:put', cutAfterBytes: 1000 });
+    await job.store.put(part!);
+    github.fault({ on: 'blob:put', stall: true, cutAfterBytes: 10, times: 'always' });
+    const error = await failure(job.store.put(instructions!));
+    expect(error).toMatchObject({ code: 'store-unreachable' });
+    expect(error.message).toContain('Upload progress stalled');
+  });
+
   test('an answer that is lost after the upload was finished is a success', async () => {
     const job = await startJob();
     const backup = await made('answer');
@@ -283,7 +316,7 @@ describe('the artifact store', () => {
     github.fault({ on: 'FinalizeArtifact', reset: true });
     const error = await failure(job.store.put(part!));
     expect(error).toMatchObject({ code: 'store-unreachable' });
-    expect(error.message).toContain('its name stays taken');
+    expect(error.message).toMatch(/broke off \(.*ECONNRESET\), and its name stays taken/);
   });
 
   test('what the service has wrongly is removed again', async () => {
@@ -383,40 +416,41 @@ describe('the artifact store', () => {
     expect(await fs.readFile(path.join(folder, 'theirs'), 'utf8')).toBe('theirs');
   });
 
-  describe('on a public repository', () => {
-    async function payload(content: unknown): Promise<Record<string, string>> {
-      const file = path.join(folder, 'event.json');
-      await fs.writeFile(file, JSON.stringify(content));
-      return { GITHUB_EVENT_PATH: file };
-    }
+  describe('where more people could read plain backups than know the data', () => {
+    const answers: [string, () => void, string | undefined][] = [
+      ['public', () => github.setVisibility(repository, 'public'), 'artifact-public'],
+      ['private', () => github.setVisibility(repository, 'private'), undefined],
+      ['internal', () => github.setVisibility(repository, 'internal'), undefined],
+      ['403', () => github.fault({ on: 'rest:getRepository', status: 403, times: 'always' }), UNKNOWN],
+      ['404', () => github.fault({ on: 'rest:getRepository', status: 404, times: 'always' }), UNKNOWN],
+      ['503', () => github.fault({ on: 'rest:getRepository', status: 503, times: 'always' }), 'store-unreachable'],
+      ['nothing', () => github.fault({ on: 'rest:getRepository', reset: true, times: 'always' }), 'store-unreachable'],
+      ['an empty object', () => github.fault({ on: 'rest:getRepository', status: 200, body: '{}', times: 'always' }), 'store-unreachable'],
+    ]; // prettier-ignore
 
-    test('refuses to write, also when the event is from the time when it was private', async () => {
-      github.setVisibility(repository, 'public');
-      const job = await startJob({}, await payload({ repository: { full_name: repository, private: true } }));
-      const error = await failure(job.store.check('write'));
-      expect(error).toMatchObject({ code: 'artifact-public', input: 'store' });
-      expect(error.hint).toContain('public-artifacts');
-      await job.store.check('read');
-    });
+    test.each(answers)(
+      'the API answers %s: plain ones are judged by it, encrypted ones are stored',
+      async (answer, set, code) => {
+        set();
+        const job = await startJob();
+        if (code === undefined) await job.store.check('write');
+        else {
+          const error = await failure(job.store.check('write'));
+          expect(error).toMatchObject(code === 'store-unreachable' ? { code } : { code, input: 'store' });
+          if (code !== 'store-unreachable') expect(error.hint).toMatch(/encrypt-to.*public-artifacts/);
+        }
+        expect(job.lines().filter((line) => line.includes('is internal'))).toHaveLength(answer === 'internal' ? 1 : 0);
+        await job.store.check('write-encrypted');
+        await (await startJob({ allowPublic: true })).store.check('write');
+      },
+    );
 
-    test('writes when that is allowed', async () => {
-      github.setVisibility(repository, 'public');
-      await (await startJob({ allowPublic: true })).store.check('write');
-    });
-
-    test('asks the event where there is no token, and refuses where nobody can tell', async () => {
-      const event = (isPrivate: boolean, name = 'Octo-Org/octo-app') =>
-        payload({ repository: { full_name: name, private: isPrivate } });
-      await (await startJob({ token: undefined }, await event(true))).store.check('write');
-      const told = await startJob({ token: undefined }, await event(false));
-      expect(await failure(told.store.check('write'))).toMatchObject({ code: 'artifact-public' });
-      for (const env of [{}, await event(true, 'octo-org/other'), await payload({ schedule: '7 2 * * *' })]) {
-        const error = await failure((await startJob({ token: undefined }, env)).store.check('write'));
-        expect(error).toMatchObject({ code: 'artifact-visibility-unknown' });
-        expect(error.message).toContain('no github-token');
-      }
+    test('without a token nobody can tell', async () => {
+      const error = await failure((await startJob({ token: undefined })).store.check('write'));
+      expect(error).toMatchObject({ code: UNKNOWN });
+      expect(error.message).toContain('no github-token');
       const invalid = await failure((await startJob({ token: 'ghs_unknown' })).store.check('write'));
-      expect(invalid.message).toContain('Bad credentials');
+      expect(invalid).toMatchObject({ code: UNKNOWN, message: expect.stringContaining('Bad credentials') });
     });
   });
 

@@ -11,6 +11,7 @@ export function silentLog(): { readonly log: Log; readonly lines: string[]; read
     group: (_title, work) => work(),
     progress: () => undefined,
     mask: (secret) => void masked.push(secret),
+    redacted: (text) => text,
   };
   return { log, lines, masked };
 }

@@ -130,6 +130,16 @@ export function storeContract(name: string, make: () => Promise<StoreHarness>): 
       expect(await fs.readFile(path.join(folder, 'twice-fetched'), 'utf8')).toBe('rows');
     });
 
+    test('takes back what was not completed, and takes it anew', async () => {
+      const { files, manifest } = await made('back');
+      await store.put(files[0]!);
+      await store.takeBack([files[0]!.name]);
+      await putAll(store, files.slice(1));
+      expect(await store.list('back')).toEqual([]);
+      await store.put(files[0]!);
+      await store.fetch(await only('back'), manifest.parts[0]!.files[0]!, path.join(folder, 'back'));
+    });
+
     test('refuses a local file that is not what it was said to be', async () => {
       const backup = await made('shrunk');
       const [part] = backup.files;

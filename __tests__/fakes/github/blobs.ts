@@ -207,6 +207,20 @@ async function createContainers(azurite: string, credential: StorageSharedKeyCre
   }
 }
 
+/** Takes so many bytes of a request; then the connection breaks or, with `stall`, nothing is taken any more. */
+function takeStart(incoming: http.IncomingMessage, bytes: number, stall: boolean): void {
+  let left = bytes;
+  const end = (): void => {
+    if (stall) incoming.pause();
+    else incoming.destroy();
+  };
+  if (left <= 0) return end();
+  incoming.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left <= 0) end();
+  });
+}
+
 async function forward(
   incoming: http.IncomingMessage,
   outgoing: http.ServerResponse,
@@ -219,6 +233,12 @@ async function forward(
   if (fault?.reset === true && fault.applied !== true) {
     hooks.note(kind, incoming, 0);
     outgoing.destroy();
+    return;
+  }
+  if (fault?.stall === true || (fault?.cutAfterBytes !== undefined && kind === 'blob:put')) {
+    hooks.note(kind, incoming, 0);
+    const cut = fault.cutAfterBytes ?? 0;
+    takeStart(incoming, cut < 0 ? Number(incoming.headers['content-length']) + cut : cut, fault.stall === true);
     return;
   }
   // Azure reads the header and not the signature when both are there: a token carried along the redirect ends here.

@@ -22,7 +22,7 @@ export const callKinds = [
 ] as const;
 export type CallKind = (typeof callKinds)[number];
 
-/** What goes wrong with the next calls of one kind. Without `status`, `reset` or `cutAfterBytes` the call is only late. */
+/** What goes wrong with the next calls of one kind. Without `status`, `reset`, `stall` or `cutAfterBytes` the call is only late. */
 export interface Fault {
   readonly on: CallKind;
   /** How many calls it spoils; 1 unless told, `'always'` until cleared. */
@@ -37,8 +37,10 @@ export interface Fault {
   readonly reset?: boolean;
   /** The work is done first: only the answer is lost. */
   readonly applied?: boolean;
-  /** `blob:get` only: the connection breaks after so many bytes of the body. */
+  /** The connection breaks after so many bytes of the answer's body; with `blob:put` after so many of the request's (negative: before its end), and nothing is stored. */
   readonly cutAfterBytes?: number;
+  /** The connection stays open and nothing comes any more: instead of an answer, or where `cutAfterBytes` would break it. */
+  readonly stall?: boolean;
   readonly delayMs?: number;
 }
 

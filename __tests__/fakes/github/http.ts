@@ -25,6 +25,20 @@ export async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 export function writeReply(response: ServerResponse, reply: Reply): void {
+  response.end(writeHead(response, reply));
+}
+
+/** The first bytes of the answer; then the connection breaks or, with `stall`, nothing comes any more. */
+export function writeStart(response: ServerResponse, reply: Reply, bytes: number, stall: boolean): void {
+  const text = writeHead(response, reply);
+  response.flushHeaders();
+  response.write(Buffer.from(text).subarray(0, bytes), () => {
+    if (!stall) response.destroy();
+  });
+}
+
+/** Answers with the body that belongs to it. */
+function writeHead(response: ServerResponse, reply: Reply): string {
   const { body } = reply;
   const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
   const type = typeof body === 'string' ? 'text/plain' : 'application/json; charset=utf-8';
@@ -33,5 +47,5 @@ export function writeReply(response: ServerResponse, reply: Reply): void {
     'content-length': Buffer.byteLength(text),
     ...reply.headers,
   });
-  response.end(text);
+  return text;
 }

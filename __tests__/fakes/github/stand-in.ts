@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { type BlobStore, startBlobStore } from './blobs.ts';
 import { answerControl } from './control.ts';
 import { type Call, type CallKind, type Fault, faultReply, Faults } from './faults.ts';
-import { HttpError, readBody, type Reply, writeReply } from './http.ts';
+import { HttpError, readBody, type Reply, writeReply, writeStart } from './http.ts';
 import { type Artifact, type CacheEntry, Records, type Visibility } from './records.ts';
 import { Rest } from './rest.ts';
 import { signRuntimeToken } from './runtime-token.ts';
@@ -161,23 +161,27 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHubSt
     const fault = faults.take(kind);
     if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
     const spoiled = fault === undefined ? null : faultReply(fault);
-    if (fault?.applied === true || (spoiled === null && fault?.reset !== true)) {
+    const cut = fault?.cutAfterBytes;
+    const silent = fault?.reset === true || (fault?.stall === true && cut === undefined);
+    if (fault?.applied === true || (spoiled === null && !silent)) {
       const reply = await work().catch((error: unknown) => {
         if (error instanceof HttpError) return error.reply;
         throw error;
       });
-      if (spoiled === null && fault?.reset !== true) {
-        note(kind, request, reply.status);
-        writeReply(response, {
+      if (spoiled === null && !silent) {
+        note(kind, request, cut === undefined ? reply.status : 0);
+        const answer = {
           ...reply,
           headers: { 'x-github-request-id': `STANDIN:${calls.length}`, ...reply.headers },
-        });
+        };
+        if (cut === undefined) writeReply(response, answer);
+        else writeStart(response, answer, cut, fault?.stall === true);
         return;
       }
     }
     note(kind, request, spoiled?.status ?? 0);
-    if (spoiled === null) response.destroy();
-    else writeReply(response, spoiled);
+    if (spoiled !== null) writeReply(response, spoiled);
+    else if (fault?.stall !== true) response.destroy();
   }
 
   const env = {

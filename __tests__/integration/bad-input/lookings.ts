@@ -52,7 +52,10 @@ export const badLookings: readonly BadInput[] = [
   },
   {
     title: 'a file where the caretaker keeps its state',
-    prepare: ({ shop }) => writeFileSync(path.join(shop, '.caretaker'), ''),
+    prepare: ({ shop }) => {
+      rmSync(path.join(shop, '.caretaker'), { recursive: true, force: true });
+      writeFileSync(path.join(shop, '.caretaker'), '');
+    },
     code: 'state-directory-unwritable',
     names: [/\/shop\/\.caretaker/],
     hint: 'must be able to write',
@@ -60,7 +63,10 @@ export const badLookings: readonly BadInput[] = [
   {
     title: 'a project directory that this user may not write',
     unprivileged: true,
-    prepare: ({ shop }) => chmodSync(shop, 0o555),
+    prepare: ({ shop }) => {
+      rmSync(path.join(shop, '.caretaker'), { recursive: true, force: true });
+      chmodSync(shop, 0o555);
+    },
     inputs: ({ shop }) => ({ 'project-directory': shop }),
     code: 'state-directory-unwritable',
     names: [/\/shop\/\.caretaker/, 'permission denied'],

@@ -195,6 +195,13 @@ export const badSettings: readonly BadInput[] = [
 
   // --- Stores ---
   {
+    title: 'a failure of stores that is to be ignored',
+    ...input('on-store-failure', 'ignore'),
+    code: 'on-store-failure-unknown',
+    names: ['on-store-failure', 'ignore'],
+    hint: 'warn',
+  },
+  {
     title: 'an unknown store',
     ...input('store', 'type=s3,bucket=b'),
     code: 'store-type-unknown',
@@ -511,9 +518,9 @@ export const badSettings: readonly BadInput[] = [
       mkdirSync(path.join(shop, 'caretaker.yml'));
     },
     inputs: ({ shop }) => ({ 'project-directory': shop }),
-    code: 'path-unreadable',
-    names: [/\/shop\/caretaker\.yml/, 'EISDIR'],
-    hint: 'able to read it',
+    code: 'config-file-invalid',
+    names: [/\/shop\/caretaker\.yml/, 'no regular file'],
+    hint: 'the same names',
   },
   {
     title: 'settings in caretaker.yaml',

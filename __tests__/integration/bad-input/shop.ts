@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inputs } from '../../../src/settings/inputs.ts';
 import type { BadInput, Config, Entry, Place } from './bad-input.ts';
+import { endOf } from '../ended.ts';
 
 const sources = path.resolve(import.meta.dirname, '../../../src');
 
@@ -259,13 +260,7 @@ export class Shop {
         ...(dropped ? { uid: NOBODY, gid: NOBODY } : {}),
       },
     );
-    let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    const exitCode = await new Promise<number>((resolve, reject) =>
-      child.on('error', reject).on('close', (code) => resolve(code ?? -1)),
-    );
-    return { exitCode, stdout, stderr };
+    return endOf(child);
   }
 
   #running(): number {

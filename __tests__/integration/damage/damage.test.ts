@@ -128,6 +128,7 @@ test(`${CASES} damages, each to one file: every one is found before anything is 
   const tools = {
     ...{ log: silentLog(), clock: systemClock, signal: new AbortController().signal },
     project: { name: 'shop', directory: project, stateDirectory: root },
+    keys: { encryption: undefined, identities: [], passphrase: undefined },
     stores: [store(backups)],
     local: store(path.join(root, 'none')),
   } as unknown as Tools;
@@ -191,6 +192,12 @@ test('what is wrong behind digests that fit is found while it is restored elsewh
     expect(existsSync(to)).toBe(false);
     files.forEach((file, index) => writeFileSync(file, whole[index]!));
   }
+  // What was made above it goes as well, while it is empty.
+  const deep = path.join(root, 'a/b/monday');
+  tamper(backups, backup, 'media.tar.zst', (raw) => raw.subarray(0, raw.length - 1000));
+  expect((await run('restore', '--backup', backup, '--to', deep)).error?.code).toBe('part-damaged');
+  files.forEach((file, index) => writeFileSync(file, whole[index]!));
+  expect(existsSync(path.join(root, 'a'))).toBe(false);
   expect((await run('restore', '--backup', backup, '--to', to)).outcome).toBe('done');
   expect(readFileSync(path.join(to, 'media/a'), 'utf8')).toBe('first');
 });

@@ -1,4 +1,4 @@
-import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -56,6 +56,13 @@ export interface Ended {
 export interface Run extends Ended {
   /** Of `--json`. */
   readonly report: RunReport;
+}
+
+/** Files below a directory that hold a text. Parts of backups, which are compressed, are none of them. */
+function filesWith(text: string, directory: string): string[] {
+  const found = spawnSync('grep', ['-rlF', '--exclude=*.zst', '-f', '-', directory], { input: text, encoding: 'utf8' });
+  if (found.status !== 0 && found.status !== 1) throw new Error(`failed to look for the secret: ${found.stderr}`);
+  return found.stdout.split('\n').filter(Boolean);
 }
 
 /** Everything that any run of the command line has printed in this suite, for the search for secrets. */
@@ -166,9 +173,13 @@ export class Deployment {
     return succeeded(await as(this.host, [make(this.#fixture), this.directory, ...words]));
   }
 
+  /** Throws where the secret stands in what is kept of the runs: journals, manifests, results of drills. */
   async destroy(): Promise<void> {
+    const kept = [this.state, this.backups].filter((place) => existsSync(place));
+    const holders = kept.flatMap((place) => filesWith(this.facts.secret, place));
     await this.make('destroy');
     rmSync(path.dirname(this.directory), { recursive: true, force: true });
+    if (holders.length > 0) throw new Error(`the secret stands in ${holders.join(', ')}`);
   }
 
   get healthUrl(): string {
@@ -314,11 +325,15 @@ export class Deployment {
     }
     if (existsSync(this.state)) {
       // The journals of runs that have ended stay as a record; `journal.jsonl` is one that has not.
-      const stays = /^(\.gitignore|safety|backups|staging|journal-.*\.jsonl|last-update\.json|avoided\.json)$/;
+      const stays =
+        /^(\.gitignore|safety|backups|staging|journal-.*\.jsonl|last-update\.json|avoided\.json|mounts\.json|outgoing|proven-keys\.json)$/;
       found.push(...readdirSync(this.state).filter((name) => !stays.test(name)));
     }
-    const staging = path.join(this.state, 'staging');
-    if (existsSync(staging)) found.push(...readdirSync(staging).map((name) => `staging/${name}`));
+    found.push(...this.#strandedBackups());
+    for (const place of ['staging', 'outgoing']) {
+      const directory = path.join(this.state, place);
+      if (existsSync(directory)) found.push(...readdirSync(directory).map((name) => `${place}/${name}`));
+    }
     if (existsSync(this.backups)) found.push(...readdirSync(this.backups, { recursive: true }).map(String).filter((name) => name.endsWith('.caretaker-tmp'))); // prettier-ignore
     const helpers = await this.engine(
       'ps',
@@ -331,6 +346,19 @@ export class Deployment {
     found.push(...helpers.stdout.split('\n').filter((mounts) => mounts.includes(this.facts.project)));
     found.push(...(await this.namesOfGone()));
     return found;
+  }
+
+  /** Files among the safety backups that belong to none: half a backup, or one that should only be in a store. */
+  #strandedBackups(): string[] {
+    const safety = path.join(this.state, 'safety');
+    const names = existsSync(safety) ? readdirSync(safety) : [];
+    const stays = (name: string): boolean => {
+      const manifest = `${name.split('.', 1)[0]}.manifest.json`;
+      if (!names.includes(manifest)) return false;
+      const { reason } = JSON.parse(readFileSync(path.join(safety, manifest), 'utf8')) as { reason: string };
+      return reason !== 'backup';
+    };
+    return names.filter((name) => !stays(name)).map((name) => `safety/${name}`);
   }
 
   /** Containers of this project's networks that Podman's name server is to know though they are gone: it would fail the next network with the same addresses. */

@@ -184,11 +184,19 @@ exec /usr/bin/${host.engine} "$@"
     await expectAsBefore();
   });
 
-  test.each(['swap ', 'start'])('killed, when it has begun to "%s"', async (step) => {
-    await signalled('SIGKILL', new RegExp(`"name":"${step}`));
-    const { warnings } = await app.succeeds('backup', ...data);
-    expect(warnings.join()).toContain('had been cut off');
+  test('killed, when it has begun to swap', async () => {
+    await signalled('SIGKILL', /"name":"swap /);
+    const { recovery } = await app.succeeds('backup', ...data);
+    expect(recovery).toMatchObject({ mode: 'restore', outcome: 'rolled-back' });
     await expectAsBefore();
+  });
+
+  test('killed when the application was coming up, it is finished: users may have written', async () => {
+    await signalled('SIGKILL', /"type":"prepared"/);
+    const { recovery } = await app.succeeds('backup', ...data);
+    expect(recovery).toMatchObject({ mode: 'restore', outcome: 'completed' });
+    expect(await state()).toEqual(old);
+    expect(await app.leftovers()).toEqual([]);
   });
 
   test('and then one that does not', async () => {

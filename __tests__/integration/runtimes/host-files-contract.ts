@@ -382,6 +382,20 @@ export function hostFilesContract(title: string, host: FilesHost): void {
       expect(existsSync(live)).toBe(true);
     });
 
+    test('exchanges nothing through a link on the way to it', async () => {
+      for (const one of ['elsewhere/live', 'elsewhere/.caretaker-fresh-1'])
+        await mkdir(path.join(place, one), { recursive: true });
+      await symlink(path.join(place, 'elsewhere'), path.join(place, 'way'));
+      expect(await files.kinds(place, ['way', 'way/live', 'elsewhere/live'])).toEqual(['link', null, 'directory']);
+      const [live, fresh, aside] = ['live', '.caretaker-fresh-1', '.caretaker-aside-1'].map((one) =>
+        path.join(place, 'way', one),
+      ) as [string, string, string];
+      const swap = { kind: 'directory', live, fresh, aside, carry: [], root: place } as const;
+      expect(await codeOf(files.swap(swap))).toBe('swap-impossible');
+      expect(await codeOf(files.unswap(swap))).toBe('swap-impossible');
+      expect((await readdir(path.join(place, 'elsewhere'))).sort()).toEqual(['.caretaker-fresh-1', 'live']);
+    });
+
     test('empties a directory but for what is to stay', async () => {
       const live = path.join(place, 'live');
       await makeNastyTree(live, host.onHost);

@@ -165,6 +165,7 @@ export class Host {
       group: (_title, work) => work(),
       progress: () => undefined,
       mask: () => undefined,
+      redacted: (text) => text,
     };
     const project = {
       name: this.name,

@@ -219,6 +219,63 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
     await check();
   });
 
+  test('PostgreSQL with tablespaces, dumped today and by an earlier version: loaded without them, while their places hold files', async () => {
+    await emptyBackups();
+    await host.ready();
+    await host.in('db', ['install', '-d', '-o', 'postgres', '/var/tmp/fast', '/var/tmp/own']);
+    await host.psql(`create tablespace fast location '/var/tmp/fast'`);
+    await host.psql(`create tablespace own location '/var/tmp/own'`);
+    await host.psql('create role placed');
+    await host.psql('grant create on tablespace fast to placed');
+    await host.psql(`alter role placed set default_tablespace to fast`);
+    await host.psql('create database elsewhere tablespace own');
+    await host.psql('alter database elsewhere set default_tablespace to fast');
+    await host.psql('create table t (id int primary key using index tablespace fast) tablespace fast', 'elsewhere');
+    await host.psql('insert into t values (42)', 'elsewhere');
+    await host.psql('create table u as select 43 as id', 'elsewhere');
+    const source = await postgres('dump');
+    const today = await host.take(source);
+    expect(host.warnings.at(-1)).toMatch(/tablespaces outside its data directory \(fast, own\)/);
+
+    const server = (await host.containers()).find(({ service }) => service === 'db')!;
+    const earlier = async (suffix: string, argv: readonly [string, ...string[]]): Promise<Part['files'][number]> =>
+      writePart({
+        directory: host.backups,
+        file: `earlier.database.${suffix}.zst`,
+        stream: host.runtime.execStream(server.id, argv),
+      });
+    const before: Part = {
+      ...today,
+      postgres: { ...today.postgres!, databases: ['elsewhere', 'postgres'] },
+      files: [
+        await earlier('globals.sql', ['pg_dumpall', '-U', 'shop', '--globals-only']),
+        await earlier('elsewhere.dump', ['pg_dump', '-U', 'shop', '-Fc', '-Z0', 'elsewhere']),
+        await earlier('postgres.dump', ['pg_dump', '-U', 'shop', '-Fc', '-Z0', 'postgres']),
+      ],
+    };
+    const check = async (): Promise<void> => {
+      await host.ready();
+      expect(await host.psql('select id from t union select id from u order by 1', 'elsewhere')).toBe('42\n43');
+      expect(await host.psql(`select string_agg(spcname, ' ' order by 1) from pg_tablespace`)).toBe(
+        'pg_default pg_global',
+      );
+      expect(await host.psql(`select count(*) from pg_roles where rolname = 'placed'`)).toBe('1');
+      expect(await host.in('db', ['sh', '-c', 'ls /var/tmp/fast'])).toMatch(/^PG_17_/);
+    };
+    await host.restore(await sourceForPart(today, host.deps), today);
+    await check();
+    await host.psql('truncate t', 'elsewhere');
+    await host.restore(await sourceForPart(before, host.deps), before);
+    await check();
+    expect(host.warnings.at(-1)).toMatch(/tablespaces \(fast, own\)\. They are not made/);
+    host.warnings.length = 0;
+    await host.restoreByHand([today], 'database');
+    await check();
+    await host.psql('drop database elsewhere');
+    await host.psql('drop role placed');
+    await host.psql(SCHEMA);
+  });
+
   test('PostgreSQL, what was restored is proven: a base backup to the last page, a dump to the last row', async () => {
     await emptyBackups();
     await host.ready();

@@ -4,14 +4,15 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { nextMajor, releases, thingsOf, type Things, type Trouble } from './bad-releases.ts';
+import { inTurn } from '../../turn.ts';
 import { as, Deployment, docker, rootless, treeOf } from '../modes/harness.ts';
 
 jest.setTimeout(300_000);
 
 describe.each([
-  ['Docker as root', () => docker('root')],
-  ['rootless Podman', () => rootless('1.6.0')],
-] as const)('USO on %s: of a release', (_, hostOf) => {
+  ['Docker as root', () => docker('root'), 0],
+  ['rootless Podman', () => rootless('1.6.0'), 1],
+] as const)('USO on %s: of a release', (_, hostOf, shift) => {
   let app: Deployment;
   let port: Server;
   let trouble: Trouble;
@@ -56,7 +57,8 @@ describe.each([
   }
 
   let number = 0;
-  test.each(Object.entries(releases))('that %s, nothing is left but the reason', async (_title, release) => {
+  const tried = inTurn(Object.entries(releases), shift);
+  test.each(tried)('that %s, nothing is left but the reason', async (_title, release) => {
     const tag = `v1.1.${number++}`;
     await app.make('release', tag, 'edit', release.edit(trouble));
     const [before, containers] = [await stateOf(), await app.containers()];
@@ -86,16 +88,24 @@ describe.each([
   test('nothing is left behind by all of them together', async () => {
     const { volumes = [], networks = [], files = [], ...others } = await thingsOf(app);
     const { project } = app.facts;
+    // Only one of the releases brings things of its own, and it may not have been its turn.
+    const its = (name: string): string[] =>
+      tried.some(([, { edit }]) => edit(trouble).includes('queue: {}')) ? [name] : [];
     expect({ ...others, volumes, networks, files }).toEqual({
       ...found,
       // What holds data, or did, is never removed. Docker keeps an empty network as well.
-      volumes: [...(found['volumes'] ?? []), `${project}_queue`].sort(),
+      volumes: [...(found['volumes'] ?? []), ...its(`${project}_queue`)].sort(),
       // podman-compose removes one that nothing uses, with the containers.
-      networks: [...(found['networks'] ?? []), ...(app.host.engine === 'podman' ? [] : [`${project}_backend`])].sort(),
-      files: [...(found['files'] ?? []), 'pgdata'].sort(),
+      networks: [
+        ...(found['networks'] ?? []),
+        ...(app.host.engine === 'podman' ? [] : its(`${project}_backend`)),
+      ].sort(),
+      files: [...(found['files'] ?? []), ...its('pgdata')].sort(),
     });
+    // The newest three of the safety backups, which those make that are found out only when the old version is stopped.
+    const made = tried.filter(([, { early }]) => early !== true).length;
     const safety = path.join(app.state, 'safety');
-    expect(readdirSync(safety).filter((name) => name.endsWith('.manifest.json'))).toHaveLength(3);
+    expect(readdirSync(safety).filter((name) => name.endsWith('.manifest.json'))).toHaveLength(Math.min(3, made));
     expect(existsSync(app.backups)).toBe(false);
   });
 

@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { RunReport } from '../../../src/report/run-report.ts';
 import { startGitHub, type GitHubStandIn } from '../../fakes/github/stand-in.ts';
@@ -219,17 +221,19 @@ test('other build arguments are another image', async () => {
   key = github.cached().at(-1) ?? '';
 });
 
-/** An entry of the cache, taken apart, changed by a script in its folder, and put together again as GitHub's client does it. */
-function altered(content: Buffer, script: string): Buffer {
+/** An entry of the cache, taken apart, changed by a script in its folder, and put together again as GitHub's client does it. Waited for: a connection that the store closes meanwhile must not be taken for one that is open. */
+async function altered(content: Buffer, script: string): Promise<Buffer> {
   const folder = mkdtempSync(path.join(work, 'entry-'));
   const file = path.join(folder, 'cache.tzst');
   writeFileSync(file, content);
   const repack =
     'rm cache.tzst; tar --posix -cf cache.tzst -P --use-compress-program zstdmt ${members:-images.json images.tar}';
-  execFileSync('bash', ['-euc', `tar -xf cache.tzst --use-compress-program unzstd\n${script}\n${repack}`], {
-    cwd: folder,
-  });
-  const changed = execFileSync('cat', [file], { maxBuffer: 2 ** 30 });
+  await promisify(execFile)(
+    'bash',
+    ['-euc', `tar -xf cache.tzst --use-compress-program unzstd\n${script}\n${repack}`],
+    { cwd: folder },
+  );
+  const changed = await readFile(file);
   rmSync(folder, { recursive: true });
   return changed;
 }
@@ -258,7 +262,7 @@ image['Config'] = id + '.json'
 open(image['Config'], 'w').write(text)
 json.dump([image], open('manifest.json', 'w'))
 open('../id', 'w').write('sha256:' + id)`;
-const poisons: readonly [string, (content: Buffer) => Buffer | null, RegExp | null][] = [
+const poisons: readonly [string, (content: Buffer) => Promise<Buffer> | Buffer | null, RegExp | null][] = [
   ['lost bytes at its end', (content) => content.subarray(0, content.length / 2), /tar/],
   ['nothing where its bytes should be', () => null, /404|not exist|tar|size/i],
   ['no list', (content) => altered(content, 'members=images.tar'), /no file images\.json/],
@@ -273,7 +277,7 @@ const poisons: readonly [string, (content: Buffer) => Buffer | null, RegExp | nu
 test.each(poisons)('an entry with %s leads to a build, and to nothing else', async (_what, poison, words) => {
   await other.update('--ref', 'v1.2.0', '--allow', 'downgrade');
   const whole = await github.readCache(key);
-  const poisoned = poison(whole);
+  const poisoned = await poison(whole);
   rmSync(outside, { force: true });
   const before = { nameless: await other.nameless(), base: await other.imageId('localhost/caretaker-test/base:1') };
   await github.writeCache(key, poisoned);

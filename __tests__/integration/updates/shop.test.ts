@@ -37,6 +37,20 @@ const state = (name: string): string => path.join(shop.directory, '.caretaker', 
 const receipts = (): string[] => readdirSync(path.join(shop.directory, 'data', 'receipts')).sort();
 const safetyBackups = (): string[] => readdirSync(state('safety')).filter((name) => name.endsWith('.manifest.json'));
 
+test('what start-command starts does not carry the tracking id, by which the runner would end it with the job', async () => {
+  shop.publish('v1.1.0');
+  process.env['RUNNER_TRACKING_ID'] = 'github_of_this_job';
+  try {
+    expect((await follow()).code).toBe(0);
+  } finally {
+    delete process.env['RUNNER_TRACKING_ID'];
+  }
+  const pid = readFileSync(path.join(shop.directory, 'server.pid'), 'utf8').trim();
+  const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  expect(variables.filter((one) => one.startsWith('RUNNER_TRACKING_ID='))).toEqual(['RUNNER_TRACKING_ID=']);
+  expect(await shop.look()).toEqual({ version: 'v1.1.0', orders: 3, receipts: 3 });
+});
+
 describe('migrate-command', () => {
   test('runs when the old version has stopped and its backup is there, and before the new one starts', async () => {
     shop.publish('v1.1.0');

@@ -46,6 +46,20 @@ test.each([
   expect(digest).toMatch(/^[0-9a-f]{64}$/);
 });
 
+const twice = JSON.stringify([{ ...old, RepoTags: ['postgres:17'] }]).replace('"Layers"', '"RepoTags":null,"Layers"');
+const annotated = (named: string, more: string): string => `{"manifests":[{"annotations":{"${named}":"postgres:17"},${more}}]}`; // prettier-ignore
+const otherPlatform = '{"os":"linux","architecture":"amd64","Architecture":"arm64"}';
+test('labels that look alike, and what engines escape, are taken', async () => {
+  const labelled = JSON.stringify(
+    { os: 'linux', architecture: 'amd64', config: { Labels: { a: '{"a":1,"a":2}', A: '\\"' }, Env: ['os', 'os'] }, history: [{ a: 1 }, { a: 2 }] },
+    null,
+    2,
+  ).replace('"A"', '"A\\u003c"'); // prettier-ignore
+  const name = `${sha256(labelled)}.json`;
+  const { ids } = await checkImageArchive(archiveOf([[name, labelled], manifest({ ...old, Config: name })]), 'linux/amd64'); // prettier-ignore
+  expect(ids.size).toBe(1);
+});
+
 const index = (annotation: string): [string, string] => [
   'index.json',
   JSON.stringify({ manifests: [{ annotations: { [annotation]: 'docker.io/library/postgres:17' } }] }),
@@ -56,6 +70,17 @@ test.each([
   ['a name of old', [configuration, ['repositories', '{"postgres":{"17":"x"}}'], manifest(old)], 'would move a name'],
   ["a name of containerd's", [configuration, index('io.containerd.image.name'), manifest(old)], 'would move a name'],
   ['a name of the layout', [configuration, index('org.opencontainers.image.ref.name'), manifest(old)], 'would move a name'], // prettier-ignore
+  ['a name in other letters', [configuration, manifest({ ...old, repotags: ['postgres:17'] })], 'a field "repotags"'],
+  ['a name in letters that are folded', [configuration, manifest({ ...old, RepoTagſ: ['postgres:17'] })], 'a field "RepoTagſ"'], // prettier-ignore
+  ['a name that is taken back', [configuration, ['manifest.json', twice]], 'manifest.json says "RepoTags" twice'],
+  ['a name of containerd’s that is taken back', [configuration, ['index.json', annotated('io.containerd.image.name', '"annotations":{}')], manifest(old)], 'index.json says "annotations" twice'], // prettier-ignore
+  ['a name that is taken back under an escaped key', [configuration, ['index.json', annotated('io.containerd.image.name', '"\\u0061nnotations" : {}')], manifest(old)], 'twice'], // prettier-ignore
+  ['another platform in other letters', [[`${sha256(otherPlatform)}.json`, otherPlatform], manifest({ ...old, Config: `${sha256(otherPlatform)}.json` })], 'a field "Architecture"'], // prettier-ignore
+  [
+    'depths',
+    [configuration, ['index.json', `${'['.repeat(200_000)}${']'.repeat(200_000)}`], manifest(old)],
+    'too deeply',
+  ],
   ['two lists', [configuration, manifest({ ...old, RepoTags: ['postgres:17'] }), manifest(old)], 'there twice'],
   ['no list', [configuration], 'lists no image'],
   ['a list of nothing', [configuration, manifest()], 'lists no image'],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { readFileSync } from 'node:fs';
-import { formatManifest, parseManifest, type Manifest } from '../../../src/archive/manifest.ts';
+import { formatManifest, openManifest, parseManifest, type Manifest } from '../../../src/archive/manifest.ts';
 import { NAME, sampleManifest, samplePart } from './sample-manifest.ts';
 
 const schema = JSON.parse(
@@ -157,6 +157,11 @@ describe('a hostile manifest', () => {
       'instructions elsewhere',
       sampleManifest({ instructions: { ...sampleManifest().instructions, file: '/etc/passwd' } }),
     ],
+    ['a path with a name that no file can have', sampleManifest({ parts: [samplePart({ origin: { path: `/srv/${'n'.repeat(256)}` } })] })], // prettier-ignore
+    [
+      'a path that is longer than any',
+      sampleManifest({ parts: [samplePart({ origin: { path: '/n'.repeat(2048) } })] }),
+    ],
     ['a path that climbs', sampleManifest({ parts: [samplePart({ origin: { path: '/srv/uso/../../etc' } })] })],
     [
       'a relative path that climbs',
@@ -175,11 +180,30 @@ describe('a hostile manifest', () => {
   ])('with %s is refused', (_name, manifest) => {
     expect(refusal(formatManifest(manifest))).toBe('manifest-invalid');
   });
+
+  test('that is nested more deeply than it can be written again is refused', () => {
+    const text = formatManifest(sampleManifest()).replace(
+      '{',
+      `{"later": ${'['.repeat(200_000)}${']'.repeat(200_000)},`,
+    );
+    expect(refusal(text, openManifest)).toBe('manifest-invalid');
+  });
+
+  test('with as many names as fit in is read at once', () => {
+    const files = Array.from({ length: 20_000 }, (_, number) => ({
+      ...file,
+      file: `${NAME}.database.changed${number}.tar.zst`,
+    }));
+    const text = JSON.stringify(sampleManifest({ parts: [samplePart({ files })] }));
+    const start = performance.now();
+    expect(refusal(text)).toBeNull();
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
 });
 
-function refusal(value: unknown): string | null {
+function refusal(value: unknown, read: (value: unknown) => Manifest = parseManifest): string | null {
   try {
-    parseManifest(value);
+    read(value);
     return null;
   } catch (error) {
     return (error as { code: string }).code;

@@ -1,14 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
   linkSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,19 +35,23 @@ async function walk(bytes: Uint8Array, chunk = 700): Promise<{ members: TarMembe
   return { members, content: Buffer.concat(content) };
 }
 
-/** A header with any type and link, its checksum right. */
-function entry(name: string, flag = '0', link = '', content = ''): Buffer {
+/** A header with any type and link, its checksum right. `change` may write anything into it before that. */
+function entry(name: string, flag = '0', link = '', content = '', change?: (block: Buffer) => void): Buffer {
   const size = Buffer.byteLength(content);
   const header = tarHeader({ name, path: name, type: 'file', size, mode: 0o644, uid: 0, gid: 0, mtime: 0 });
   const block = header.subarray(header.length - 512);
   block.write(flag, 156, 'latin1');
   block.write(link, 157, 'utf8');
+  change?.(block);
   block.write('        ', 148, 'latin1');
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return Buffer.concat([header, Buffer.from(content), tarPadding(size)]);
 }
 const archive = (...entries: Buffer[]): Buffer => Buffer.concat([...entries, TAR_END]);
+
+/** An archive's octal number. */
+const octal = (value: number): string => `${value.toString(8).padStart(11, '0')}\0`;
 
 function pax(records: Record<string, string>, flag = 'x'): Buffer {
   const text = Object.entries(records)
@@ -195,6 +202,107 @@ describe('checkTar refuses', () => {
     ['a comment for all members', Buffer.concat([pax({ comment: 'abc' }, 'g'), entry('x')])],
   ])('but not %s', async (_name, bytes) => {
     await expect(walk(archive(bytes))).resolves.toBeDefined();
+  });
+});
+
+describe('checkTar refuses what GNU tar reads otherwise, and would unpack a device from', () => {
+  const device = entry('hidden', '3');
+  const sparse = { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'a', 'GNU.sparse.realsize': '4096' }; // prettier-ignore
+  const hiding = (bytes: Buffer): Buffer => Buffer.concat([bytes, device]);
+  /** A file whose content is the hidden header: only a reader who takes another size sees it as one. */
+  const around = entry('a', '0', '', device.toString('latin1'));
+
+  test.each<[string, Buffer, string?]>([
+    ['a size for the name’s own header', Buffer.concat([pax({ size: '1024' }), entry('././@LongLink', 'L', '', 'a\0'), device])], // prettier-ignore
+    ['a long name that goes on behind its size', Buffer.concat([entry('././@LongLink', 'L', '', 'l/passwd', (block) => block.write(octal(1), 124)), entry('a')])], // prettier-ignore
+    ['a second header for one member', Buffer.concat([pax({ size: '512' }), pax({ path: 'b' }), around])],
+    ['a key behind two blanks', Buffer.concat([pax({ ' size': '0' }), around]), 'part-damaged'],
+    ['a key behind a tab', Buffer.concat([pax({ '\tpath': '../x' }), around]), 'part-damaged'],
+    ['a key with a NUL', Buffer.concat([pax({ 'a\0b': 'c', size: '0' }), around]), 'part-damaged'],
+    ['a length in another notation', Buffer.concat([entry('pax', 'x', '', '0xc path=ab\n'), around]), 'part-damaged'],
+    ['a size in hexadecimal', Buffer.concat([pax({ size: '0x200' }), hiding(entry('a'))]), 'part-damaged'],
+    ['a size with an exponent', Buffer.concat([pax({ size: '1e3' }), hiding(entry('a'))]), 'part-damaged'],
+    ['a blank size', Buffer.concat([pax({ size: '512' }), hiding(entry('a', '0', '', '', (block) => block.fill(0x20, 124, 136)))]), 'part-damaged'], // prettier-ignore
+    ['a real size without a map', Buffer.concat([pax({ 'GNU.sparse.realsize': '0' }), around])],
+    ['a real size for all members', Buffer.concat([pax({ 'GNU.sparse.realsize': '0' }, 'g'), around])],
+    ['a directory of the contiguous type with content', hiding(entry('a/', '7', '', 'x'.repeat(512)))],
+    ['a directory with content', entry('a', '5', '', device.toString('latin1'))],
+    ['a link with content', entry('a', '2', 'b', device.toString('latin1'))],
+    ['a hard link with content', Buffer.concat([entry('b'), entry('a', '1', 'b', device.toString('latin1'))])],
+    ['holes in a link', Buffer.concat([pax(sparse), entry('s', '2', 'b')])],
+    ['holes without a map', Buffer.concat([pax(sparse), entry('s')])],
+    ['holes whose map tells of more than is there', Buffer.concat([pax(sparse), entry('s', '0', '', '1\n0\n1024\n'), entry('b', '0', '', 'x'.repeat(512) + device.toString('latin1'))])], // prettier-ignore
+    [
+      'holes whose map tells of less',
+      Buffer.concat([pax(sparse), entry('s', '0', '', '1\n0\n0\n'.padEnd(1024, '\0'))]),
+    ],
+    ['holes whose map is no list of numbers', Buffer.concat([pax(sparse), entry('s', '0', '', '1\n0x0\n0\n')])],
+    ['holes whose map does not end', Buffer.concat([pax(sparse), entry('s', '0', '', '9'.repeat(512))])],
+    ['holes in the older form of pax', Buffer.concat([pax({ 'GNU.sparse.map': '0,1024', 'GNU.sparse.size': '1024' }), around])], // prettier-ignore
+    ['holes under another mark', Buffer.concat([pax(sparse), entry('s', '0', '', '0\n', (block) => block.write(`ustar  \0`, 257))])], // prettier-ignore
+    ['holes in the format of star', Buffer.concat([pax(sparse), entry('s', '0', '', '0\n', (block) => block.write('00000000000 00000000000 ', 476))])], // prettier-ignore
+    ['GNU’s holes under another mark', entry('s', 'S', '', 'x')],
+    [
+      'GNU’s holes that tell of more than is there',
+      Buffer.concat([
+        entry('s', 'S', '', 'x', (block) => {
+          block.write('ustar  \0', 257);
+          block.write(octal(0) + octal(1024), 386);
+          block.write(octal(1024), 483);
+        }),
+        entry('b', '0', '', device.toString('latin1')),
+      ]),
+    ],
+    [
+      'GNU’s holes that end, and go on',
+      entry('s', 'S', '', '', (block) => {
+        block.write('ustar  \0', 257);
+        block[482] = 1;
+        block.write(octal(0), 483);
+      }),
+    ],
+    [
+      'a file through another name of a link',
+      Buffer.concat([entry('l', '2', '/etc'), entry('h', '1', 'l'), entry('h/passwd')]),
+    ],
+    [
+      'a directory in the place of another name of a link',
+      Buffer.concat([entry('l', '2', '/etc'), entry('h', '1', './l'), entry('h', '5')]),
+    ],
+    ['a name that no file can have', Buffer.concat([pax({ path: 'a/'.repeat(2100) }), entry('a')])],
+  ])('%s', async (_name, bytes, code = 'part-hostile') => {
+    await expect(walk(archive(bytes))).rejects.toMatchObject({ code });
+  });
+
+  test('a file through another name of a link of an archive before it', async () => {
+    const links = new Set<string>();
+    const read = async (bytes: Buffer): Promise<void> => {
+      const source = async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(bytes);
+      };
+      for await (const chunk of checkTar(source(), { links })) void chunk;
+    };
+    await read(archive(Buffer.concat([entry('l', '2', '/etc'), entry('h', '1', 'l')])));
+    await expect(read(archive(entry('h/passwd')))).rejects.toMatchObject({ code: 'part-hostile' });
+  });
+
+  test('but not a file with many holes, in either format of GNU tar', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'caretaker-tar-'));
+    try {
+      const file = openSync(join(root, 'holes'), 'w');
+      for (let at = 0; at < 60; at += 1) writeSync(file, 'x'.repeat(300 * at), at * 100_000);
+      closeSync(file);
+      for (const format of ['pax', 'gnu']) {
+        const bytes = execFileSync('tar', ['-C', root, `--format=${format}`, '--sparse', '-cf', '-', '.'], {
+          maxBuffer: 1 << 26,
+        });
+        expect(bytes.length).toBeLessThan(3_000_000);
+        const { members } = await walk(bytes);
+        expect(members.map(({ path }) => path)).toEqual(['', 'holes']);
+      }
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });
 

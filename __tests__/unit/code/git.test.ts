@@ -1,14 +1,19 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   chownSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,8 +22,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openCheckout, type Checkout, type CheckoutDeps, type Snapshot, type Target } from '../../../src/code/git.ts';
+import { CaretakerError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/report/silent.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
+import type { Processes } from '../../../src/system/processes.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
 
 /** Dozens of git processes a test, on machines that do other things too. */
@@ -149,6 +156,156 @@ describe('which clone', () => {
     expect((await (await open()).head()).branch).toBe('main');
     expect(existsSync(path.join(work, '.gitconfig'))).toBe(false);
   });
+
+  test('a clone whose owner is not that of the project directory in it is opened', async () => {
+    if (process.getuid?.() !== 0) return;
+    commit('deploy', { 'deploy/compose.yml': 'x\n' });
+    git(clone, 'pull', '--quiet');
+    execFileSync('chown', ['-R', '12345:12345', clone]);
+    chownSync(path.join(clone, 'deploy'), 12346, 12346);
+    expect((await open(path.join(clone, 'deploy'))).directory).toBe(clone);
+  });
+
+  describe('that another user has made above', () => {
+    const STRANGER = 12347;
+    const shared = (): string => path.join(work, 'shared');
+    const project = (): string => path.join(shared(), 'uso');
+    const ran = (): string => path.join(work, 'ran');
+    const log = silentLog();
+
+    /** Where all may write: a project directory, and a repository of somebody else's that lists its file, and names a program for it. */
+    function strangersRepository(): void {
+      mkdirSync(project(), { recursive: true });
+      chmodSync(shared(), 0o1777);
+      git(shared(), 'init', '--quiet');
+      writeFileSync(path.join(project(), 'compose.yml'), 'x\n');
+      git(shared(), 'add', '.');
+      git(shared(), 'commit', '--quiet', '--message', 'theirs');
+      git(shared(), 'config', 'filter.x.clean', `touch ${ran()}; cat`);
+      mkdirSync(path.join(shared(), '.git/info'), { recursive: true });
+      writeFileSync(path.join(shared(), '.git/info/attributes'), '* filter=x\n');
+      writeFileSync(path.join(project(), 'compose.yml'), 'y\n');
+      execFileSync('chown', ['-hR', String(STRANGER), path.join(shared(), '.git')]);
+    }
+
+    /** What a run asks of a clone that it has found. */
+    async function use(named: boolean): Promise<Checkout | null> {
+      const checkout = await openCheckout(project(), { ...deps, log }, { named });
+      await checkout?.isGits(path.join(project(), 'compose.yml'));
+      return checkout;
+    }
+
+    async function refused(): Promise<void> {
+      expect([await use(false), existsSync(ran())]).toEqual([null, false]);
+      await expect(use(true)).rejects.toMatchObject({ code: 'code-untrusted' });
+      expect(existsSync(ran())).toBe(false);
+    }
+
+    beforeEach(() => void log.warnings.splice(0));
+
+    test('is none of ours, and nothing that it names is run', async () => {
+      if (process.getuid?.() !== 0) return;
+      strangersRepository();
+      await refused();
+      expect(log.warnings).toEqual([expect.stringContaining(`${shared()}/.git belongs to user ${STRANGER}`)]);
+    });
+
+    test('nor when a link or a file of his leads to a repository of ours', async () => {
+      if (process.getuid?.() !== 0) return;
+      strangersRepository();
+      const place = path.join(shared(), '.git');
+      execFileSync('chown', ['-hR', '12348', place]);
+      renameSync(place, path.join(work, 'ours.git'));
+      symlinkSync(path.join(work, 'ours.git'), place);
+      lchownSync(place, STRANGER, STRANGER);
+      await refused();
+      rmSync(place);
+      writeFileSync(place, `gitdir: ${path.join(work, 'ours.git')}\n`);
+      chownSync(place, STRANGER, STRANGER);
+      await refused();
+    });
+
+    test('nor when a file of ours leads to a repository of his', async () => {
+      if (process.getuid?.() !== 0) return;
+      strangersRepository();
+      renameSync(path.join(shared(), '.git'), path.join(work, 'theirs.git'));
+      writeFileSync(path.join(shared(), '.git'), `gitdir: ${path.join(work, 'theirs.git')}\n`);
+      await refused();
+      // Who owns the directory that it says is its own, is no matter.
+      git(shared(), 'config', 'core.worktree', path.join(work, 'elsewhere'));
+      mkdirSync(path.join(work, 'elsewhere'));
+      chownSync(path.join(work, 'elsewhere'), STRANGER, STRANGER);
+      await refused();
+    });
+
+    test('in the project directory itself it is an error: an update would go without the code', async () => {
+      if (process.getuid?.() !== 0) return;
+      chownSync(path.join(clone, '.git'), STRANGER, STRANGER);
+      await expect(openCheckout(clone, deps)).rejects.toMatchObject({ code: 'code-untrusted' });
+    });
+
+    test('nor when it is a plain bare one', async () => {
+      mkdirSync(project(), { recursive: true });
+      git(shared(), 'init', '--quiet', '--bare');
+      expect(await use(false)).toBeNull();
+      expect(log.warnings).toEqual([expect.stringContaining(`${shared()} is a bare repository`)]);
+      await expect(use(true)).rejects.toMatchObject({ code: 'code-untrusted' });
+    });
+
+    test.each<[string, string, () => void]>([
+      ['a .git that is none', '.git', () => writeFileSync(path.join(shared(), '.git'), 'garbage\n')],
+      [
+        'a bare one of a format that nobody knows',
+        'HEAD',
+        () => {
+          git(shared(), 'init', '--quiet', '--bare');
+          git(shared(), 'config', 'core.repositoryFormatVersion', '99');
+        },
+      ],
+    ])('nor does %s end the run, but one of our own', async (_what, name, make) => {
+      if (process.getuid?.() !== 0) return;
+      mkdirSync(project(), { recursive: true });
+      make();
+      await expect(use(false)).rejects.toMatchObject({ code: 'code-failed' });
+      chownSync(path.join(shared(), name), STRANGER, STRANGER);
+      expect(await use(false)).toBeNull();
+      const place = path.join(shared(), name);
+      expect(log.warnings).toEqual([expect.stringContaining(`git can't read ${place}, which another user has put`)]);
+      await expect(use(true)).rejects.toMatchObject({ code: 'code-failed' });
+      // What lies nearer is what git has stumbled over.
+      writeFileSync(path.join(project(), '.git'), 'garbage\n');
+      await expect(use(false)).rejects.toMatchObject({ code: 'code-failed' });
+    });
+
+    test('nor does a pipe of his end the run, into which git looks for ever', async () => {
+      if (process.getuid?.() !== 0) return;
+      mkdirSync(project(), { recursive: true });
+      execFileSync('mkfifo', [path.join(shared(), 'HEAD')]);
+      const processes: Processes = {
+        ...nodeProcesses,
+        run: () => Promise.reject(new CaretakerError('command-timeout', 'git rev-parse took too long')),
+      };
+      const look = (): Promise<Checkout | null> => openCheckout(project(), { ...deps, log, processes });
+      await expect(look()).rejects.toMatchObject({ code: 'command-timeout' });
+      chownSync(path.join(shared(), 'HEAD'), STRANGER, STRANGER);
+      expect(await look()).toBeNull();
+      expect(log.warnings).toEqual([expect.stringContaining(`${shared()}/HEAD`)]);
+    });
+
+    test.each([0, 12346])('nor when he has laid it bare into a directory of user %i', async (owner) => {
+      if (process.getuid?.() !== 0) return;
+      strangersRepository();
+      for (const name of readdirSync(path.join(shared(), '.git')))
+        renameSync(path.join(shared(), '.git', name), path.join(shared(), name));
+      rmSync(path.join(shared(), '.git'), { recursive: true });
+      writeFileSync(
+        path.join(shared(), 'config'),
+        `[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = ${shared()}\n[filter "x"]\n\tclean = "touch ${ran()}; cat"\n`,
+      );
+      chownSync(shared(), owner, owner);
+      await refused();
+    });
+  });
 });
 
 describe('what is there', () => {
@@ -200,6 +357,49 @@ test('a directory is git’s as long as nobody has put anything into it', async 
   }
   expect(await checkout.isGits(clone)).toBe(false);
   expect(await checkout.isGits('/elsewhere')).toBe(false);
+});
+
+describe('a file is git’s', () => {
+  const isGits = async (file: string): Promise<boolean> => (await open()).isGits(path.join(clone, file));
+
+  test('where it is byte for byte what is committed, whatever its name', async () => {
+    commit('odd', { '-n': 'x', 'sub/:odd "*"': 'x' });
+    git(clone, 'pull', '--quiet');
+    for (const file of ['env', '-n', 'sub/:odd "*"']) expect([file, await isGits(file)]).toEqual([file, true]);
+    write('env', 'SECRET=1\n');
+    expect(await isGits('env')).toBe(false);
+    expect(await isGits('nothing')).toBe(false);
+    symlinkSync('env', path.join(clone, 'link'));
+    git(clone, 'add', 'link');
+    git(clone, 'commit', '--quiet', '-m', 'link', '--', 'link');
+    expect(await isGits('link')).toBe(false);
+  });
+
+  test('not where git has it encrypted, as a filter stores it', async () => {
+    git(clone, 'config', 'filter.crypt.clean', 'tr a-z b-za');
+    git(clone, 'config', 'filter.crypt.smudge', 'tr b-za a-z');
+    commit('attributes', { '.gitattributes': 'prod.env filter=crypt\n' }, clone);
+    write('prod.env', 'secret\n');
+    git(clone, 'add', 'prod.env');
+    git(clone, 'commit', '--quiet', '-m', 'encrypted', '--', 'prod.env');
+    expect(git(clone, 'show', 'HEAD:prod.env')).toContain('tfdsfu');
+    expect(git(clone, 'status', '--porcelain')).toBe('');
+    expect(await isGits('prod.env')).toBe(false);
+  });
+
+  test.each(['--skip-worktree', '--assume-unchanged'])('not where %s hides what was written to it', async (flag) => {
+    git(clone, 'update-index', flag, 'env');
+    write('env', 'SECRET=1\n');
+    expect(git(clone, 'status', '--porcelain')).toBe('');
+    expect(await isGits('env')).toBe(false);
+    commit('configs', { 'configs/a': 'x' });
+    git(clone, 'fetch', '--quiet');
+    git(clone, 'checkout', '--quiet', 'origin/main', '--', 'configs');
+    git(clone, 'commit', '--quiet', '-m', 'configs', '--', 'configs');
+    git(clone, 'update-index', flag, 'configs/a');
+    write('configs/a', 'y');
+    expect(await isGits('configs')).toBe(false);
+  });
 });
 
 test('a file of a commit, or none', async () => {
@@ -637,6 +837,24 @@ describe('going back', () => {
     expect(read('new/file.py')).toBe('new\n');
   });
 
+  test.each([
+    ['', false],
+    ['ne', false],
+    ['nothing of theirs', true],
+    ['new\nand more', true],
+  ])('after a checkout that found no room for a new file: %j stays: %s', async (left, stays) => {
+    release();
+    const before = state();
+    const checkout = await open();
+    const snapshot = await checkout.snapshot(await targetOf(checkout));
+    mkdirSync(path.join(clone, 'new'));
+    write('new/file.py', left);
+    await checkout.restoreSnapshot(journaled(snapshot));
+    expect(existsSync(path.join(clone, 'new/file.py'))).toBe(stays);
+    rmSync(path.join(clone, 'new'), { recursive: true });
+    expect(state()).toEqual(before);
+  });
+
   test('what cannot be put back says how to do it by hand', async () => {
     const checkout = await open();
     const snapshot = await checkout.snapshot();
@@ -645,6 +863,76 @@ describe('going back', () => {
       hint: expect.stringContaining('git checkout --force -B main 000') as unknown,
     });
     expect(read('env')).toBe('SECRET=mine\n');
+  });
+});
+
+describe('what a power cut must not take', () => {
+  let notes: string;
+  let programs: string[][];
+
+  /** Loose objects, those of submodules too. */
+  const loose = (): number => Number(git(clone, 'count-objects').split(' ')[0]);
+  /** Files that git has forced to disk itself, by its own notes. */
+  const forced = (): number =>
+    (existsSync(notes) ? readFileSync(notes, 'utf8') : '')
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { key?: string; value?: string }]))
+      .reduce((sum, { key, value }) => sum + (key === 'fsync/hardware-flush' ? Number(value) : 0), 0);
+
+  beforeEach(() => {
+    notes = path.join(work, 'notes');
+    programs = [];
+    const run: typeof nodeProcesses.run = (command, options) => {
+      programs.push([...command.argv]);
+      return nodeProcesses.run({ ...command, env: { ...command.env, GIT_TRACE2_EVENT: notes } }, options);
+    };
+    deps = { ...deps, processes: { ...nodeProcesses, run } };
+  });
+
+  test('objects and refs of a fetch, and the note of local changes, are forced to disk by git itself', async () => {
+    release();
+    write('env', 'SECRET=mine\n');
+    const checkout = await open();
+    const before = loose();
+    await checkout.fetch();
+    const fetched = loose();
+    expect(fetched - before).toBeGreaterThan(4);
+    // The branch and the tag besides.
+    expect(forced()).toBeGreaterThanOrEqual(fetched - before + 2);
+    rmSync(notes);
+    await checkout.snapshot();
+    expect(loose() - fetched).toBeGreaterThan(2);
+    expect(forced()).toBeGreaterThanOrEqual(loose() - fetched);
+  });
+
+  test('all that git wrote is on disk before it counts as done: fetched, noted, checked out, put back', async () => {
+    release();
+    write('env', 'SECRET=mine\n');
+    const checkout = await open();
+    const sync = ['sync', '--file-system', '--', clone, path.join(clone, '.git')];
+    await checkout.fetch();
+    expect(programs.at(-1)).toEqual(sync);
+    const target = await checkout.resolveTarget({});
+    if (target === null) throw new Error('nothing newer');
+    const snapshot = await checkout.snapshot(target);
+    expect(programs.at(-1)).toEqual(sync);
+    await checkout.checkout(target);
+    const moved = programs.findIndex(([, command]) => command === 'merge');
+    expect(programs.slice(moved)).toContainEqual(sync);
+    await checkout.restoreSnapshot(snapshot);
+    expect(programs.at(-1)).toEqual(sync);
+  });
+
+  test('a disk that does not take it is an error', async () => {
+    const run: typeof nodeProcesses.run = (command, options) =>
+      command.argv[0] === 'sync'
+        ? Promise.resolve({ exitCode: 1, stdout: '', stderr: 'sync: error syncing: Input/output error' })
+        : nodeProcesses.run(command, options);
+    deps = { ...deps, processes: { ...nodeProcesses, run } };
+    await expect((await open()).snapshot()).rejects.toMatchObject({
+      code: 'code-failed',
+      message: expect.stringContaining('Input/output error') as unknown,
+    });
   });
 });
 

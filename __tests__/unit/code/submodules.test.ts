@@ -166,6 +166,27 @@ describe('submodules', () => {
     expect(contents()).toEqual(['image: app:v1.1.0', 'v1.1.0', 'v1.1.0']);
   });
 
+  test('and their objects are forced to disk by git itself, as the clone’s own are', async () => {
+    release('v1.1.0');
+    const notes = path.join(work, 'notes');
+    const run: typeof nodeProcesses.run = (command, options) =>
+      nodeProcesses.run({ ...command, env: { ...command.env, GIT_TRACE2_EVENT: notes } }, options);
+    deps = { ...deps, processes: { ...nodeProcesses, run } };
+    await update('v1.1.0');
+    const events = readFileSync(notes, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event: string; sid: string; key?: string; value?: string; argv?: string[] });
+    const unpacking = events.filter(({ event, argv }) => event === 'start' && argv?.includes('unpack-objects'));
+    const forced = unpacking.map(({ sid }) => {
+      const own = events.filter((event) => event.sid === sid && event.key === 'fsync/hardware-flush');
+      return own.reduce((sum, { value }) => sum + Number(value), 0);
+    });
+    // In each of the three repositories a commit, its directory and a file at least.
+    expect(forced).toHaveLength(3);
+    expect(Math.min(...forced)).toBeGreaterThanOrEqual(3);
+  });
+
   test('go back offline, from a checkout that was cut off before they followed', async () => {
     release('v1.1.0');
     const before = state();

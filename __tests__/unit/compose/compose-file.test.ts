@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { mergeComposeFiles, parseComposeFile, resolveExtends } from '../../../src/compose/compose-file.ts';
 import { modelOf } from '../../../src/compose/model.ts';
+import { errorTexts, renderErrors } from '../../../src/report/errors-text.ts';
 
 const lookup = (name: string): string | undefined => ({ TAG: 'v2', DATA: './data' })[name];
 const parse = (text: string): ReturnType<typeof parseComposeFile> =>
@@ -35,6 +36,30 @@ services:
   ])('%j is refused with its place', (text, message) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'compose-file-invalid' }));
     expect(() => parse(text)).toThrow(message);
+  });
+
+  test.each([
+    ['*s3cret', /at line 3, column 13: an alias/],
+    ['|s3cret', /at line 3, column 1\d: something does not belong there/],
+    ['>s3cret', /at line 3, column 1\d: something does not belong there/],
+    ['!s3cret', /at line 3, column 13: .* tag/],
+    ['!<s3cret', /at line 3, column 13: .* tag/],
+    ['"s3\\cret"', /at line 3, column \d+: an escape/],
+    ['"s3cret', /at line 4, column 1: .*quote/],
+    ['[s3cret', /at line \d, column \d+: /],
+    ['"a" s3cret', /at line 3, column 17: something does not belong there/],
+    ['@s3cret', /at line 3, column 13: .*needs quotes/],
+    ['x\n  <<: s3cret', /merge/],
+  ])('the password %j is not quoted where it is no YAML', (password, message) => {
+    let shown = '';
+    try {
+      parse(`services: {}\nx-env:\n  PASSWORD: ${password}\n`);
+    } catch (error) {
+      shown = renderErrors(errorTexts(error));
+    }
+    expect(shown).toContain('[compose-file-invalid]');
+    expect(shown).toMatch(message);
+    expect(shown).not.toMatch(/s3|cret/);
   });
 });
 
@@ -81,6 +106,32 @@ volumes:
       { type: 'volume', source: 'media', target: '/media', readOnly: false },
     ]);
     expect(model.volumes).toEqual({ media: { name: 'real-media', external: false } });
+  });
+
+  test('a volume that is a directory of the host by its driver_opts is that directory', () => {
+    const volumes = ['local:/a', 'quota:/b', 'export:/c', 'other:/d', 'apart:/e:ro'];
+    const none = { type: 'none', o: 'bind', device: '/srv/media' };
+    const model = modelOf(
+      {
+        services: { web: { image: 'app', volumes } },
+        volumes: {
+          local: { driver: 'local', driver_opts: none },
+          quota: { driver_opts: { size: '10G' } },
+          export: { driver_opts: { type: 'nfs', o: 'addr=10.0.0.1,rw', device: ':/media' } },
+          other: { driver: 'plugin', driver_opts: none },
+          apart: { driver_opts: { ...none, o: 'rw,rbind' } },
+        },
+      },
+      'app',
+      '/srv/app',
+    );
+    expect(model.services[0]?.volumes).toEqual([
+      { type: 'bind', source: '/srv/media', target: '/a', readOnly: false },
+      { type: 'volume', source: 'quota', target: '/b', readOnly: false },
+      { type: 'volume', source: 'export', target: '/c', readOnly: false },
+      { type: 'volume', source: 'other', target: '/d', readOnly: false },
+      { type: 'bind', source: '/srv/media', target: '/e', readOnly: true },
+    ]);
   });
 
   test('extends takes over from this file and from another, and refuses a circle', async () => {

@@ -6,6 +6,7 @@ import { composeArgv, configArgv } from '../../../src/compose/command-line.ts';
 import { createCompose } from '../../../src/compose/compose-program.ts';
 import type { Compose, Dialect } from '../../../src/compose/compose.ts';
 import { CaretakerError } from '../../../src/errors.ts';
+import { LIMITS } from '../../../src/system/limits.ts';
 import {
   container,
   dockerDialect,
@@ -150,8 +151,42 @@ describe('up', () => {
     });
     await expect(compose.up()).rejects.toMatchObject({
       code: 'compose-failed',
-      message: expect.stringMatching(/of app: pull access denied for web/) as unknown,
+      message: expect.stringMatching(/of app: exit code 1\npull access denied for web/) as unknown,
     });
+  });
+
+  test('a failure without a word says how it ended, and one of endless lines is short', async () => {
+    const killed = (): never => {
+      throw new CaretakerError('command-failed', 'failed to run docker compose up -d: ended by SIGKILL');
+    };
+    const { compose } = setUp(dockerDialect, new FakeRuntime('docker'), { 'up -d': killed });
+    await expect(compose.up()).rejects.toMatchObject({
+      code: 'compose-failed',
+      message: expect.stringMatching(/of app: .*ended by SIGKILL$/) as unknown,
+    });
+    const long = setUp(dockerDialect, new FakeRuntime('docker'), { 'up -d': failsWith('x'.repeat(100_000)) });
+    const error: Error = await long.compose.up().then(
+      () => new Error('it came up'),
+      (thrown: Error) => thrown,
+    );
+    expect(error.message).toMatch(/exit code 1\nx+$/);
+    expect(error.message.length).toBeLessThan(1000);
+  });
+
+  test('what builds, pulls and comes up may take as long as build-timeout says, and no longer', async () => {
+    const { compose, processes } = setUp(dockerDialect, new FakeRuntime('docker', four()), {
+      ...{ 'up -d': '', 'build web': '', 'pull web': '', down: '' },
+    });
+    await compose.up();
+    await compose.build(['web']);
+    await compose.pull(['web']);
+    await compose.down();
+    const limits = processes.calls.flatMap(({ argv, options }) => {
+      const [, verb] = / (up|build|pull|down|config)\b/.exec(argv) ?? [];
+      return verb === undefined ? [] : [[verb, options.timeoutMs] as const];
+    });
+    const { look, act, build } = LIMITS;
+    expect(Object.fromEntries(limits)).toEqual({ up: build, build, pull: build, down: act, config: look });
   });
 });
 
@@ -220,6 +255,23 @@ describe('build and pull', () => {
       build: 'STEP 1\nError: x\nexit code: 125',
     });
     await expect(compose.build()).rejects.toMatchObject({ code: 'compose-failed' });
+  });
+
+  test('podman-compose prints its commands: what is secret in them is masked before', async () => {
+    await writeFile(join(directory, '.env'), 'CACHE_PASSWORD=from-dot-env\n');
+    const text = file.replace(
+      'build: .',
+      'build: {context: ., args: {NPM_TOKEN: of-the-build, LEVEL: production}}, environment: {DB_PASSWORD: of-the-service}',
+    );
+    await writeFile(join(directory, 'compose.yaml'), text);
+    const { compose, log } = setUp(oldPodmanDialect, new FakeRuntime('podman'), {
+      build: () => {
+        expect([...new Set(log.masked)].sort()).toEqual(['from-dot-env', 'of-the-build', 'of-the-service']);
+        return 'podman build --build-arg NPM_TOKEN=of-the-build';
+      },
+    });
+    await compose.build();
+    expect(log.lines).toContain('podman build --build-arg NPM_TOKEN=of-the-build');
   });
 
   test('what Podman keeps of a build that fails goes, and what it took from its cache stays', async () => {

@@ -1,4 +1,4 @@
-import { CaretakerError } from '../../../src/errors.ts';
+import { CaretakerError, messageOf } from '../../../src/errors.ts';
 import type { Log } from '../../../src/report/log.ts';
 import type { Container, Runtime, VolumeInfo } from '../../../src/runtimes/runtime.ts';
 import type { Clock } from '../../../src/system/clock.ts';
@@ -26,6 +26,9 @@ export class FakeProcesses implements Processes {
       for (const line of stdout.split('\n')) options.onLine?.(line);
       return Promise.resolve({ exitCode: 0, stdout, stderr: '' });
     } catch (error) {
+      const { exitCode } = error as { exitCode?: number };
+      if (exitCode !== undefined && options.accept?.includes(exitCode) === true)
+        return Promise.resolve({ exitCode, stdout: '', stderr: messageOf(error) });
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
   }
@@ -38,7 +41,8 @@ export class FakeProcesses implements Processes {
 export function failsWith(...lines: string[]): (options: RunOptions) => string {
   return (options) => {
     for (const line of lines) options.onLine?.(line);
-    throw new CaretakerError('command-failed', `failed to run it: exit code 1\n${lines.join('\n')}`);
+    const error = new CaretakerError('command-failed', `failed to run it: exit code 1: ${lines.join('\n')}`);
+    throw Object.assign(error, { exitCode: 1 });
   };
 }
 
@@ -164,6 +168,7 @@ export function container(service: string, more: Partial<Container> = {}): Conta
     user: '',
     pid: undefined,
     oneOff: false,
+    graceSeconds: 10,
     ...more,
     labels: { 'com.docker.compose.project': 'app', 'com.docker.compose.service': service, ...more.labels },
   };
@@ -182,7 +187,13 @@ export class FakeLog implements Log {
     return work();
   }
   progress(): void {}
-  mask(): void {}
+  readonly masked: string[] = [];
+  mask(secret: string): void {
+    this.masked.push(secret);
+  }
+  redacted(text: string): string {
+    return text;
+  }
 }
 
 export const fakeClock: Clock = {

@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { configArgv } from '../../../src/compose/command-line.ts';
 import { defaultComposeFiles, projectNameOf } from '../../../src/compose/compose-files.ts';
+import { errorTexts, renderErrors } from '../../../src/report/errors-text.ts';
 import { filesOfModel, readModel, readProfiles } from '../../../src/compose/read-model.ts';
 import { dockerDialect, failsWith, FakeProcesses, oldPodmanDialect, podmanDialect } from './fakes.ts';
 
@@ -105,6 +107,126 @@ describe('readModel', () => {
       code: 'compose-file-missing',
     });
   });
+
+  test('a value that is no template stays out of the message: it may be a password', async () => {
+    const [file = ''] = await write({ 'compose.yaml': 'services: {a: {environment: {PASSWORD: "sesame${open"}}}\n' });
+    const docker = new FakeProcesses({
+      [configArgv(dockerDialect, project([file])).join(' ')]: failsWith(
+        'invalid interpolation format for services.a.environment.PASSWORD.',
+        'You may need to escape any $ with another $.',
+        'sesame${open',
+      ),
+    });
+    const failures = [
+      await readModel(dockerDialect, project([file]), docker, {}).catch((error: unknown) => error),
+      await readModel(oldPodmanDialect, project([file]), new FakeProcesses(), {}).catch((error: unknown) => error),
+    ];
+    const [byDocker = '', byUs = ''] = failures.map((error) => renderErrors(errorTexts(error)));
+    expect(byDocker).toContain('services.a.environment.PASSWORD is an invalid template');
+    expect(byUs).toMatch(/compose\.yaml at line 1, column \d+: invalid template/);
+    expect(byDocker + byUs).not.toContain('sesame');
+  });
+
+  test.each([
+    ['line 3: unterminated quoted value "sesame', 'line 3: unterminated quoted value'],
+    ['line 3: unexpected character "@" in variable name "sesame@x=y"', 'line 3: unexpected character'],
+    ['line 3: key cannot contain a space', 'line 3: key cannot contain a space'],
+    ['line 3: something of "sesame" that is new', 'line 3'],
+    ['Invalid template: "${sesame"', 'Invalid template'],
+    ['required variable NEED is missing a value', 'required variable NEED is missing a value'],
+    ['open /srv/app/envs/env: permission denied', 'open /srv/app/envs/env: permission denied'],
+  ])('of an env file that says %j only the place and the kind of mistake are told', async (said, told) => {
+    const [file = ''] = await write({ 'compose.yaml': 'services: {a: {image: x, env_file: envs/env}}\n' });
+    const processes = new FakeProcesses({
+      [configArgv(dockerDialect, project([file])).join(' ')]: failsWith(`failed to read /srv/app/envs/env: ${said}`),
+    });
+    const error = await readModel(dockerDialect, project([file]), processes, {}).catch((one: unknown) => one);
+    expect(error).toMatchObject({
+      code: 'env-file-invalid',
+      message: `failed to read the env file /srv/app/envs/env: ${told}`,
+    });
+    expect(renderErrors(errorTexts(error))).not.toContain('sesame');
+  });
+
+  test('nor is quoted what Compose says of the YAML of a file that another includes', async () => {
+    const [file = ''] = await write({ 'compose.yaml': 'include: [other.yaml]\nservices: {a: {image: x}}\n' });
+    const processes = new FakeProcesses({
+      [configArgv(dockerDialect, project([file])).join(' ')]: failsWith(
+        "failed to parse /srv/app/other.yaml: yaml: unknown anchor 'sesame' referenced",
+      ),
+    });
+    const error = await readModel(dockerDialect, project([file]), processes, {}).catch((one: unknown) => one);
+    const shown = renderErrors(errorTexts(error));
+    expect(shown).toContain('failed to parse /srv/app/other.yaml: yaml: unknown anchor [compose-file-invalid]');
+    expect(shown).not.toContain('sesame');
+  });
+});
+
+describe('what would be read without end is refused before Compose reads it', () => {
+  const text = 'services: {web: {image: app}}\n';
+  const endless = async (name: string): Promise<void> => {
+    await mkdir(dirname(join(directory, name)), { recursive: true });
+    await symlink('/dev/zero', join(directory, name));
+  };
+  const refused = async (files: readonly string[], code: string, named: string): Promise<void> => {
+    for (const dialect of [dockerDialect, podmanDialect]) {
+      const processes = new FakeProcesses();
+      await expect(readModel(dialect, project(files), processes, {})).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining(join(directory, named)) as unknown,
+      });
+      expect(processes.calls).toEqual([]);
+    }
+  };
+
+  test.each<[string, (file: string) => unknown]>([
+    ['a device', (file) => symlink('/dev/zero', file)],
+    ['a pipe', (file) => execFileSync('mkfifo', [file])],
+    ['a huge file', async (file) => (await writeFile(file, text), await truncate(file, 2 ** 32))],
+  ])('a compose file that is %s', async (_what, make) => {
+    const [file = ''] = await write({ 'compose.yaml': text });
+    const override = join(directory, 'compose.override.yaml');
+    await make(override);
+    await refused([file, override], 'compose-file-invalid', 'compose.override.yaml');
+    await expect(readProfiles([override])).rejects.toMatchObject({ code: 'compose-file-invalid' });
+    await expect(projectNameOf(dockerDialect, [override], directory, {}, {})).rejects.toMatchObject({
+      code: 'compose-file-invalid',
+    });
+  });
+
+  test.each([
+    ['include: [other/part.yaml]\n'],
+    ['include: [{path: other/part.yaml}]\n'],
+    ['services: {web: {extends: {file: other/part.yaml, service: a}}}\n'],
+  ])('a file that it names: %s', async (more) => {
+    const [file = ''] = await write({ 'compose.yaml': more });
+    await endless('other/part.yaml');
+    await refused([file], 'compose-file-invalid', 'other/part.yaml');
+  });
+
+  test.each([
+    ['services: {web: {image: app, env_file: other/env}}\n', 'other/env'],
+    ['services: {web: {image: app, label_file: other/labels}}\n', 'other/labels'],
+    ['include: [{path: other/part.yaml, env_file: other/env}]\n', 'other/env'],
+    ['include: [other/part.yaml]\n', 'other/.env'],
+    [text, '.env'],
+  ])('a file of variables: %s', async (content, named) => {
+    const [file = ''] = await write({ 'compose.yaml': content, 'other/part.yaml': text });
+    await endless(named);
+    await refused([file], 'env-file-invalid', named);
+  });
+
+  test('but not a device that ends, a pipe of variables, and what only Compose knows to read', async () => {
+    const [file = ''] = await write({
+      'compose.yaml':
+        'include: ["https://example.org/part.git"]\nservices: {web: {image: app, env_file: [/dev/null, pipe, missing]}}\n',
+    });
+    execFileSync('mkfifo', [join(directory, 'pipe')]);
+    const argv = configArgv(dockerDialect, project([file])).join(' ');
+    const processes = new FakeProcesses({ [argv]: '{"services": {"web": {"image": "app"}}}' });
+    const model = await readModel(dockerDialect, project([file]), processes, {});
+    expect(model.services.map(({ image }) => image)).toEqual(['app']);
+  });
 });
 
 describe('files of a project', () => {
@@ -140,7 +262,7 @@ describe('files of a project', () => {
         'services: {a: {env_file: inner.env}}\nsecrets: {key: {file: ./key.txt}, other: {environment: X}}\n',
       'base.yaml': 'services: {b: {image: x}}\n',
     });
-    const files = await filesOfModel([file], (name) => ({ SUB: 'sub' })[name]);
+    const { all: files } = await filesOfModel([file], (name) => ({ SUB: 'sub' })[name]);
     expect(files.map((path) => path.slice(directory.length + 1)).sort()).toEqual([
       'base.yaml',
       'compose.yaml',

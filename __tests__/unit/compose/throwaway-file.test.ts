@@ -1,7 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import type { Mapping } from '../../../src/compose/compose-file.ts';
-import { throwawayFile, type ThrowawayFile, type ThrowawayOptions } from '../../../src/compose/throwaway-file.ts';
+import {
+  throwawayFile,
+  type PathKind,
+  type ThrowawayFile,
+  type ThrowawayOptions,
+} from '../../../src/compose/throwaway-file.ts';
 
 interface Content {
   services: Record<string, Record<string, unknown>>;
@@ -13,7 +18,7 @@ interface Content {
 /** `kinds`: what lies at paths of the host; a directory otherwise. */
 function of(
   document: Mapping,
-  more: Partial<ThrowawayOptions> & { readonly kinds?: Record<string, 'file' | 'missing' | 'other'> } = {},
+  more: Partial<ThrowawayOptions> & { readonly kinds?: Record<string, PathKind> } = {},
 ): ThrowawayFile & { readonly content: Content } {
   const made = throwawayFile(document, {
     ...{
@@ -186,6 +191,25 @@ describe('the compose file of a throwaway', () => {
     expect(made.without).toEqual([
       "web can't write to /site.conf: it is shared with /srv/shop/site.conf",
       'web gets no /var/run/docker.sock: /var/run/docker.sock is a socket or a device of this host',
+    ]);
+  });
+
+  test('shares no directory that may hold sockets of the host: one that is written to is its own, and empty', () => {
+    const volumes = ['/var/run:/var/run:ro', '/:/host:ro', '/run/shop:/run/shop', '/run/shop/web:/web:ro'];
+    const made = of(
+      { services: { web: { image: 'a', volumes } } },
+      { kinds: { '/var/run': 'sockets', '/': 'sockets', '/run/shop': 'sockets', '/run/shop/web': 'sockets' } },
+    );
+    const copy = '/t/data/0-shop';
+    expect(made.content.services['web']?.['volumes']).toEqual([
+      { type: 'bind', source: copy, target: '/run/shop' },
+      { type: 'bind', source: `${copy}/web`, target: '/web', read_only: true },
+    ]);
+    expect(made.directories).toEqual([{ live: '/run/shop', copy }]);
+    expect(made.nested).toEqual([`${copy}/web`]);
+    expect(made.without).toEqual([
+      'web gets no /var/run: /var/run may hold sockets or devices of this host',
+      'web gets no /host: / may hold sockets or devices of this host',
     ]);
   });
 

@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Part } from '../../../src/archive/manifest.ts';
-import { groundAway, lookAtGround, makeGround, type MadeGround } from '../../../src/modes/empty-host.ts';
+import {
+  groundAway,
+  lookAtGround,
+  makeGround,
+  refuseWithoutSecrets,
+  type MadeGround,
+} from '../../../src/modes/empty-host.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import { samplePart } from '../archive/sample-manifest.ts';
 
@@ -65,6 +71,7 @@ function tools(more: Partial<Tools> = {}): Tools {
     files: {
       exists: (path: string) => Promise.resolve(here.has(path)),
       scan: () => Promise.resolve({ kind: 'directory', files }),
+      kinds: (_root: string, paths: readonly string[]) => Promise.resolve(paths.map(() => null)),
       makeDirectory: (path: string) => note(`mkdir ${path}`),
     },
   };
@@ -136,5 +143,31 @@ describe('the ground of a restore', () => {
     await makeGround(tools(), [database, media], { empty: false, how: {} });
     await groundAway(tools(), undo?.data as MadeGround);
     expect([done, volumes.size]).toEqual([[`mkdir ${DIRECTORY}/data`], 0]);
+  });
+});
+
+describe('what a backup was not given for its secrets', () => {
+  const left = [
+    { what: '.env', why: 'secrets', secret: true },
+    { what: '/etc/shop/env', why: 'secrets', secret: true },
+    { what: 'cache', why: 'a cache' },
+  ];
+  const refuse = (more: Partial<Tools> = {}): Promise<void> =>
+    refuseWithoutSecrets(tools(more), { name: 'shop-1', left });
+
+  test('has to be here before anything is written', async () => {
+    await expect(refuse()).rejects.toMatchObject({ code: 'secrets-missing', message: expect.stringContaining('.env, /etc/shop/env') }); // prettier-ignore
+    here.add('/etc/shop/env');
+    await expect(refuse()).rejects.toThrow('does not hold .env, and');
+    here.add(`${DIRECTORY}/.env`);
+    await refuse();
+    expect(done).toEqual([]);
+  });
+
+  test('is warned of where what is here is only what git has', async () => {
+    for (const file of ['/etc/shop/env', `${DIRECTORY}/.env`]) here.add(file);
+    const isGits = (file: string): Promise<boolean> => Promise.resolve(file.endsWith('.env'));
+    await refuse({ checkout: { isGits } as unknown as Tools['checkout'] });
+    expect(done).toEqual([expect.stringMatching(/^warn \.env is as git has it/)]);
   });
 });

@@ -112,6 +112,20 @@ describe('the project’s own files', () => {
     expect(said.at(-1)).toContain('was changed since');
   });
 
+  test.each([
+    ['a device without an end', (file: string) => symlinkSync('/dev/zero', file)],
+    ['a pipe', (file: string) => execFileSync('mkfifo', [file])],
+  ])('%s in the place of one is told of, stays, and is not waited for', async (_what, make) => {
+    make(path.join(project, 'compose.yaml'));
+    expect(await bringProjectFiles(tools(), await backup())).toBe(2);
+    expect(said.filter((line) => line.includes('another content'))).toEqual([expect.stringContaining('compose.yaml')]);
+    rmSync(path.join(project, '.env'));
+    make(path.join(project, '.env'));
+    await away();
+    expect(there().sort()).toEqual(['.env', 'compose.yaml']);
+    expect(said.at(-1)).toContain('was changed since');
+  });
+
   test('never go through a link out of the project, nor into git’s own or this program’s', async () => {
     mkdirSync(path.join(home, 'elsewhere'));
     symlinkSync('../elsewhere', path.join(project, 'envs'));
@@ -123,6 +137,11 @@ describe('the project’s own files', () => {
     const hostile = await backup('./.git', './.caretaker');
     await expect(bringProjectFiles(tools(), hostile)).rejects.toThrow('outside of the project');
     expect(existsSync(path.join(home, 'elsewhere/prod'))).toBe(false);
+    mkdirSync(path.join(project, 'sub/.git'), { recursive: true });
+    rmSync(path.join(project, 'envs'));
+    symlinkSync('sub/.git', path.join(project, 'envs'));
+    await expect(bringProjectFiles(tools(), hostile)).rejects.toThrow('nobody’s configuration');
+    expect(readdirSync(path.join(project, 'sub/.git'))).toEqual([]);
     expect(existsSync(path.join(project, '.git'))).toBe(false);
     expect(existsSync(path.join(project, '.caretaker/evil'))).toBe(false);
     expect(undo).toBeUndefined();

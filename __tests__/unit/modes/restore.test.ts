@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { refusePlatform } from '../../../src/modes/restore.ts';
+import { hostname } from 'node:os';
+import { confirm, refusePlatform } from '../../../src/modes/restore.ts';
 import { gateVersion } from '../../../src/modes/restore-code.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import { sampleManifest, samplePart } from '../archive/sample-manifest.ts';
@@ -12,6 +13,20 @@ test('the files of a PostgreSQL cluster are not restored on another architecture
   );
   expect(() => refusePlatform(manifest, [cluster], 'linux/arm64')).not.toThrow();
   expect(() => refusePlatform(manifest, [samplePart({ method: 'dump' }), site], 'linux/amd64')).not.toThrow();
+});
+
+test('who confirms a restore is told whose backup it is, where it is another host’s', async () => {
+  const tools = { project: { name: 'uso', directory: '/srv/uso' } } as unknown as Tools;
+  const manifest = sampleManifest({ host: 'server2' });
+  await expect(confirm(tools, { confirm: '' }, manifest, false)).rejects.toMatchObject({
+    code: 'confirm-missing',
+    message: `restoring ${manifest.name}, which was made on server2, in /srv/uso, replaces the live data of uso, and confirm does not say so`,
+  });
+  const own = sampleManifest({ host: hostname() });
+  await expect(confirm(tools, { confirm: 'other' }, own, false)).rejects.toMatchObject({
+    code: 'not-confirmed',
+    message: `restoring ${manifest.name} replaces the live data of uso, and confirm does not say so`,
+  });
 });
 
 describe('data of another version than the code', () => {

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { avoid } from '../../../src/modes/avoided.ts';
 import { rememberUpdate } from '../../../src/modes/last-update.ts';
 import { status } from '../../../src/modes/status.ts';
+import { queueBackup } from '../../../src/modes/unstored.ts';
 import type { Tools } from '../../../src/modes/tools.ts';
 import type { JournalLine } from '../../../src/safety/journal.ts';
 import { acquireLock } from '../../../src/safety/lock.ts';
@@ -11,6 +12,7 @@ import { ensureStateDirectory } from '../../../src/safety/state-directory.ts';
 import { createFolderStore } from '../../../src/stores/folder.ts';
 import type { Store } from '../../../src/stores/store.ts';
 import { CaretakerError } from '../../../src/errors.ts';
+import { systemClock } from '../../../src/system/system-clock.ts';
 import { makeBackup, type MadeBackup } from '../../contract/stores/backup-files.ts';
 import { putAll } from '../../contract/stores/store-contract.ts';
 import { silentLog } from '../../contract/stores/silent-log.ts';
@@ -88,7 +90,7 @@ describe('status', () => {
     tools = { ...tools, project: { ...tools.project, engine: null } };
     expect(await look()).toEqual({
       ...{ lock: null, unfinished: null, lastUpdate: null, avoided: null },
-      ...{ safety: [], aside: [], staging: [], images: [], throwaways: [] },
+      ...{ safety: [], unstored: [], aside: [], staging: [], images: [], throwaways: [] },
       stores: [{ store: folder().name, backups: 0, newest: null, problem: undefined }],
     });
     expect(warnings).toEqual([`There is no backup of shop in ${folder().name}.`]);
@@ -152,7 +154,9 @@ describe('status', () => {
 
   test('while a run is at work its journal, staging and throwaways are its own affair', async () => {
     await stored(folder(), '2026-11-22');
-    const lock = await acquireLock(state, { mode: 'update', since: at, runUrl: 'https://example.org/runs/7' });
+    const clock = { ...systemClock, now: () => new Date(at) };
+    const wait = { timeoutMs: 0, clock, log: silentLog().log };
+    const lock = await acquireLock(state, { mode: 'update', runUrl: 'https://example.org/runs/7' }, wait);
     journal({ type: 'step', index: 0, name: 'images', at, undo: { action: 'images-back', data: [] } });
     mkdirSync(path.join(shop, `.caretaker-aside-${run}-media`));
     const before = everything();
@@ -190,6 +194,28 @@ describe('status', () => {
     expect(warnings.at(-1)).toContain('after it was in place: what is left is done');
   });
 
+  test('tells which backups wait for a store, and that they stay so long', async () => {
+    tools = { ...tools, project: { ...tools.project, engine: null } };
+    const backup = await stored(folder(), '2026-11-22');
+    const waiting = await stored(local(), '2026-09-01');
+    await stored(local(), '2026-11-20');
+    await queueBackup(state, { backup: waiting.name, stores: ['folder /away', 'folder /gone'] });
+    expect(await look()).toMatchObject({
+      unstored: [{ backup: waiting.name, stores: ['folder /away', 'folder /gone'] }],
+      safety: [
+        { kept: expect.stringContaining('until 3 more are made') as unknown },
+        { name: waiting.name, kept: 'until it is stored in folder /away, folder /gone' },
+      ],
+      stores: [{ newest: { name: backup.name } }],
+    });
+    expect(warnings).toEqual(
+      ['/away', '/gone'].map(
+        (at) =>
+          `${waiting.name} waits on this host for folder ${at}: the next backup or update with that store stores it.`,
+      ),
+    );
+  });
+
   test('what can’t be looked at is a warning, and the rest is told', async () => {
     await stored(folder(), '2026-11-22');
     writeFileSync(path.join(state, 'lock'), 'rubbish');
@@ -214,6 +240,12 @@ describe('status', () => {
       expect(warnings.filter((line) => line.startsWith(`${what} can't be told: `))).toHaveLength(1);
     }
     expect(warnings).toContainEqual(expect.stringContaining('What workflow artifacts of o/r holds can'));
+  });
+
+  test('says when the newest backup is dated in the future', async () => {
+    const ahead = await stored(folder(), '2027-11-22');
+    await look();
+    expect(warnings[0]).toContain(`${ahead.name} (${folder().name}) is dated 2027-11-22`);
   });
 
   test('says when the safety backup that a rollback needs is gone', async () => {

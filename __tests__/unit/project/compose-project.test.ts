@@ -22,6 +22,8 @@ function projectOf(
   const compose: Compose = {
     dialect: dockerDialect,
     files: more.files ?? [],
+    envFiles: [],
+    profiles: [],
     model: () => {
       did.push('model');
       return Promise.resolve({ name: 'app', services, volumes: {} });

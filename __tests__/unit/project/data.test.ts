@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -404,7 +404,7 @@ describe('auto, SQLite and files', () => {
       containers: [container('web', { mounts: [bind('/srv/app', '/app')] })],
       paths: ['/srv/app/main.py', '/srv/app/backups/1.tar'],
     });
-    const plan = await planData(project, 'auto', ['/srv/app/backups']);
+    const plan = await planData(project, 'auto', { never: ['/srv/app/backups'] });
     expect(plan.take).toMatchObject([{ exclude: ['.caretaker', 'backups', '.git'] }]);
   });
 
@@ -423,11 +423,12 @@ describe('auto, SQLite and files', () => {
               { type: 'tmpfs', volume: undefined, source: '', target: '/tmp', writable: true },
               volume('f'.repeat(64), '/var/cache/app'),
               volume('nfs', '/nfs'),
+              volume('export', '/export'),
               bind('/srv/app/data', '/data'),
             ],
           }),
         ],
-        volumes: { nfs: { driver: 'nfs' } },
+        volumes: { nfs: { driver: 'nfs' }, export: { device: { source: ':/media', bound: false } } },
         paths: [
           '/srv/app/run/x.sock',
           '/srv/app/certs/a.pem',
@@ -452,8 +453,13 @@ describe('auto, SQLite and files', () => {
       '/srv/app/gone (web:/gone): there is no such path on this host',
       '/srv/app/run/x.sock (web:/x.sock): a socket',
       '/tmp (web:/tmp): tmpfs: it lives in memory',
+      'volume export (web:/export): the engine mounts :/media there, and only while a container uses it',
       `volume ${'f'.repeat(64)} (web:/var/cache/app): an anonymous volume with nothing in it`,
       'volume nfs (web:/nfs): its driver nfs keeps it elsewhere',
+    ]);
+    expect(plan.leave.filter(({ isData }) => isData).map(({ what }) => what)).toEqual([
+      'volume nfs (web:/nfs)',
+      'volume export (web:/export)',
     ]);
   });
 
@@ -480,6 +486,46 @@ describe('data lines', () => {
     expect(found.take).toMatchObject([{ type: 'postgres', name: 'main', method: 'dump', path: '/srv/uso/database' }]);
     expect(reasons(found)).toContainEqual(expect.stringMatching(/local .*: not named in data/));
     expect((await plan(uso, { type: 'postgres' })).take).toMatchObject([{ name: 'database', method: 'physical' }]);
+  });
+
+  test('no link that a service may have made leads out of what it can write', async () => {
+    const base = await realpath(await mkdtemp(join(tmpdir(), 'data-')));
+    const at = (name: string): string => join(base, name);
+    try {
+      for (const name of ['app/local/album', 'disk', 'home/.ssh']) await mkdir(at(name), { recursive: true });
+      await writeFile(at('home/keys.db'), 'secret');
+      await symlink(at('home/.ssh'), at('app/local/media'));
+      await symlink(at('home'), at('app/local/there'));
+      await symlink(at('app/local/album'), at('app/local/same'));
+      await symlink(at('disk'), at('app/mine'));
+      const project = fakeProject({
+        directory: at('app'),
+        containers: [container('web', { mounts: [bind(at('app/local'), '/local'), bind('/', '/host')] })],
+      });
+      const scan = async (path: string): Promise<object> => {
+        const root = await realpath(path);
+        const kind = root.endsWith('.db') ? 'file' : 'directory';
+        return { root, kind, bytes: 1, files: 1, sqliteFiles: [''], postgresDirectories: [], caches: [] };
+      };
+      Object.assign(project, { files: { scan, exists: () => Promise.resolve(true) } });
+      const taken = async (line: Record<string, string>): Promise<unknown> =>
+        (await planData(project, [line])).take.map(({ path }) => path);
+      for (const line of [
+        { type: 'directory', path: './local/media' },
+        { type: 'directory', path: at('app/local/there/.ssh') },
+        { type: 'directory', service: 'web', path: '/local/media' },
+        { type: 'sqlite', path: 'local/there/keys.db' },
+      ])
+        await expect(taken(line)).rejects.toMatchObject({
+          code: 'data-path-outside',
+          message: expect.stringContaining(at('home')),
+        });
+      expect(await taken({ type: 'directory', path: './local/same' })).toEqual([at('app/local/album')]);
+      expect(await taken({ type: 'directory', path: './mine' })).toEqual([at('disk')]);
+      expect(await taken({ type: 'directory', path: at('home/.ssh') })).toEqual([at('home/.ssh')]);
+    } finally {
+      await rm(base, { recursive: true });
+    }
   });
 
   test('a SQLite file by path, by service and by volume', async () => {

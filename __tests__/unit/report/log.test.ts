@@ -65,6 +65,12 @@ describe('in a workflow', () => {
     'fine\n::stop-commands::x',
     'fine\r::add-mask::e',
     'fine ##[set-env name=PATH]/evil',
+    '\u0085::stop-commands::x',
+    'fine\n\u0085\u00a0::stop-commands::x',
+    'fine\u0085::stop-commands::x',
+    '\ufeff::add-path::/evil',
+    '\u200b:\u200b:add-path::/evil',
+    'fine #\u200b#[set-env name=PATH]/evil',
   ])('%j, from a container, is printed and not obeyed', (line) => {
     const { core, said } = recordingCore();
     actionsLog(core).info(line);
@@ -78,9 +84,10 @@ describe('in a workflow', () => {
     const log = actionsLog(core);
     log.info('::a::');
     log.info('::a::');
-    log.info('a :: b');
+    const plain = ['a :: b', 'http://[::1]:80', '# a #b [c]', 'a:\n:b', ''];
+    for (const line of plain) log.info(line);
     expect(said[0]).not.toBe(said[3]);
-    expect(said.slice(6)).toEqual(['a :: b']);
+    expect(said.slice(6)).toEqual(plain);
   });
 
   test('progress comes at most every ten seconds, for each thing', () => {
@@ -106,6 +113,19 @@ describe('in a workflow', () => {
     log.mask('');
     expect(said).toEqual(['mask first line\nsecond line', 'mask first line', 'mask second line']);
     expect(log.redactor.text('a second line b')).toBe('a *** b');
+  });
+
+  test('what is masked, and the password of an address, is printed by no kind of line', async () => {
+    const { core, said } = recordingCore();
+    const log = actionsLog(core, () => 0);
+    log.mask('hunter22');
+    const secret = 'hunter22 https://me:hunter33@h';
+    log.info(secret);
+    log.warn(secret);
+    log.debug(secret);
+    await log.group(secret, () => Promise.resolve());
+    expect(said).toHaveLength(7);
+    expect(said.slice(1).join('\n')).not.toMatch(/hunter/);
   });
 
   test('errors are annotations with their code as title, and stand in the log', () => {
@@ -136,6 +156,13 @@ describe('in a shell', () => {
       await failing(log);
     });
     expect(text()).toBe('outer\n  one\n  two\n  warning: careful\n  Build\n  ✗ Build: 0.0 s\n✓ outer: 0.0 s\n');
+  });
+
+  test('in a step of a workflow, what comes from a container is not obeyed', () => {
+    const { log, text } = terminal({ env: { GITHUB_ACTIONS: 'true' } });
+    log.info('fine');
+    log.info('\u0085::add-path::/evil');
+    expect(text()).toMatch(/^fine\n::stop-commands::(\S+)\n::add-path::\/evil\n::\1::\n$/);
   });
 
   test('colours on a terminal, none with NO_COLOR', () => {

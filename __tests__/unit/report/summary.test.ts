@@ -248,6 +248,7 @@ describe('the job summary', () => {
         store: 'artifacts',
         parts: ['database', 'local'],
         encrypted: true,
+        elsewhere: 'on server|2, in /srv/uso',
         reason: 'backup',
         expiresAt: '2027-02-18T22:00:00.000Z',
         url: 'https://github.com/uso/site/actions/runs/1/artifacts/2',
@@ -259,6 +260,7 @@ describe('the job summary', () => {
     expect(text).toContain(
       '| <code>uso-1</code> | 2026-11-21 22:00 | 5.0 MB | v1 |  | manifest-invalid: x | never | folder /b |  |',
     );
+    expect(text).toContain('| 2026-11-20 22:00<br>on server&#124;2, in /srv/uso |');
     expect(text).toContain(
       '| database, local 🔒 | backup | 2026-11-21, application | [artifacts](https://github.com/uso/site/actions/runs/1/artifacts/2) | 2027-02-18 |',
     );
@@ -289,6 +291,7 @@ describe('other texts', () => {
         version: 'v1',
         parts: ['a', 'b'],
         reason: 'backup',
+        elsewhere: null,
         proven: { at: '2026-11-21T03:00:00.000Z', level: 'databases', ok: false },
       },
       {
@@ -296,6 +299,7 @@ describe('other texts', () => {
         createdAt: '',
         store: 'artifacts',
         version: null,
+        elsewhere: 'on server2, in /srv/uso',
         reason: 'before-update',
         expiresAt: '2027-02-18T22:00:00.000Z',
         proven: null,
@@ -303,7 +307,7 @@ describe('other texts', () => {
     ] as const;
     const { backup: _, restoreInstructions: __, ...rest } = base;
     expect(terminalSummary({ ...rest, mode: 'list', backups })).toBe(
-      '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         proven: FAILED 2026-11-21, databases  folder /b\n  longer-2                    before-update  proven: never                         artifacts, until 2027-02-18\n',
+      '\n2 backups of uso\n  uso-1     5.0 MB  v1  a, b  backup         proven: FAILED 2026-11-21, databases  folder /b\n  longer-2                    before-update  proven: never                         artifacts, until 2027-02-18; made on server2, in /srv/uso\n',
     );
   });
 
@@ -325,6 +329,7 @@ describe('other texts', () => {
           kept: 'for a rollback of the last update',
         },
       ],
+      unstored: [{ backup: 'uso-8', stores: ['folder /b', 'artifacts'] }],
       aside: [{ path: '/srv/.caretaker-aside-r1-db|x', kind: 'aside', run: 'r1', bytes: 0 }],
       ...{ staging: [], images: ['localhost/p:a', 'localhost/p:b'] },
       throwaways: [{ name: 't1', containers: ['t1-web'], volumes: [], directory: '/srv/t1', bytes: 1000 }],
@@ -349,6 +354,7 @@ describe('other texts', () => {
         '              rollback brings back uso-9',
         '  avoided     v3 (abcdef012345) since 2026-11-20 07:00: unhealthy',
         '  safety      uso-9, 5.0 MB, before-update, 40 h old; kept for a rollback of the last update',
+        '  unstored    uso-8, for folder /b, artifacts',
         '  aside       /srv/.caretaker-aside-r1-db|x, 0 B',
         '  staging     none',
         '  images      localhost/p:a',

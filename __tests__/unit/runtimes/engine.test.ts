@@ -1,10 +1,14 @@
+import { writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { CaretakerError } from '../../../src/errors.ts';
 import { createDocker } from '../../../src/runtimes/docker.ts';
 import { createPodman } from '../../../src/runtimes/podman.ts';
 import type { Runtime } from '../../../src/runtimes/runtime.ts';
+import { LIMITS } from '../../../src/system/limits.ts';
+import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import type { Command, Processes, RunOptions, RunResult } from '../../../src/system/processes.ts';
+import { temporaryDirectories } from '../system/temporary.ts';
 
 type Said = Partial<RunResult> | CaretakerError;
 
@@ -151,6 +155,49 @@ test('of volumes with labels those that have all of them', async () => {
   );
 });
 
+describe('a volume that the local driver mounts something on', () => {
+  const volume = (options: object | null): Said => ({
+    stdout: JSON.stringify([
+      { Name: 'v', Mountpoint: '/engine/v/_data', Driver: 'local', Labels: null, Options: options },
+    ]),
+  });
+  const mounted = JSON.stringify([
+    {
+      ...{ Id: 'c1', Name: '/c1', Image: 'sha256:1', State: { Status: 'running' }, Config: { Image: 'app:1' } },
+      Mounts: [{ Type: 'volume', Name: 'v', Source: '/engine/v/_data', Destination: '/media', RW: true }],
+    },
+  ]);
+
+  test.each<[string, object | null, string, string]>([
+    ['a directory of this host', { type: 'none', o: 'rw,bind', device: '/srv/media' }, '/srv/media', 'bind'],
+    ['nothing', null, '/engine/v/_data', 'volume'],
+    ['nothing but a quota', { size: '10G' }, '/engine/v/_data', 'volume'],
+    [
+      'an export of another host',
+      { type: 'nfs', o: 'addr=10.0.0.1,rw', device: ':/media' },
+      '/engine/v/_data',
+      'volume',
+    ],
+    ['memory', { type: 'tmpfs', device: 'tmpfs' }, '/engine/v/_data', 'volume'],
+  ])('%s: where its files are', async (what, options, source, type) => {
+    const { processes, asked } = programs({
+      'docker ps': { stdout: 'c1\nc2\n' },
+      'docker container inspect': { stdout: mounted },
+      'docker volume inspect': volume(options),
+    });
+    const runtime = await there(createDocker(processes));
+    expect((await runtime.containers({}))[0]?.mounts).toEqual([
+      { type, volume: type === 'volume' ? 'v' : undefined, source, target: '/media', writable: true },
+    ]);
+    await runtime.containers({});
+    // What it is does not change.
+    expect(asked.filter(({ command }) => command.argv[1] === 'volume')).toHaveLength(1);
+    const info = await runtime.volume('v');
+    expect(info?.mountpoint).toBe(source);
+    expect(info?.device?.bound).toBe(what.startsWith('nothing') ? undefined : type === 'bind');
+  });
+});
+
 test('many containers are read a few at a time', async () => {
   const ids = Array.from({ length: 60 }, (_, index) => `id${index}`);
   const { processes, asked } = programs({
@@ -181,6 +228,48 @@ test('Podman is asked to take away one name, not all', async () => {
     'untag localhost/app:1 localhost/app:1',
   );
   expect(asked.some(({ command }) => command.argv[1] === 'rmi')).toBe(false);
+});
+
+describe('a container that its restart policy starts again while Podman stops it', () => {
+  const improper = { exitCode: 125, stderr: 'Error: 0abf is running or paused, refusing to clean up: container state improper' }; // prettier-ignore
+  const inspected = (state: string): Said => ({
+    stdout: JSON.stringify([
+      { Id: 'c1', Name: 'c1', Image: '1', State: { Status: state }, Config: { Image: 'app:1' } },
+    ]),
+  });
+  const stops = (asked: readonly { command: Command }[]): number =>
+    asked.filter(({ command }) => command.argv[1] === 'stop').length;
+
+  test('is stopped again, as it is by then', async () => {
+    const states = ['running', 'running', 'exited'];
+    const { processes, asked } = programs({ 'podman stop': improper });
+    const one: Processes = {
+      ...processes,
+      run: (command, options) =>
+        command.argv[2] === 'inspect'
+          ? programs({ podman: inspected(states.shift()!) }).processes.run(command, options)
+          : processes.run(command, options),
+    };
+    await (await there(createPodman(one))).stop(['c1']);
+    expect({ stops: stops(asked), states }).toEqual({ stops: 2, states: [] });
+  });
+
+  test('is told of in Podman’s words when it never stops', async () => {
+    const { processes } = programs({ 'podman stop': improper, 'podman container inspect': inspected('running') });
+    await expect((await there(createPodman(processes))).stop(['c1'])).rejects.toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringContaining('refusing to clean up'),
+    });
+  });
+
+  test('and any other failure of a stop is none of that', async () => {
+    const { processes, asked } = programs({
+      'podman stop': { exitCode: 125, stderr: 'Error: database is locked' },
+      'podman container inspect': inspected('running'),
+    });
+    await expect((await there(createPodman(processes))).stop(['c1'])).rejects.toMatchObject({ code: 'engine-failed' });
+    expect(stops(asked)).toBe(1);
+  });
 });
 
 describe('an image that somebody removes while Podman answers about another one', () => {
@@ -216,5 +305,74 @@ describe('an image that somebody removes while Podman answers about another one'
     });
     expect(await (await there(createPodman(processes))).imageId('app:1')).toBeNull();
     expect(inspects(asked)).toBe(1);
+  });
+});
+
+describe('an engine that hangs', () => {
+  const temporary = temporaryDirectories();
+  const path = process.env['PATH'];
+  afterEach(() => {
+    process.env['PATH'] = path;
+  });
+
+  test.each<[string, (runtime: Runtime) => Promise<unknown>]>([
+    ['docker ps', (runtime) => runtime.containers({})],
+    ['docker container inspect', (runtime) => runtime.container('c1')],
+    ['docker image inspect', (runtime) => runtime.imageId('app:1')],
+    ['docker volume inspect', (runtime) => runtime.volume('data')],
+    ['docker start', (runtime) => runtime.start(['c1'])],
+    ['docker rm', (runtime) => runtime.remove(['c1'])],
+    ['docker pull', (runtime) => runtime.pull('app@sha256:1')],
+  ])('does not keep a run waiting for ever: %s', async (command, ask) => {
+    const directory = temporary();
+    const script = `#!/bin/sh
+case $1 in
+  version) echo '{"Version":"28.0.1","Os":"linux","Arch":"amd64"}' ;;
+  info) echo '[]'; echo /var/lib/docker ;;
+  *) exec sleep 1000 ;;
+esac`;
+    writeFileSync(`${directory}/docker`, script, { mode: 0o755 });
+    process.env['PATH'] = `${directory}:${path}`;
+    const limits = { answer: 30_000, look: 400, act: 500, build: 600 };
+    const runtime = await there(createDocker(nodeProcesses, limits));
+    await expect(ask(runtime)).rejects.toMatchObject({
+      code: 'command-timeout',
+      message: expect.stringMatching(
+        new RegExp(`^failed to .*: failed to run ${command} .*: not done after 0\\.[456] s`),
+      ),
+    });
+  });
+
+  test('has its time where much is to be done, and none is set to a program in a container', async () => {
+    const grace = JSON.stringify([
+      {
+        ...{ Id: 'c1', Name: '/c1', Image: 'sha256:1', State: { Status: 'running' } },
+        Config: { Image: 'app:1', StopTimeout: 3600 },
+      },
+    ]);
+    const { processes, asked } = programs({ 'docker container inspect': { stdout: grace } });
+    const runtime = await there(createDocker(processes, { ...LIMITS, build: 7_000_000 }));
+    await runtime.pull('app@sha256:1');
+    await runtime.saveImages(['a'], '/tmp/a');
+    await runtime.loadImages('/tmp/a');
+    await runtime.exec('c1', ['pg_dump']);
+    await expect(runtime.stop(['c1'])).rejects.toMatchObject({ code: 'engine-failed' }); // It never stops.
+    const limit = (verb: string): number | undefined =>
+      asked.find(({ command }) => command.argv[1] === verb)?.options.timeoutMs;
+    expect(Object.fromEntries(['pull', 'save', 'load', 'exec', 'stop'].map((verb) => [verb, limit(verb)]))).toEqual({
+      pull: 7_000_000,
+      save: 7_000_000,
+      load: 7_000_000,
+      exec: undefined,
+      stop: 3_600_000 + LIMITS.act,
+    });
+  });
+
+  test('and one that answers with something else than JSON is told of', async () => {
+    const { processes } = programs({ 'docker volume inspect': { stdout: 'WARNING: all is well\n' } });
+    await expect((await there(createDocker(processes))).volume('data')).rejects.toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringContaining('WARNING: all is well'),
+    });
   });
 });

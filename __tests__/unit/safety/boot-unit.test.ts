@@ -29,6 +29,13 @@ test('words of a command reach it as they are', () => {
   expect(lines).toContain('WantedBy=multi-user.target');
 });
 
+test('a unit of the host runs as the user whose runs keep the state', () => {
+  const request = { argv: ['x'], environment: {}, projectDirectory: '/srv/shop', places: [], directory: '/u' };
+  const lines = bootUnit({ ...request, scope: 'system', user: 1001 }).text.split('\n');
+  expect(lines).toEqual(expect.arrayContaining(['User=1001', 'Environment="XDG_RUNTIME_DIR=/run/user/1001"']));
+  expect(bootUnit({ ...request, scope: 'system' }).text).not.toContain('User=');
+});
+
 test('projects in directories of one name have units of their own', () => {
   const names = ['/srv/a/shop', '/srv/b/shop'].map(
     (projectDirectory) =>

@@ -48,6 +48,7 @@ describe('the journal', () => {
         { index: 0, name: 'stop', undo, state: 'done' },
         { index: 1, name: 'swap', undo: null, state: 'begun' },
       ],
+      prepared: null,
       forward: null,
     };
     expect(await (await openJournal(directory)).unfinished()).toEqual(expected);
@@ -99,6 +100,97 @@ describe('the journal', () => {
     const journal = await openJournal(directory);
     expect(await journal.unfinished()).toBeNull();
     await journal.append(begin());
+  });
+
+  test.each(['rubbish', 'rubbish\n', 'rub\nbish\n', '\0\0rubbish\0\0\n', '5\n', '[]\n', 'null\n', '{}\n'])(
+    'but one that was no beginning tells of a run that nobody can read: %j',
+    async (text) => {
+      const directory = temporary();
+      const file = path.join(directory, 'journal.jsonl');
+      writeFileSync(file, text);
+      const look = async (): Promise<unknown> => (await openJournal(directory)).unfinished();
+      for (const reading of [look, () => unfinishedRun(directory)])
+        await expect(reading()).rejects.toMatchObject({ code: 'journal-damaged' });
+      expect(readFileSync(file, 'utf8')).toBe(text);
+    },
+  );
+
+  const step = (index: number): JournalLine => ({ type: 'step', index, name: 'stop', at, undo });
+  const commit: JournalLine = { type: 'commit', at, forward: [undo] };
+  test.each<[string, readonly unknown[]]>([
+    ['line 3 is not JSON', [step(0), '\0\0\0\0', { type: 'done', index: 0, at }]],
+    ['line 2 is no object', [7, step(0)]],
+    ['line 2 has no type', [{}, step(0)]],
+    ['line 2 is of the type step and has no name', [{ type: 'step', index: 0, undo: null }]],
+    ['line 2 is of the type step and has no undo', [{ type: 'step', index: 0, name: 'stop' }]],
+    ['line 2 is of the type step and has no undo', [{ type: 'step', index: 0, name: 'stop', undo: { data: 1 } }]],
+    ['line 3 is of the type done and has no index', [step(0), { type: 'done' }]],
+    ['line 3 is of the type commit and has no forward', [step(0), { type: 'commit', forward: [{}] }]],
+    ['step 0 ended without a beginning', [{ type: 'done', index: 0, at }, step(0)]],
+    ['step 0 begins twice', [step(0), step(0)]],
+    ['it begins two runs', [begin(), step(0)]],
+    ['it commits twice', [commit, commit]],
+    ['forward action 1 is unknown', [commit, { type: 'forwarded', index: 1, at }]],
+    ['forward action 0 is unknown', [{ type: 'forwarded', index: 0, at }, commit]],
+    ['it goes on after its end', [step(0), { type: 'end', outcome: 'done', at }, step(1)]],
+  ])('is not guessed at: %s', async (why, lines) => {
+    const directory = temporary();
+    const file = path.join(directory, 'journal.jsonl');
+    const text = [begin(), ...lines]
+      .map((line) => `${typeof line === 'string' ? line : JSON.stringify(line)}\n`)
+      .join('');
+    writeFileSync(file, text);
+    const look = async (): Promise<unknown> => (await openJournal(directory)).unfinished();
+    await expect(look()).rejects.toMatchObject({
+      code: 'journal-damaged',
+      message: expect.stringContaining(why),
+      hint: expect.stringContaining('docs/recovery-by-hand.md'),
+    });
+    expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  test('what is written twice and changes nothing is no damage', async () => {
+    const directory = temporary();
+    const lines = [begin(), step(0), ...Array<JournalLine>(2).fill({ type: 'done', index: 0, at })];
+    writeFileSync(path.join(directory, 'journal.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    expect((await unfinishedRun(directory))?.steps).toMatchObject([{ state: 'done' }]);
+  });
+
+  test('with a line of a type that is not known is another version’s, which is named', async () => {
+    const directory = temporary();
+    const file = path.join(directory, 'journal.jsonl');
+    for (const caretaker of ['7.5.0', undefined]) {
+      const lines = [{ ...begin(), caretaker }, step(0), { type: 'checkpoint', at }];
+      writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      const look = async (): Promise<unknown> => (await openJournal(directory)).unfinished();
+      for (const reading of [look, () => unfinishedRun(directory)])
+        await expect(reading()).rejects.toMatchObject({
+          code: 'journal-newer',
+          message: expect.stringMatching(
+            `a line of the type "checkpoint".*: ${caretaker === undefined ? 'another version' : 'version 7.5.0'} wrote it`,
+          ),
+          hint: expect.stringMatching(/Nothing was touched.*docs\/recovery-by-hand.md/),
+        });
+    }
+  });
+
+  test('of any length is read', async () => {
+    const directory = temporary();
+    const file = path.join(directory, 'journal.jsonl');
+    const big: JournalLine = {
+      type: 'step',
+      index: 0,
+      name: 'swap',
+      at,
+      undo: { action: 'start', data: 'x'.repeat(20e6) },
+    };
+    const lines = [begin(), big, ...Array.from({ length: 100_000 }, (_, index) => step(index + 1))];
+    writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    appendFileSync(file, '{"type":"do');
+    const journal = await openJournal(directory);
+    await journal.append({ type: 'undone', index: 100_000, at });
+    const steps = (await journal.unfinished())?.steps ?? [];
+    expect([steps.length, steps.at(-1)?.state, steps.at(-2)?.state]).toEqual([100_001, 'undone', 'begun']);
   });
 
   test('damage before the last line is an error, not a guess', async () => {

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Actions } from '../../../src/safety/actions.ts';
+import type { RecoveryActions } from '../../../src/safety/recovery.ts';
 import type { Saga } from '../../../src/safety/saga.ts';
 import type { Log } from '../../../src/report/log.ts';
 
@@ -15,6 +15,7 @@ export const silent: Log = {
   group: (_title, work) => work(),
   progress: () => undefined,
   mask: () => undefined,
+  redacted: (text) => text,
 };
 
 export interface World {
@@ -43,9 +44,18 @@ function put({ directory, point }: World, name: string, value: string | null): v
   point(`after ${name}=${value}`);
 }
 
-export function actions(world: World): { undo: Actions; forward: Actions } {
+export function actions(world: World): RecoveryActions {
   const act = (name: string) => (data: unknown) => Promise.resolve(put(world, name, data as string | null));
-  return { undo: { code: act('code'), data: act('data'), running: act('running') }, forward: { store: act('stored') } };
+  return {
+    undo: { code: act('code'), data: act('data'), running: act('running') },
+    forward: { store: act('stored') },
+    finish: {
+      run: (ill) => {
+        put(world, 'running', 'new');
+        return Promise.resolve(ill ? 'not healthy' : null);
+      },
+    },
+  };
 }
 
 export async function update(saga: Saga, world: World, fails: boolean): Promise<string> {
@@ -57,8 +67,12 @@ export async function update(saga: Saga, world: World, fails: boolean): Promise<
   await step('running', 'old', null);
   await saga.step('look around', { undo: null }, () => Promise.resolve());
   await step('data', 'old', 'new');
-  await step('running', null, 'new');
+  const forward = [{ action: 'store', data: 'backup' }];
+  await saga.step('running to new', { undo: { action: 'running', data: null } }, async () => {
+    await saga.prepare({ action: 'run', data: fails }, forward);
+    put(world, 'running', 'new');
+  });
   if (fails) throw new Error('not healthy');
-  await saga.commit([{ action: 'store', data: 'backup' }]);
+  await saga.commit(forward);
   return 'updated';
 }

@@ -13,14 +13,15 @@ const world: World = {
     if (points++ === Number(kill)) process.kill(process.pid, 'SIGKILL');
   },
 };
-const { undo, forward } = actions(world);
+const all = actions(world);
 if (what === 'recover') {
-  await recover(directory, { undo, forward }, silent);
+  await recover(directory, all, silent);
 } else {
   const setup = {
     journal: await openJournal(directory),
-    undoActions: undo,
-    forwardActions: forward,
+    undoActions: all.undo,
+    forwardActions: all.forward,
+    finishActions: all.finish,
     log: silent,
     clock: systemClock,
   };

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
 import { CaretakerError } from '../../../src/errors.ts';
-import { openJournal, type Journal } from '../../../src/safety/journal.ts';
+import { openJournal, type Journal, type JournalLine } from '../../../src/safety/journal.ts';
 import { recover } from '../../../src/safety/recovery.ts';
 import { runSaga, type Saga, type SagaOutcome, type SagaSetup } from '../../../src/safety/saga.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
@@ -12,21 +12,23 @@ import { actions, before, silent, state, update } from './saga-actions.ts';
 
 jest.setTimeout(180_000);
 const temporary = temporaryDirectories(inMemory);
+const at = '2026-11-24T10:00:00.000Z';
 const OLD = { code: 'old', data: 'old', running: 'old', stored: null };
 const NEW = { code: 'new', data: 'new', running: 'new', stored: 'backup' };
 
 async function stage(overrides: Partial<SagaSetup> = {}) {
   const directory = temporary();
   before(directory);
-  const world = { directory, point: () => undefined };
+  const world: { directory: string; point: () => void } = { directory, point: () => undefined };
   const outcomes: SagaOutcome[] = [];
   const setup: SagaSetup = {
     journal: await openJournal(directory),
     undoActions: actions(world).undo,
     forwardActions: actions(world).forward,
+    finishActions: actions(world).finish,
     log: silent,
     clock: systemClock,
-    run: { run: 'r1', mode: 'update', settings: {} },
+    run: { run: 'r1', mode: 'update', caretaker: '0.9.0', settings: {} },
     onOutcome: (outcome) => outcomes.push(outcome),
     ...overrides,
   };
@@ -81,8 +83,7 @@ describe('a saga', () => {
     });
     await expect(failing).rejects.toMatchObject({ code: 'rollback-failed' });
     expect([stuck.outcomes, stuck.look().code]).toEqual([[{ outcome: 'unfinished' }], 'new']);
-    const { undo: undoActions, forward: forwardActions } = actions(stuck.world);
-    await recover(stuck.directory, { undo: undoActions, forward: forwardActions }, silent);
+    await recover(stuck.directory, actions(stuck.world), silent);
     expect(stuck.look()).toEqual(OLD);
   });
 
@@ -113,6 +114,23 @@ describe('a saga', () => {
     );
   });
 
+  test('an undo that fails for a moment is done once more', async () => {
+    const { look, world, setup, outcomes } = await stage();
+    let failures = 1;
+    const undoActions = {
+      ...setup.undoActions,
+      data: (data: unknown) =>
+        failures-- > 0
+          ? Promise.reject(new Error('engine busy'))
+          : (setup.undoActions['data']?.(data) ?? Promise.resolve()),
+    };
+    await expect(runSaga({ ...setup, undoActions }, (saga) => update(saga, world, true))).rejects.toThrow(
+      'not healthy',
+    );
+    expect(look()).toEqual(OLD);
+    expect(outcomes).toMatchObject([{ outcome: 'rolled-back' }]);
+  });
+
   test('an undo that fails stops the rest, says what is left, keeps the first error, and the next run does it', async () => {
     const { directory, look, world, setup } = await stage();
     let broken = true;
@@ -133,18 +151,18 @@ describe('a saga', () => {
       cause: { errors: [{ message: 'not healthy' }, { message: 'still mounted' }] },
     });
     expect(look()).toEqual({ ...OLD, code: 'new', data: 'new', running: null });
-    await expect(recover(directory, { undo: undoActions, forward: {} }, silent)).rejects.toMatchObject({
+    await expect(recover(directory, { undo: undoActions, forward: {}, finish: {} }, silent)).rejects.toMatchObject({
       code: 'rollback-failed',
     });
     broken = false;
-    expect(await recover(directory, { undo: undoActions, forward: {} }, silent)).toEqual({
+    expect(await recover(directory, { undo: undoActions, forward: {}, finish: {} }, silent)).toEqual({
       run: 'r1',
       mode: 'update',
       outcome: 'rolled-back',
       undone: ['data to new', 'running to null', 'code to new'],
     });
     expect(look()).toEqual(OLD);
-    expect(await recover(directory, { undo: undoActions, forward: {} }, silent)).toBeNull();
+    expect(await recover(directory, { undo: undoActions, forward: {}, finish: {} }, silent)).toBeNull();
   });
 
   test('what fails after the commit undoes nothing, is told, and is done by the next run', async () => {
@@ -159,7 +177,7 @@ describe('a saga', () => {
     });
     expect(look()).toEqual({ ...NEW, stored: null });
     expect(outcomes).toEqual([{ outcome: 'unfinished' }]);
-    expect(await recover(directory, { undo: setup.undoActions, forward: setup.forwardActions }, silent)).toMatchObject({
+    expect(await recover(directory, actions(world), silent)).toMatchObject({
       outcome: 'completed',
     });
     expect(look()).toEqual(NEW);
@@ -193,6 +211,62 @@ describe('a saga', () => {
     expect(outcomes).toEqual([{ outcome: 'done' }, { outcome: 'failed' }]);
   });
 
+  test.each<[string, readonly JournalLine[]]>([
+    [
+      'undo action',
+      [
+        { type: 'step', index: 0, name: 'freeze', at, undo: { action: 'thaw', data: null } },
+        { type: 'step', index: 1, name: 'data', at, undo: { action: 'data', data: 'old' } },
+      ],
+    ],
+    [
+      'forward action',
+      [
+        {
+          ...{ type: 'commit', at },
+          forward: [
+            { action: 'store', data: 'backup' },
+            { action: 'thaw', data: null },
+          ],
+        },
+      ],
+    ],
+    [
+      'undo behind what it had prepared',
+      [
+        { type: 'step', index: 0, name: 'freeze', at, undo: { action: 'thaw', data: null } },
+        {
+          type: 'prepared',
+          at,
+          finish: { action: 'run', data: false },
+          forward: [{ action: 'store', data: 'backup' }],
+        },
+      ],
+    ],
+    [
+      'way of bringing up what it had prepared',
+      [{ type: 'prepared', at, finish: { action: 'thaw', data: false }, forward: [] }],
+    ],
+    [
+      'forward action behind what it had prepared',
+      [{ type: 'prepared', at, finish: { action: 'run', data: false }, forward: [{ action: 'thaw', data: null }] }],
+    ],
+  ])('of a version that had another %s is left whole to that version', async (_, lines) => {
+    const { directory, setup, world } = await stage();
+    const begin = { type: 'begin', run: 'r9', mode: 'update', caretaker: '9.1.0', at, pid: 1, bootId: 'b', settings: {} } as const; // prettier-ignore
+    for (const line of [begin, ...lines]) await setup.journal.append(line);
+    world.point = () => {
+      throw new Error('nothing is to be touched');
+    };
+    const text = readFileSync(setup.journal.file, 'utf8');
+    await expect(recover(directory, actions(world), silent)).rejects.toMatchObject({
+      code: 'journal-newer',
+      message: expect.stringContaining('the action "thaw"'),
+      hint: expect.stringContaining('Let version 9.1.0 or a newer one run once'),
+    });
+    expect(readFileSync(setup.journal.file, 'utf8')).toBe(text);
+  });
+
   test('an undo that nobody could do later is refused before the step acts', async () => {
     const { run } = await stage();
     let acted = false;
@@ -220,6 +294,73 @@ describe('a saga', () => {
   });
 });
 
+describe('what a run has prepared', () => {
+  /** A run that was killed when it was bringing up the new version. */
+  async function killed() {
+    const one = await stage();
+    const { journal, run } = one.setup;
+    const begin = { ...run, at: '', pid: 1, bootId: '' };
+    for (const [index, name, data] of [
+      [0, 'code', 'old'],
+      [1, 'data', 'old'],
+      [2, 'running', null],
+    ] as const) {
+      if (index === 0) await journal.append({ type: 'begin', ...begin });
+      await journal.append({ type: 'step', index, name, at: '', undo: { action: name, data } });
+      await actions(one.world).undo[name]?.(name === 'running' ? null : 'new');
+    }
+    return one;
+  }
+  const prepared = (ill: boolean) =>
+    ({ type: 'prepared', at: '', finish: { action: 'run', data: ill }, forward: [{ action: 'store', data: 'backup' }] }) as const; // prettier-ignore
+
+  test('is brought up and kept where it is well: users may have written to it', async () => {
+    const { directory, setup, world, look } = await killed();
+    await setup.journal.append(prepared(false));
+    expect(await recover(directory, actions(world), silent)).toMatchObject({ outcome: 'completed', undone: [] });
+    expect(look()).toEqual(NEW);
+  });
+
+  test('is undone where it is not, and looked at no second time when that is interrupted', async () => {
+    const { directory, setup, world, look } = await killed();
+    await setup.journal.append(prepared(true));
+    const stuck = { ...actions(world).undo, data: () => Promise.reject(new Error('read-only')) };
+    await expect(recover(directory, { ...actions(world), undo: stuck }, silent)).rejects.toMatchObject({ code: 'rollback-failed' }); // prettier-ignore
+    const finish = { run: () => Promise.reject(new Error('nobody asks')) };
+    expect(await recover(directory, { ...actions(world), finish }, silent)).toMatchObject({ outcome: 'rolled-back' });
+    expect(look()).toEqual({ ...OLD, running: null });
+  });
+
+  test('stays as it is where nobody can tell', async () => {
+    const { directory, setup, world, look } = await killed();
+    await setup.journal.append(prepared(false));
+    const finish = { run: () => Promise.reject(new CaretakerError('cancelled', 'the run was cancelled')) };
+    await expect(recover(directory, { ...actions(world), finish }, silent)).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+    expect(look()).toMatchObject({ code: 'new', data: 'new' });
+    expect(await recover(directory, actions(world), silent)).toMatchObject({ outcome: 'completed' });
+  });
+
+  test('is withdrawn before anything is undone, also on a full disk', async () => {
+    const { directory, setup, world, look } = await stage();
+    const seen: boolean[] = [];
+    const undoActions = {
+      ...setup.undoActions,
+      data: async (data: unknown) => {
+        seen.push((await setup.journal.unfinished())?.prepared === null);
+        return actions(world).undo['data']?.(data);
+      },
+    };
+    await expect(runSaga({ ...setup, undoActions }, (saga) => update(saga, world, true))).rejects.toThrow(
+      'not healthy',
+    );
+    expect(seen).toEqual([true]);
+    expect(look()).toEqual(OLD);
+    expect(readFileSync(path.join(directory, 'journal-r1.jsonl'), 'utf8')).toContain('"type":"withdrawn"');
+  });
+});
+
 describe.each(['succeed', 'fail'])('killed by SIGKILL in an update that would %s', (how) => {
   const child = (directory: string, what: string, kill: number) => {
     const { stdout, stderr, signal } = spawnSync(
@@ -241,11 +382,12 @@ describe.each(['succeed', 'fail'])('killed by SIGKILL in an update that would %s
       ({ killed } = child(directory, how, kill));
       // A recovery that is killed as well, at another point each time.
       if (killed) child(directory, 'recover', kill % 5);
-      const world = { directory, point: () => undefined };
+      const world: { directory: string; point: () => void } = { directory, point: () => undefined };
       await recover(directory, actions(world), silent);
       const now = state(directory);
-      const committed = readFileSync(path.join(directory, 'journal-r1.jsonl'), 'utf8').includes('"type":"commit"');
-      expect({ kill, now }).toEqual({ kill, now: committed ? NEW : OLD });
+      const journal = readFileSync(path.join(directory, 'journal-r1.jsonl'), 'utf8');
+      const kept = how === 'succeed' && journal.includes('"type":"prepared"');
+      expect({ kill, now }).toEqual({ kill, now: kept ? NEW : OLD });
       expect(await recover(directory, actions(world), silent)).toBeNull();
       points++;
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { InputName } from '../../../src/settings/inputs.ts';
 import type { Environment } from '../../../src/settings/parse.ts';
-import type { RestoreSettings, UpdateSettings } from '../../../src/settings/settings.ts';
+import type { BackupSettings, RestoreSettings, UpdateSettings } from '../../../src/settings/settings.ts';
 import { inAction, inShell, parse, problemsOf } from './helpers.ts';
 
 type Values = Partial<Record<InputName, string>>;
@@ -26,7 +26,9 @@ describe('defaults', () => {
       health: [],
       healthTimeoutMs: 300_000,
       settleMs: 10_000,
+      lockTimeoutMs: 0,
       consistency: 'online',
+      onStoreFailure: 'fail',
     });
   });
 
@@ -44,13 +46,13 @@ describe('defaults', () => {
     });
   });
 
-  test('recover finishes what was committed only where it is known which stores are meant', () => {
-    const finish = (values: Record<string, string>, environment: Environment): unknown => {
-      const settings = parse({ mode: 'recover', ...values }, environment);
-      return settings.mode === 'recover' && settings.finish;
-    };
-    const store = { store: 'type=folder,path=/srv/backups' };
-    expect([finish({}, inShell), finish(store, inShell), finish({}, inAction)]).toEqual([false, true, true]);
+  test('a backup and an update fail where a store fails, unless a warning is enough', () => {
+    const { onStoreFailure: said } = parse({ mode: 'update', 'on-store-failure': 'warn' }, inShell) as UpdateSettings;
+    const { onStoreFailure: standard } = parse({ mode: 'backup' }, inShell) as BackupSettings;
+    expect([said, standard]).toEqual(['warn', 'fail']);
+    expect(problemsOf(() => parse({ mode: 'backup', 'on-store-failure': 'ignore' }))).toMatchObject([
+      { code: 'on-store-failure-unknown', input: 'on-store-failure' },
+    ]);
   });
 
   test('in a workflow a relative project directory starts at the workspace', () => {
@@ -127,6 +129,44 @@ describe('drills and rehearsals', () => {
   });
 });
 
+describe('encryption', () => {
+  const KEY = 'age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj';
+  const IDENTITY = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';
+
+  test('is by public keys, or by a passphrase, its own or a file’s; decryption by what the backup asks for', () => {
+    expect(parse({ mode: 'backup' })).toMatchObject({ encryption: undefined });
+    expect(parse({ mode: 'backup', 'encrypt-to': `# ours\n${KEY}` })).toMatchObject({
+      encryption: { recipients: [KEY] },
+    });
+    expect(parse({ mode: 'update', 'passphrase-file': '.env' })).toMatchObject({
+      encryption: { passphrase: { file: '/srv/uso/.env' } },
+    });
+    expect(parse({ mode: 'verify', identity: IDENTITY, passphrase: 'six random words' })).toMatchObject({
+      decryption: { identity: { text: IDENTITY }, passphrase: { text: 'six random words' } },
+    });
+  });
+
+  test.each<[Values, string]>([
+    [{ mode: 'backup', 'encrypt-to': IDENTITY }, 'recipient-unreadable'],
+    [{ mode: 'backup', 'encrypt-to': KEY.slice(0, -1) }, 'recipient-unreadable'],
+    [{ mode: 'backup', 'encrypt-to': KEY, passphrase: 'six random words' }, 'settings-conflict'],
+    [{ mode: 'backup', passphrase: 'hunter2' }, 'passphrase-weak'],
+    [{ mode: 'backup', passphrase: 'aaaaaaaaaaaaaaaa' }, 'passphrase-weak'],
+    [{ mode: 'backup', passphrase: 'six random words', 'passphrase-file': '.env' }, 'settings-conflict'],
+    [{ mode: 'backup', 'passphrase-file': 'none' }, 'secret-file-missing'],
+    [{ mode: 'restore', identity: KEY }, 'identity-unreadable'],
+    [{ mode: 'restore', 'identity-file': '/srv/uso' }, 'secret-file-missing'],
+    [{ mode: 'restore', identity: IDENTITY, 'identity-file': '.env' }, 'settings-conflict'],
+  ])('%j is refused, and shows no secret', (values, code) => {
+    const problems = problemsOf(() => parse({ confirm: 'uso', ...values }));
+    expect(problems.map((problem) => problem.code)).toEqual([code]);
+    expect(problems[0]?.input).toBeDefined();
+    expect(JSON.stringify(problems.map(({ message, hint }) => [message, hint]))).not.toMatch(
+      /SECRET-KEY-1|hunter2|six random words"/,
+    );
+  });
+});
+
 describe('values', () => {
   test('every structured input arrives as data', () => {
     const settings = parse({
@@ -148,6 +188,7 @@ describe('values', () => {
       health: 'type=http,url=http://localhost:8000/login/,status=302,contains="a, b"\ntype=command,run=./check.sh',
       'health-timeout': '1m30s',
       settle: '0',
+      'lock-timeout': '10m',
     });
     expect(settings).toMatchObject({
       composeFiles: ['/srv/uso/docker-compose.yml'],
@@ -175,6 +216,7 @@ describe('values', () => {
       ],
       healthTimeoutMs: 90_000,
       settleMs: 0,
+      lockTimeoutMs: 600_000,
       warnings: [],
     });
   });
@@ -374,6 +416,12 @@ const bad: readonly (readonly [string, Values, string, InputName, Environment?])
     'store',
   ],
   [
+    'a store where backups wait for it',
+    { mode: 'backup', store: 'type=folder,path=.caretaker/safety' },
+    'store-inside-state',
+    'store',
+  ],
+  [
     'a store inside the data',
     { mode: 'backup', data: 'type=directory,path=.', store: 'type=folder,path=old' },
     'store-inside-data',
@@ -414,6 +462,7 @@ const bad: readonly (readonly [string, Values, string, InputName, Environment?])
   ['a time without a unit', { mode: 'update', 'build-timeout': '300' }, 'duration-invalid', 'build-timeout'],
   ['a time in words', { mode: 'backup', 'health-timeout': 'five minutes' }, 'duration-invalid', 'health-timeout'],
   ['no time at all', { mode: 'backup', 'health-timeout': '0s' }, 'duration-invalid', 'health-timeout'],
+  ['a time to wait without a unit', { mode: 'backup', 'lock-timeout': '10' }, 'duration-invalid', 'lock-timeout'],
   ['a negative settling', { mode: 'backup', settle: '-10s' }, 'duration-invalid', 'settle'],
   ['a file address', { mode: 'backup', health: 'type=http,url=file:///etc/passwd' }, 'url-invalid', 'health'],
   ['an address without scheme', { mode: 'backup', health: 'type=http,url=localhost:8000' }, 'url-invalid', 'health'],

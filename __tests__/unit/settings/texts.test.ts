@@ -42,7 +42,7 @@ describe('action.yml', () => {
     expect(action['runs']).toEqual({
       using: 'node24',
       main: 'dist/action/index.js',
-      post: 'dist/action/index.js',
+      post: 'dist/action/post.js',
       'post-if': 'always()',
     });
   });
@@ -119,4 +119,10 @@ test.each([
   ['xyz', undefined],
 ])('%s is near %s', (word, expected) => {
   expect(nearest(word, ['backup', 'update', 'project-directory'])).toBe(expected);
+});
+
+test('nothing is near to a word that goes on for ever, and that is told at once', () => {
+  const start = performance.now();
+  expect(nearest('x'.repeat(10_000_000), ['backup', 'update'])).toBeUndefined();
+  expect(performance.now() - start).toBeLessThan(1000);
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -23,7 +24,8 @@ import { TAR_END, tarHeader } from '../../../src/archive/tar.ts';
 import type { SourceSpec } from '../../../src/project/project.ts';
 import { carried } from '../../../src/sources/files.ts';
 import type { Source } from '../../../src/sources/source.ts';
-import { createSource } from '../../../src/sources/sources.ts';
+import { createSource, sourceForPart } from '../../../src/sources/sources.ts';
+import { archive, member, rawHeader } from '../fuzz/tar-bytes.ts';
 import { localFiles } from './local-files.ts';
 import { stage, type Stage } from './stand-ins.ts';
 
@@ -356,6 +358,43 @@ describe('two passes', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  const raw = (name: string): Buffer => Buffer.from(name, 'latin1');
+  test.each<[string, Record<string, Buffer>]>([
+    [
+      'whose name is no UTF-8, by a file whose name looks the same as text',
+      {
+        tar: archive(
+          rawHeader({ name: raw('./\xff'), flag: '2', link: '../outside' }),
+          rawHeader({ name: raw('./\xfe') }),
+        ),
+        'changed1.tar': archive(member({ name: raw('./\xff/a') }, 'evil')),
+      },
+    ],
+    [
+      'by a list of what went that names another file with the bytes of Latin-1',
+      {
+        tar: archive(rawHeader({ name: './é', flag: '2', link: '../outside' })),
+        removed1: raw('./\xe9\0'),
+        'changed1.tar': archive(member({ name: './é/a' }, 'evil')),
+      },
+    ],
+  ])('no link of an earlier pass is forgotten %s', async (_what, passes) => {
+    put('media/a.txt', 'one');
+    put('outside/a', 'precious');
+    const source = await media();
+    const part = await take(source);
+    const evil = {
+      ...part,
+      files: Object.keys(passes).map((suffix) => ({ ...part.files[0]!, file: `b.media.${suffix}.zst` })),
+    };
+    const passed = async function* (file: PartFile): AsyncGenerator<Uint8Array> {
+      yield await Promise.resolve(passes[file.file.slice('b.media.'.length, -'.zst'.length)]!);
+    };
+    await expect(source.stage(evil, passed, 'r2')).rejects.toMatchObject({ code: 'part-hostile' });
+    expect(get('outside/a')).toBe('precious');
+    expect(leftovers()).toEqual([]);
+  });
+
   test('a SQLite database is taken anew when it or its write-ahead log moved, and only then', async () => {
     const connection = new DatabaseSync(join(root, 'shop.db'));
     connection.exec('PRAGMA journal_mode=wal; CREATE TABLE t (a)');
@@ -426,6 +465,33 @@ describe('a directory', () => {
     expect(get('media/a.txt')).toBe('two');
     expect(get('media/logs/new.log')).toBe('new');
   });
+
+  test.each([true, false])(
+    'what is excluded is never removed through a link of the archive (all of it: %s)',
+    async (all) => {
+      put('.caretaker/backups/a', 'precious');
+      put('media/sub/b', 'one');
+      const source = await createSource(spec(), here.deps);
+      const part = await take(source);
+      const origin = { ...part.origin, exclude: ['l/backups', 'sub/l/backups'] };
+      const state = join(root, '.caretaker');
+      const bytes = archive(
+        ...[rawHeader({ name: './l', flag: '2', link: state }), rawHeader({ name: './sub', flag: '5', mode: 0o755 })],
+        rawHeader({ name: './sub/l', flag: '2', link: state }),
+      );
+      const evil = async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(bytes);
+      };
+      const staged = all
+        ? source.stage({ ...part, origin }, evil, 'r2')
+        : source.stagePaths!({ ...part, origin }, evil, 'r2', {
+            ...{ paths: [{ path: 'sub', type: 'directory' }], extras: [], keep: () => true, bytes: 1 },
+          });
+      await expect(staged).rejects.toMatchObject({ code: 'part-hostile' });
+      expect(get('.caretaker/backups/a')).toBe('precious');
+      expect(leftovers()).toEqual([]);
+    },
+  );
 
   test('is discarded but for what is excluded, and comes back into the room that this makes', async () => {
     put('media/a.txt', 'one');
@@ -612,6 +678,27 @@ describe('a SQLite database', () => {
   });
 });
 
+describe('a single file', () => {
+  test.each(['a link', 'a link beside it'])('%s in its archive is refused, and comes nowhere', async (title) => {
+    put('key', 'one');
+    const source = await createSource(
+      { type: 'file', name: 'key', path: join(root, 'key'), exclude: [], writers: [] },
+      here.deps,
+    );
+    const part = await take(source);
+    put('bad/key', 'two');
+    if (title === 'a link') rmSync(join(root, 'bad/key'));
+    symlinkSync('/etc/shadow', join(root, 'bad', title === 'a link' ? 'key' : 'other'));
+    const bytes = execFileSync('tar', ['-C', join(root, 'bad'), '-cf', '-', ...readdirSync(join(root, 'bad'))]);
+    const bad = async function* (): AsyncGenerator<Uint8Array> {
+      yield await Promise.resolve(bytes);
+    };
+    await expect(source.stage(part, bad, 'r2')).rejects.toMatchObject({ code: 'part-damaged' });
+    expect(get('key')).toBe('one');
+    expect(leftovers()).toEqual([]);
+  });
+});
+
 describe('the project’s own files', () => {
   const source = (): Promise<Source> => {
     const members = ['.env', 'envs/prod.env', 'compose.yml'].map((path) => join(root, path));
@@ -640,5 +727,80 @@ describe('the project’s own files', () => {
     expect(get('.env')).toBe('SECRET=2');
     expect(here.warnings.join()).toContain('/etc/hostname');
     expect(leftovers()).toEqual([]);
+  });
+
+  test('a file of them that a link replaces is none, and one that would run as its owner is refused', async () => {
+    const part = await take(await source());
+    const member = { path: '', size: 0, uid: 0, gid: 0, mtime: 0 } as const;
+    const read = (...headers: Buffer[]) =>
+      async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(Buffer.concat([...headers, TAR_END]));
+      };
+    rmSync(join(root, 'envs'), { recursive: true });
+    const file = tarHeader({ ...member, name: './prod.env', type: 'file', mode: 0o644 });
+    const link = Buffer.from(file);
+    link.write('2/etc/shadow', 156, 'latin1');
+    link.write('        ', 148, 'latin1');
+    link.write(
+      `${link
+        .reduce((sum, byte) => sum + byte, 0)
+        .toString(8)
+        .padStart(6, '0')}\0 `,
+      148,
+      'latin1',
+    );
+    expect(await (await source()).stage(part, read(file, link), 'r2')).toEqual([]);
+    const setuid = tarHeader({ ...member, name: './run', type: 'file', mode: 0o4755 });
+    await expect((await source()).stage(part, read(setuid), 'r3')).rejects.toMatchObject({ code: 'part-hostile' });
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('go where a link of the project leads, never out of it, nor into git’s own or this program’s', async () => {
+    const part = await take(await source());
+    for (const directory of ['deploy', '.git/hooks', 'elsewhere'])
+      mkdirSync(join(root, directory), { recursive: true });
+    const elsewhere = mkdtempSync(join(tmpdir(), 'caretaker-elsewhere-'));
+    try {
+      for (const target of [elsewhere, '.git/hooks', '.caretaker']) {
+        rmSync(join(root, 'envs'), { recursive: true });
+        symlinkSync(target, join(root, 'envs'));
+        const refused = (await source()).stage(part, read, 'r2');
+        await expect(refused).rejects.toMatchObject({ code: 'file-operation-failed' });
+        expect(readdirSync(join(root, 'envs'))).toEqual([]);
+      }
+      expect(leftovers()).toEqual([]);
+      rmSync(join(root, 'envs'));
+      symlinkSync('deploy', join(root, 'envs'));
+      const anew = await sourceForPart({ ...part, origin: { path: root, relativePath: '.' } }, here.deps);
+      await restore(anew, part);
+      expect(get('deploy/prod.env')).toBe('A=1');
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+});
+
+describe('a link that an application makes on the way to its data while a backup is unpacked', () => {
+  test.each(['directory', 'sqlite'] as const)('stops their exchange: %s', async (type) => {
+    const name = type === 'sqlite' ? 'shop.db' : 'keys';
+    const live = join(root, 'local/media', name);
+    put('local/media/keys/a', 'old');
+    new DatabaseSync(join(root, 'local/media/shop.db')).exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    const here2 = { ...here.deps, fromStore: true } as const;
+    const files2 = type === 'sqlite' ? {} : { exclude: [] };
+    const part = await take(
+      await createSource({ type, name: 'x', path: live, writers: [], ...files2 } as SourceSpec, here.deps),
+    );
+    const swaps = await (await sourceForPart(part, here2)).stage(part, read, 'r2');
+    expect(swaps).toMatchObject([{ live, root }]);
+    renameSync(join(root, 'local/media'), join(root, 'away'));
+    const elsewhere = mkdtempSync(join(tmpdir(), 'caretaker-elsewhere-'));
+    try {
+      symlinkSync(elsewhere, join(root, 'local/media'));
+      for (const one of swaps) await expect(files.swap(one)).rejects.toMatchObject({ code: 'swap-impossible' });
+      expect(readdirSync(elsewhere)).toEqual([]);
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
   });
 });

@@ -1,6 +1,12 @@
-import { basename } from 'node:path';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { beside, placeNamed } from '../../../src/sources/places.ts';
+import type { Project } from '../../../src/project/project.ts';
+import { beside, placeNamed, stagingFor } from '../../../src/sources/places.ts';
+import { temporaryDirectories } from '../system/temporary.ts';
+import { localFiles } from './local-files.ts';
+
+const temporary = temporaryDirectories();
 
 const run = '20261123t060000z-4f2a';
 
@@ -24,4 +30,17 @@ describe('the names of what runs make beside live data', () => {
       expect(placeNamed('.caretaker-aside-by-hand-media', live)).toBeNull();
     },
   );
+});
+
+test('a directory for working files that was made when the run was cancelled does not stay', async () => {
+  const stateDirectory = join(temporary(), '.caretaker');
+  mkdirSync(join(stateDirectory, 'staging'), { recursive: true });
+  const files = localFiles();
+  const makeDirectory = async (path: string, like: string): Promise<void> => {
+    await files.makeDirectory(path, like);
+    throw new Error('it was ended before it could tell');
+  };
+  const project = { stateDirectory, files: { ...files, makeDirectory } } as unknown as Project;
+  await expect(stagingFor(project, 'r1-files-media')).rejects.toThrow('ended before');
+  expect(readdirSync(join(stateDirectory, 'staging'))).toEqual([]);
 });

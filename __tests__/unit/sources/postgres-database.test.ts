@@ -97,12 +97,14 @@ const read = async function* (): AsyncGenerator<Uint8Array> {
 let root: string;
 let here: Stage;
 let there: string[];
+let tablespaces: string[];
 let refuse: ((call: Called) => Answer | undefined) | undefined;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'caretaker-database-'));
   there = [];
+  tablespaces = [];
   refuse = undefined;
-  const facts = { version: '17.6', number: 170006, databases: ['Shop 1'], locale: 'C.UTF-8', switchesWal: true };
+  const facts = { version: '17.6', number: 170006, databases: ['Shop 1'], tablespaces, locale: 'C.UTF-8', switchesWal: true }; // prettier-ignore
   const answer = (call: Called): Answer => {
     const special = refuse?.(call);
     if (special !== undefined) return special;
@@ -139,9 +141,10 @@ test('a database is made as the dump says, under another name', async () => {
   await loadBeside(access, names, dumped, read);
   const [, create, properties] = scripts();
   expect(create).toBe(
-    `CREATE DATABASE "${names.fresh}" WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8';`,
+    `SET standard_conforming_strings = on;\nCREATE DATABASE "${names.fresh}" WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8';`,
   );
   expect(properties?.split('\n')).toEqual([
+    'SET standard_conforming_strings = on;',
     `ALTER DATABASE "${names.fresh}" OWNER TO "Shop owner";`,
     `COMMENT ON DATABASE "${names.fresh}" IS 'all`,
     "of it';",
@@ -150,6 +153,40 @@ test('a database is made as the dump says, under another name', async () => {
     `GRANT CONNECT ON DATABASE "${names.fresh}" TO reader;`,
   ]);
   expect(here.calls.find(({ argv }) => argv.includes('--exit-on-error'))?.argv.at(-1)).toBe(`dbname='${names.fresh}'`);
+});
+
+test.each([
+  ['the server has it', ['fast', 'o"dd'], ' TABLESPACE = "o""dd"'],
+  ['the server has others', ['fast'], ''],
+  ['the server has none', [], ''],
+])('a database of a tablespace, where %s', async (_what, has, kept) => {
+  tablespaces.push(...has);
+  refuse = ({ argv }) =>
+    argv.includes('--schema-only')
+      ? { stdout: SCRIPT.replace("'C.UTF-8';", `'C.UTF-8' TABLESPACE = "o""dd";`) }
+      : undefined;
+  const access = await open();
+  const dumped = await readDumped(access, part, 'Shop 1', read);
+  expect(dumped.options).toBe(
+    ` WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8'${kept}`,
+  );
+  await loadBeside(access, names, dumped, read);
+  const restore = here.calls.find(({ argv }) => argv.includes('--exit-on-error'));
+  expect(restore?.argv.includes('--no-tablespaces')).toBe(has.length === 0);
+});
+
+test.each([
+  ['its properties', (script: string) => script.replace('ALTER DATABASE "Shop 1" SET work_mem', '\\! touch /evil\n$&')],
+  ['how it is created', (script: string) => script.replace("LOCALE = 'C.UTF-8';", "LOCALE = 'C'; \\! touch /evil;")],
+  [
+    'a name with a line end',
+    (script: string) => script.replace('OWNER TO "Shop owner";', 'OWNER TO x;\n\\! touch /evil'),
+  ],
+])('a dump that would have psql run a program is refused: %s', async (_where, change) => {
+  const evil = change(SCRIPT);
+  expect(evil).not.toBe(SCRIPT);
+  refuse = ({ argv }) => (argv.includes('--schema-only') ? { stdout: evil } : undefined);
+  await expect(readDumped(await open(), part, 'Shop 1', read)).rejects.toMatchObject({ code: 'part-hostile' });
 });
 
 test('roles that are missing are named, and a server that is older than the dump is refused', async () => {

@@ -18,6 +18,7 @@ import { TAR_END, tarHeader, tarPadding } from '../../../src/archive/tar.ts';
 import type { Container } from '../../../src/runtimes/runtime.ts';
 import { createSource } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
+import { rawHeader } from '../fuzz/tar-bytes.ts';
 import { localFiles } from './local-files.ts';
 import { container, stage, type Answer, type Called, type Stage } from './stand-ins.ts';
 
@@ -246,6 +247,21 @@ describe('a base backup in two passes', () => {
     expect(readFileSync(join(swap!.fresh, 'pg_wal/000000010000000000000004'), 'utf8')).toBe('new');
     expect(readFileSync(join(swap!.fresh, 'global/pg_control'), 'utf8')).toBe('restored');
   });
+
+  test('the tail does not go through a link of the base', async () => {
+    mkdirSync(join(root, 'outside'));
+    const database = await source(at(server()));
+    const name = 'pg_wal/000000010000000000000004';
+    const evil = (file: PartFile): AsyncIterable<Uint8Array> =>
+      file.file.endsWith('wal1.tar.zst')
+        ? bytes(rawHeader({ name }), TAR_END)
+        : bytes(rawHeader({ name: 'pg_wal', flag: '2', link: join(root, 'outside') }), cluster());
+    await expect(database.stage(part('physical', ['tar', 'wal1.tar']), evil, 'r2')).rejects.toMatchObject({
+      code: 'part-hostile',
+    });
+    expect(readdirSync(join(root, 'outside'))).toEqual([]);
+    expect(readdirSync(root).filter((entry) => entry.startsWith('.caretaker-'))).toEqual([]);
+  });
 });
 
 describe('taking a dump', () => {
@@ -259,6 +275,16 @@ describe('taking a dump', () => {
       String.raw`dbname='it\'s host=evil'`,
       "dbname='shop'",
     ]);
+  });
+
+  test('tablespaces are named in a warning, and in no dump', async () => {
+    const here = at(server({ tablespaces: ['fast', 'slow'] }));
+    await printed(await source(here, 'dump'));
+    expect(here.warnings).toEqual([
+      'database: db has tablespaces outside its data directory (fast, slow). The dump has what is in them, but a restore makes none: all goes into the data directory',
+    ]);
+    const dumps = here.calls.filter(({ argv }) => argv[0]?.startsWith('pg_dump'));
+    expect(dumps.map(({ argv }) => argv.includes('--no-tablespaces'))).toEqual([true, true, true]);
   });
 
   test('a dump that fails fails its stream', async () => {
@@ -294,7 +320,7 @@ describe('counting what a dump holds', () => {
     const stdout = `${begun}["public.a",3]\n["odd.na\\nme",0]\ntables 2\n`;
     const here = at(server({}, session('shop', { stdout })));
     expect((await taken(here))?.rows).toEqual({ shop: { 'public.a': 3, 'odd.na\nme': 0 } });
-    const dumps = here.calls.filter(({ argv }) => argv[0] === 'pg_dump').map(({ argv }) => argv.slice(6));
+    const dumps = here.calls.filter(({ argv }) => argv[0] === 'pg_dump').map(({ argv }) => argv.slice(7));
     expect(dumps).toEqual([
       ['-d', "dbname='postgres'"],
       ['--snapshot=0004-1', '-d', "dbname='shop'"],
@@ -503,7 +529,7 @@ describe('staging', () => {
     ['a base backup of an older major', part('physical', ['tar'], 16), [container('db')], false],
     ['a base backup of a newer major', part('physical', ['tar'], 18), [container('db')], false],
     ['a dump of a newer major', part('dump', [], 18), [container('db')], false],
-    ['a dump of an older major', part('dump', [], 15), [container('db')], true],
+    ['a dump of an older major', part('dump', ['globals.sql'], 15), [container('db')], true],
     [
       'a base backup for an image that says its major, stopped',
       part('physical', ['tar'], 17),
@@ -514,7 +540,7 @@ describe('staging', () => {
     ['a base backup of the same major', part('physical', ['tar']), [], true],
   ])('%s', async (_name, stored, containers, fits) => {
     const database = await source(at(server(), containers), stored.method === 'dump' ? 'dump' : 'physical');
-    const staged = database.stage(stored, () => bytes(cluster()), 'r2');
+    const staged = database.stage(stored, () => bytes(stored.method === 'dump' ? '' : cluster()), 'r2');
     if (fits) expect(await staged).toHaveLength(1);
     else {
       await expect(staged).rejects.toMatchObject({ code: 'postgres-major' });
@@ -578,7 +604,8 @@ describe('staging', () => {
 
 describe('loading a dump', () => {
   const dump = part('dump', ['globals.sql', 'postgres.dump', 'shop.dump']);
-  const read = (file: { file: string }): AsyncIterable<Uint8Array> => bytes(`bytes of ${file.file}`);
+  const read = (file: { file: string }): AsyncIterable<Uint8Array> =>
+    bytes(file.file.includes('globals') ? 'CREATE ROLE shop;' : `bytes of ${file.file}`);
 
   test('globals first, then every database from standard input, created as it was', async () => {
     let asked = 0;
@@ -590,12 +617,50 @@ describe('loading a dump', () => {
     expect(database.loads).toBe(true);
     await database.load!(dump, read);
     const globals = here.calls.find(({ argv }) => argv.includes('-f'));
-    expect(globals?.input).toBe('bytes of b.database.globals.sql.zst');
+    expect(globals?.input).toBe('SET standard_conforming_strings = on;\nCREATE ROLE shop;');
     const restores = here.calls.flatMap(({ argv }, index) =>
       argv[0] === 'pg_restore' ? [here.fed.get(index)?.toString()] : [],
     );
     expect(restores).toEqual(['bytes of b.database.postgres.dump.zst', 'bytes of b.database.shop.dump.zst']);
+    const argv = ['--exit-on-error', '--no-tablespaces', '--clean', '--if-exists', '--create', '-d', 'template1'];
+    expect(here.calls.find((call) => call.argv[0] === 'pg_restore')?.argv.slice(4)).toEqual(argv);
     expect(asked).toBeGreaterThanOrEqual(3);
+  });
+
+  test('what was dumped with tablespaces is loaded without them, and says so', async () => {
+    const globals =
+      'CREATE ROLE shop;\nCREATE TABLESPACE "fa st" OWNER shop LOCATION \'/ts\';\nGRANT ALL ON TABLESPACE "fa st" TO PUBLIC;\nALTER ROLE shop SET default_tablespace TO \'fa st\';\n';
+    const script = (name: string): string =>
+      `-- Name: ${name}; Type: DATABASE; Schema: -; Owner: shop\n\nCREATE DATABASE ${name} WITH TEMPLATE = template0 ENCODING = 'UTF8' TABLESPACE = "fa st";\n`;
+    const names = ['postgres', 'shop'];
+    const older = server({}, ({ argv }) =>
+      argv.includes('--schema-only') ? { stdout: script(names.shift() ?? '') } : undefined,
+    );
+    const here = at(older);
+    await (
+      await source(here, 'dump')
+    ).load!(dump, (file) => (file.file.includes('globals') ? bytes(globals) : read(file)));
+    expect(here.warnings.join()).toMatch(/tablespaces \("fa st"\)\. They are not made/);
+    const given = here.calls.flatMap(({ input }) => input ?? []).join('\n');
+    expect(given).toContain('CREATE ROLE shop;');
+    expect(given).toContain(`CREATE DATABASE "shop" WITH TEMPLATE = template0 ENCODING = 'UTF8';`);
+    expect(given).not.toMatch(/tablespace/i);
+    const restores = here.calls.filter(({ argv }) => argv.includes('--exit-on-error')).map(({ argv }) => argv.slice(4));
+    expect(restores).toEqual([
+      ['--exit-on-error', '--no-tablespaces', '-d', "dbname='postgres'"],
+      ['--exit-on-error', '--no-tablespaces', '-d', "dbname='shop'"],
+    ]);
+  });
+
+  test('globals that would run a program are refused before anything is stopped, and by no means loaded', async () => {
+    const evil = (file: { file: string }): AsyncIterable<Uint8Array> =>
+      file.file.includes('globals') ? bytes('CREATE ROLE shop;\n\\! touch /evil\n') : read(file);
+    const here = at(server());
+    const database = await source(here, 'dump');
+    await expect(database.stage(dump, evil, 'r2')).rejects.toMatchObject({ code: 'part-hostile' });
+    await expect(database.load!(dump, evil)).rejects.toMatchObject({ code: 'part-hostile' });
+    expect(here.calls.filter(({ argv }) => argv.includes('-f'))).toEqual([]);
+    expect(readdirSync(root).filter((name) => name.startsWith('.caretaker-'))).toEqual([]);
   });
 
   test('a role that the image made is no error, in whatever language; anything else is', async () => {

@@ -9,7 +9,7 @@ import type { ProcessStream } from '../../../src/system/processes.ts';
 export function container(service: string, more: Partial<Container> = {}): Container {
   return {
     id: `id-of-${service}`, name: service, labels: {}, service, state: 'running', exitCode: undefined, restartCount: 0, startedAt: undefined,
-    health: null, imageName: 'image', imageId: 'sha256:1', mounts: [], ports: [], env: {}, command: [], user: '', oneOff: false, pid: undefined, ...more,
+    health: null, imageName: 'image', imageId: 'sha256:1', mounts: [], ports: [], env: {}, command: [], user: '', oneOff: false, graceSeconds: 10, pid: undefined, ...more,
   }; // prettier-ignore
 }
 
@@ -50,6 +50,7 @@ export function stage(options: {
   readonly answer?: (call: Called) => Answer;
   readonly volumes?: Readonly<Record<string, string>>;
   readonly model?: { services: unknown[]; volumes: Record<string, { name: string; external: boolean }> };
+  readonly configuration?: readonly string[];
   readonly deps?: Partial<SourceDeps>;
 }): Stage {
   const calls: Called[] = [];
@@ -138,6 +139,7 @@ export function stage(options: {
       },
     },
     containers: () => Promise.resolve(containers()),
+    configurationFiles: () => Promise.resolve([...(options.configuration ?? [])]),
     services: () => Promise.resolve([...new Set(containers().map(({ service }) => service))]),
   } as unknown as Project;
 
@@ -148,6 +150,7 @@ export function stage(options: {
     group: (_title, work) => work(),
     progress: () => undefined,
     mask: (secret) => void masked.push(secret),
+    redacted: (text) => text,
   };
   const clock = {
     now: () => new Date(0),

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import * as os from 'node:os';
 import * as path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import { openManifest } from '../../../src/archive/manifest.ts';
 import type { ProofDocument } from '../../../src/archive/proof.ts';
 import type { Store } from '../../../src/stores/store.ts';
 import { createFolderStore } from '../../../src/stores/folder.ts';
@@ -198,6 +200,30 @@ test('keeps of the proofs of a backup those that no newer one has outdone, close
   });
 });
 
+test('what waits in it for its stores is not stored in it, by whatever way', async () => {
+  const { files } = await made();
+  const home = path.dirname(files[0]!.path);
+  const link = path.join(folder, 'link');
+  await fs.symlink(home, link);
+  for (const place of [home, link]) {
+    const same = createFolderStore({ directory: place, log: silentLog().log });
+    expect(await failure(same.put(files[0]!))).toMatchObject({ code: 'store-inside-state' });
+  }
+});
+
+test('a manifest under the name of another backup is told when it is read', async () => {
+  const { files, name } = await made();
+  await putAll(store, files);
+  const other = 'shop-20991121T000000Z';
+  for (const end of ['manifest.json', 'RESTORE.md'])
+    await fs.copyFile(path.join(directory, `${name}.${end}`), path.join(directory, `${other}.${end}`));
+  const [first] = await store.list('shop');
+  expect(first?.name).toBe(other);
+  const manifest = await store.readManifest(first!);
+  expect(() => openManifest(manifest, other)).toThrow(`it is the one of ${name}`);
+  expect(openManifest(manifest, name).name).toBe(name);
+});
+
 test('fetch never leaves its directory', async () => {
   const { manifest, files } = await made();
   await putAll(store, files);
@@ -205,6 +231,30 @@ test('fetch never leaves its directory', async () => {
   const [found] = await store.list();
   const file = { ...manifest.parts[0]!.files[0]!, file: '../secret' };
   expect(await failure(store.fetch(found!, file, path.join(folder, 'to')))).toMatchObject({ code: 'store-missing' });
+});
+
+test('a pipe in the place of a file is refused at once, and not waited for', async () => {
+  const { manifest, files, name } = await made();
+  await putAll(store, files);
+  const [found] = await store.list();
+  const file = manifest.parts[0]!.files[0]!;
+  for (const at of [file.file, `${name}.manifest.json`]) {
+    await fs.rm(path.join(directory, at));
+    execFileSync('mkfifo', [path.join(directory, at)]);
+  }
+  expect(await failure(store.fetch(found!, file, path.join(folder, 'to')))).toMatchObject({ code: 'store-damaged' });
+  expect(await failure(store.readManifest(found!))).toMatchObject({ code: 'store-damaged' });
+  expect(await store.list()).toHaveLength(1);
+});
+
+test('a manifest that is larger than any is not read', async () => {
+  const { files, name } = await made();
+  await putAll(store, files);
+  const at = path.join(directory, `${name}.manifest.json`);
+  await fs.chmod(at, 0o600);
+  await fs.truncate(at, 5 * 1024 * 1024);
+  const [found] = await store.list();
+  expect(await failure(store.readManifest(found!))).toMatchObject({ code: 'store-damaged' });
 });
 
 test('what is fetched is not copied where one filesystem has both; a link is followed', async () => {
@@ -259,4 +309,47 @@ test('a delete that fails in the middle has taken the manifest', async () => {
   await fs.mkdir(path.join(directory, `${name}.z.tar.zst`));
   expect(await failure(store.delete(found!, undefined))).toMatchObject({ code: 'store-unreachable' });
   expect(await fs.readdir(directory)).not.toContain(files.at(-1)!.name);
+});
+
+describe('of a folder on a filesystem of its own', () => {
+  const shm = '/dev/shm';
+  let mounts: string;
+  let mounted: string;
+
+  beforeEach(async () => {
+    mounts = path.join(folder, 'mounts.json');
+    mounted = await fs.mkdtemp(path.join(shm, 'folder-store-'));
+    store = createFolderStore({ directory: path.join(mounted, 'backups'), mounts, log: silentLog().log });
+  });
+  afterEach(async () => {
+    await fs.rm(mounted, { recursive: true });
+  });
+
+  test('is noted where that is mounted, once something is stored there', async () => {
+    await store.check('write');
+    await expect(fs.access(mounts)).rejects.toThrow('ENOENT');
+    await putAll(store, (await made()).files);
+    expect(JSON.parse(await fs.readFile(mounts, 'utf8'))).toEqual({ [path.join(mounted, 'backups')]: shm });
+    await store.check('write');
+  });
+
+  test('nothing is stored in its empty mount point', async () => {
+    // As if a directory that is an ordinary one now had been the mount point.
+    const gone = path.join(folder, 'disk');
+    directory = path.join(gone, 'backups');
+    await fs.mkdir(gone);
+    await fs.writeFile(mounts, JSON.stringify({ [directory]: gone }));
+    store = createFolderStore({ directory, mounts, log: silentLog().log });
+    const { files } = await made();
+    for (const call of [() => store.check('write'), () => store.check('read'), () => store.put(files[0]!)]) {
+      const error = await failure(call());
+      expect(error).toMatchObject({ code: 'store-unreachable', input: undefined });
+      expect(error.message).toContain(`mounted at ${gone}, and nothing is mounted there now`);
+      expect(error.hint).toContain(mounts);
+    }
+    expect(await fs.readdir(gone)).toEqual([]);
+    await fs.rm(mounts);
+    await putAll(store, files);
+    expect(await store.list()).toHaveLength(1);
+  });
 });

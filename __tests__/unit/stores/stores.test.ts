@@ -6,7 +6,7 @@ import { silentLog } from '../../contract/stores/silent-log.ts';
 
 test('opens what the settings name', () => {
   const { log, masked } = silentLog();
-  const tools = { log, env: { GITHUB_RUN_ID: '7' }, githubToken: 'ghs_x', allowPublic: false };
+  const tools = { log, env: { GITHUB_RUN_ID: '7' }, githubToken: 'ghs_x', allowPublic: false, mounts: '/none' };
   const specs: readonly StoreSettings[] = [
     { type: 'artifact', retentionDays: 30, repository: 'octo-org/octo-app' },
     { type: 'folder', path: '/srv/backups' },

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { runAuthorCommand } from '../../../src/system/author-command.ts';
+import { codeWords, runAuthorCommand } from '../../../src/system/author-command.ts';
 import { processStat } from '../../../src/system/identity.ts';
 import { killChildren } from '../../../src/system/live-processes.ts';
 import { temporaryDirectories } from './temporary.ts';
@@ -40,7 +40,12 @@ describe('the author’s own shell command', () => {
     const cwd = temporary();
     expect(await runAuthorCommand('exit 3', { cwd })).toEqual({ exitCode: 3, tail: '' });
     expect(await runAuthorCommand('echo a; false | cat; echo b', { cwd })).toEqual({ exitCode: 1, tail: 'a' });
-    expect((await runAuthorCommand('kill -9 $$', { cwd })).exitCode).toBe(128);
+    const { exitCode } = await runAuthorCommand('kill -9 $$', { cwd });
+    expect(codeWords(exitCode)).toBe('code 137 (SIGKILL)');
+    expect(codeWords((await runAuthorCommand('sh -c "kill -TERM \\$\\$"', { cwd })).exitCode)).toBe(
+      'code 143 (SIGTERM)',
+    );
+    expect(codeWords(3)).toBe('code 3');
   });
 
   test('a command that reads its input finds it empty', async () => {
@@ -63,6 +68,20 @@ describe('the author’s own shell command', () => {
     await settled;
     await gone(pid);
     // The shell must have come to its first word before its time is over, on a busy machine too.
+  }, 30_000);
+
+  test('a cancel ends what refuses SIGTERM, and what has made a session of its own', async () => {
+    const cwd = temporary();
+    const controller = new AbortController();
+    const stubborn = (name: string): string => `trap "" TERM; echo $BASHPID > ${name}; while :; do sleep 1; done`;
+    const command = `setsid bash -c '${stubborn('one')}' & (${stubborn('two')}) & ${stubborn('three')}`;
+    const settled = expect(runAuthorCommand(command, { cwd, signal: controller.signal })).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+    const pids = await Promise.all(['one', 'two', 'three'].map((name) => pidFrom(path.join(cwd, name))));
+    controller.abort();
+    await settled;
+    await Promise.all(pids.map(gone));
   }, 30_000);
 
   test('killChildren ends it too', async () => {
@@ -97,7 +116,7 @@ describe('the author’s own shell command', () => {
   test('sh does where there is no bash', async () => {
     const cwd = temporary();
     mkdirSync(path.join(cwd, 'bin'));
-    for (const name of ['sh', 'setsid', 'echo']) {
+    for (const name of ['sh', 'echo']) {
       symlinkSync(
         execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' })
           .trim()

@@ -1,8 +1,18 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readdirSync, statSync, writeFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from '@jest/globals';
-import { freeBytes, sameFilesystem } from '../../../src/system/disk.ts';
-import { appendDurable, ensureDirectory, readText, removeTemporaries, writeAtomic } from '../../../src/system/files.ts';
+import { freeBytes, isOwnFilesystem, sameFilesystem } from '../../../src/system/disk.ts';
+import {
+  appendDurable,
+  ensureDirectory,
+  readSmallOrPipe,
+  readText,
+  removeTemporaries,
+  writeAtomic,
+} from '../../../src/system/files.ts';
+import { NotAFile } from '../../../src/system/strangers.ts';
 import { systemClock } from '../../../src/system/system-clock.ts';
 import { temporaryDirectories } from './temporary.ts';
 
@@ -73,6 +83,12 @@ test('sameFilesystem tells /proc from a directory of the disk', async () => {
   expect(await sameFilesystem(directory, '/proc')).toBe(false);
 });
 
+test('only a known filesystem counts as one that no other host can have', async () => {
+  expect(await isOwnFilesystem(temporary())).toBe(true);
+  expect(await isOwnFilesystem('/proc')).toBe(false);
+  await expect(isOwnFilesystem('/nowhere')).rejects.toMatchObject({ code: 'disk-unreadable' });
+});
+
 test('a sleep ends with an abort, also one that came before', async () => {
   const controller = new AbortController();
   const sleeping = systemClock.sleep(60_000, controller.signal);
@@ -80,4 +96,21 @@ test('a sleep ends with an abort, also one that came before', async () => {
   await expect(sleeping).rejects.toMatchObject({ code: 'cancelled' });
   await expect(systemClock.sleep(60_000, controller.signal)).rejects.toMatchObject({ code: 'cancelled' });
   await systemClock.sleep(1);
+});
+
+test('a pipe is read to its end, from whoever writes into it, however late', async () => {
+  const pipe = path.join(temporary(), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const writer = spawn('sh', ['-c', 'sleep 0.1; exec >"$0"; printf one; sleep 0.1; printf two', pipe]);
+  const written = once(writer, 'exit');
+  expect((await readSmallOrPipe(pipe, 100, 60_000)).toString()).toBe('onetwo');
+  expect(await written).toEqual([0, null]);
+});
+
+test('a pipe that nobody writes into, and a device without an end, are given up; one that ends is empty', async () => {
+  const pipe = path.join(temporary(), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  await expect(readSmallOrPipe(pipe, 100, 0)).rejects.toThrow(NotAFile);
+  await expect(readSmallOrPipe('/dev/zero', 100, 60_000)).rejects.toThrow(NotAFile);
+  expect((await readSmallOrPipe('/dev/null', 100, 60_000)).length).toBe(0);
 });

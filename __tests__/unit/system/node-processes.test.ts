@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { isAlive, processStat } from '../../../src/system/identity.ts';
+import { ownIdentity, processStat, stateOf } from '../../../src/system/identity.ts';
 import { killChildren } from '../../../src/system/live-processes.ts';
 import { nodeProcesses } from '../../../src/system/node-processes.ts';
 import type { Argv, RunOptions } from '../../../src/system/processes.ts';
@@ -48,6 +48,20 @@ describe('run', () => {
       { input: 'given\n' },
     );
     expect(result).toEqual({ exitCode: 0, stdout: `given\n${cwd}\n`, stderr: 'hello\n' });
+  });
+
+  test('the inputs and the job’s own tokens are not handed on, but where a command is given one', async () => {
+    const ours = { 'INPUT_GITHUB-TOKEN': 'one', ACTIONS_RUNTIME_TOKEN: 'two', ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'three', CARETAKER_IDENTITY: 'four', CARETAKER_PASSPHRASE: 'five' }; // prettier-ignore
+    // A token in the user's own environment is for his compose files and builds as well.
+    const users = { GREETING: 'hello', GH_TOKEN: 'his' };
+    Object.assign(process.env, ours, users);
+    try {
+      const { stdout } = await sh('env', {}, { ACTIONS_RUNTIME_TOKEN: 'for you' });
+      const told = stdout.split('\n').filter((line) => /^(INPUT_|ACTIONS_|CARETAKER_|GREETING|GH_TOKEN)/.test(line));
+      expect(told.sort()).toEqual(['ACTIONS_RUNTIME_TOKEN=for you', 'GH_TOKEN=his', 'GREETING=hello']);
+    } finally {
+      for (const name of Object.keys({ ...ours, ...users })) delete process.env[name];
+    }
   });
 
   test('without input, standard input is empty', async () => {
@@ -139,6 +153,16 @@ describe('run', () => {
     const script = `(trap '' TERM; echo $$ >/dev/null; sh -c 'echo $PPID > ${file}; trap "" TERM; while :; do sleep 1; done') & wait`;
     await expect(sh(script, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'command-timeout' });
     await gone(await pidFrom(file));
+  });
+
+  test('after a timeout nothing runs on that has made a session of its own either, nor what such a one has started', async () => {
+    const directory = temporary();
+    const [one, other] = [path.join(directory, 'one'), path.join(directory, 'other')];
+    const worker = `trap "" TERM; setsid sh -c "echo \\$\\$ > ${other}; trap : TERM; while :; do sleep 1; done" & echo $$ > ${one}; wait; wait; sleep 100`;
+    await expect(sh(`setsid sh -c '${worker}' & wait`, { timeoutMs: 1500 })).rejects.toMatchObject({
+      code: 'command-timeout',
+    });
+    for (const file of [one, other]) await gone(await pidFrom(file));
   });
 
   test('an abort ends the command; one that came before does not start it', async () => {
@@ -284,18 +308,16 @@ describe('stream', () => {
 });
 
 test('a live process is alive, a zombie and another start time are not', async () => {
-  const { ownIdentity } = await import('../../../src/system/identity.ts');
   const own = ownIdentity();
-  expect(isAlive(own)).toBe(true);
-  expect(isAlive({ ...own, startTime: '1' })).toBe(false);
-  expect(isAlive({ ...own, bootId: 'another' })).toBe(false);
-  expect(isAlive({ ...own, pid: 2 ** 22 + 1 })).toBe(false);
+  expect(stateOf(own, false)).toBe('alive');
+  expect(stateOf({ ...own, startTime: '1' }, false)).toBe('dead');
+  expect(stateOf({ ...own, pid: 2 ** 22 + 1 }, false)).toBe('dead');
   // Its parent sleeps and does not reap it.
   const file = path.join(temporary(), 'pid');
   const parent = nodeProcesses.stream({ argv: ['sh', '-c', `sh -c 'echo $$ > ${file}' & exec sleep 30`] });
   const pid = await pidFrom(file);
   while (processStat(pid)?.state !== 'Z') await setTimeout(10);
   const zombie = { ...own, pid, startTime: processStat(pid)?.startTime ?? '' };
-  expect(isAlive(zombie)).toBe(false);
+  expect(stateOf(zombie, false)).toBe('dead');
   parent.kill();
 });

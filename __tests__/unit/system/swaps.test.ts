@@ -327,3 +327,36 @@ describe('refusals that touch nothing', () => {
     expect(snapshot(root)).toEqual(before);
   });
 });
+
+describe('what stays, and a symbolic link on the way to it', () => {
+  const setUp = (linked: 'fresh' | 'live'): { one: Swap; outside: string } => {
+    const root = temporary();
+    const place = (name: string): string => path.join(root, name);
+    const one: Swap = { kind: 'directory', live: place('live'), fresh: place('.caretaker-fresh'), aside: place('.caretaker-aside'), carry: ['l/a'] }; // prettier-ignore
+    write(`${one.live}/x`, 'old');
+    write(`${one.fresh}/x`, 'new');
+    mkdirSync(place('outside'));
+    symlinkSync(place('outside'), path.join(one[linked], 'l'));
+    return { one, outside: place('outside') };
+  };
+
+  test('nothing is carried out through a link of the new tree', async () => {
+    const { one, outside } = setUp('fresh');
+    write(`${one.live}/l/a`, 'stays');
+    await expect(swap(one)).rejects.toMatchObject({ code: 'swap-impossible' });
+    await unswap(one);
+    expect(readdirSync(outside)).toEqual([]);
+    expect(readFileSync(`${one.live}/l/a`, 'utf8')).toBe('stays');
+  });
+
+  test.each(['fresh', 'live'] as const)('nothing that is elsewhere is moved: a link in %s', async (linked) => {
+    const { one, outside } = setUp(linked);
+    write(`${outside}/a`, 'elsewhere');
+    await swap(one);
+    expect(readFileSync(`${one.live}/x`, 'utf8')).toBe('new');
+    await unswap(one);
+    expect(readFileSync(`${one.live}/x`, 'utf8')).toBe('old');
+    expect(readFileSync(`${outside}/a`, 'utf8')).toBe('elsewhere');
+    expect(readdirSync(one.live)).toEqual(linked === 'live' ? ['l', 'x'] : ['x']);
+  });
+});

@@ -14,7 +14,15 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { DatabaseSync } from 'node:sqlite';
-import { emptyTree, likeness, makeDirectoryLike, oursAt, removeTrees, scanTree } from '../../../src/system/trees.ts';
+import {
+  emptyTree,
+  likeness,
+  makeDirectoryLike,
+  oursAt,
+  removeTrees,
+  scanTree,
+  treeChanges,
+} from '../../../src/system/trees.ts';
 import { temporaryDirectories } from './temporary.ts';
 
 const temporary = temporaryDirectories();
@@ -172,4 +180,16 @@ test('what is ours beside and in trees is found by its name', async () => {
   file(root, '.caretaker/lock');
   const db = file(root, 'db.sqlite3');
   expect(await oursAt([path.join(root, 'live'), db, path.join(root, 'none/at/all')])).toEqual([beside, inside]);
+});
+
+test('what changed can’t be noted on a full disk, which is an error and no end without a word', async () => {
+  const [root, work] = [temporary(), temporary()];
+  // More than a stream takes without being asked to wait.
+  for (let number = 0; number < 1000; number++) writeFileSync(path.join(root, `file-with-a-long-name-${number}`), '');
+  const note = path.join(work, 'entries');
+  symlinkSync('/dev/full', `${note}.next`);
+  await expect(treeChanges(root, { exclude: [], note, settle: false })).rejects.toMatchObject({
+    code: 'disk-full',
+    message: expect.stringContaining('are free on '),
+  });
 });
