@@ -1,13 +1,11 @@
-import { finished } from 'node:stream/promises';
-import { StringDecoder } from 'node:string_decoder';
 import type { Part, PartFile } from '../archive/manifest.ts';
 import { dumpSuffix } from '../archive/names.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { fileOf } from './dump-file.ts';
+import { feedProgram } from './postgres-feed.ts';
 import { checkScript } from './postgres-script.ts';
 import { conninfo, lastLine, type ServerAccess } from './postgres-server.ts';
 import type { Source } from './source.ts';
-import { feed } from './streams.ts';
 
 type Read = (file: PartFile) => AsyncIterable<Uint8Array>;
 
@@ -66,36 +64,15 @@ export async function readDumped(access: ServerAccess, part: Part, name: string,
   const script = new ScriptOfDump(access.facts.tablespaces);
   // Older ones take "-" for a file's name.
   const output = access.facts.major >= 12 ? (['-f', '-'] as const) : [];
-  const stream = access.stream(['pg_restore', '--create', '--schema-only', ...output]);
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  stream.stdout.on('data', (chunk: Buffer) => {
-    const lines = (rest + decoder.write(chunk)).split('\n');
-    rest = lines.pop() ?? '';
-    lines.forEach((line) => script.line(line));
-  });
-  let ended = false;
-  const over = (): void => {
-    ended = true;
-  };
-  stream.done.then(over, over);
-  const head = async function* (): AsyncGenerator<Uint8Array> {
-    // It needs the table of contents, and leaves the rest unread.
-    for await (const chunk of read(file)) {
-      if (ended) return;
-      yield chunk;
-    }
-  };
   try {
-    const printed = finished(stream.stdout, { writable: false });
-    printed.catch(() => undefined);
-    await feed(stream, head());
-    await printed;
+    // It needs the table of contents, and leaves the rest unread.
+    await feedProgram(access, ['pg_restore', '--create', '--schema-only', ...output], read(file), (line) =>
+      script.line(line),
+    );
   } catch (error) {
     if (error instanceof CaretakerError && error.code.startsWith('part-')) throw error;
     throw loadFailed(name, access, messageOf(error), error);
   }
-  script.line(rest);
   if (script.create === undefined) throw loadFailed(name, access, 'the dump does not say how to create it');
   const dumped = { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() }; // prettier-ignore
   for (const sql of [creation(dumped, name), renamed(dumped, name)]) checkScript(sql, `database ${name}`);
@@ -186,8 +163,8 @@ async function load(
   await sql(access, checkScript(creation(dumped, fresh), `database ${live}`), live);
   const { user } = server(access);
   const places = access.facts.tablespaces.length === 0 ? ['--no-tablespaces'] : [];
-  const restore = access.stream(['pg_restore', '-w', '-U', user, '--exit-on-error', ...places, '-d', conninfo(fresh)]);
-  await feed(restore, read(dumped.file));
+  const restore = ['pg_restore', '-w', '-U', user, '--exit-on-error', ...places, '-d', conninfo(fresh)] as const;
+  await feedProgram(access, restore, read(dumped.file));
   await sql(access, checkScript(renamed(dumped, fresh), `database ${live}`), live);
 }
 

@@ -2,12 +2,12 @@ import type { Part, PartFile } from '../archive/manifest.ts';
 import { dumpSuffix } from '../archive/names.ts';
 import { CaretakerError, messageOf } from '../errors.ts';
 import { fileOf } from './dump-file.ts';
+import { feedProgram } from './postgres-feed.ts';
 import { loadAnew, readDumped } from './postgres-database.ts';
 import type { PostgresSpec } from './postgres.ts';
 import { checkScript } from './postgres-script.ts';
 import { lastLine, openServer, serverContainer } from './postgres-server.ts';
 import type { SourceDeps } from './sources.ts';
-import { feed } from './streams.ts';
 
 /** A first start makes the cluster, and runs the image's own scripts. */
 const READY_SECONDS = 180;
@@ -63,10 +63,11 @@ export async function loadDump(
         continue;
       }
       // Connected to template1, since what is restored may be "postgres" itself.
-      const restore = server.stream([
-        'pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--no-tablespaces', '--clean', '--if-exists', '--create', '-d', 'template1',
-      ]); // prettier-ignore
-      await feed(restore, read(fileOf(part, dumpSuffix(database))));
+      const restore = [
+        ...(['pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--no-tablespaces'] as const),
+        ...['--clean', '--if-exists', '--create', '-d', 'template1'],
+      ] as const;
+      await feedProgram(server, restore, read(fileOf(part, dumpSuffix(database))));
     } catch (error) {
       if (error instanceof CaretakerError && error.code.startsWith('part-')) throw error;
       throw failed(`database ${database}`, spec, messageOf(error), error);

@@ -27,9 +27,13 @@ export function streamOf(bytes: AsyncIterable<Uint8Array>): ProcessStream {
 
 /**
  * Gives bytes to a program's standard input, and waits until it has ended well; its output is dropped. Bytes that turn
- * out to be bad kill the program, and their error is the one that counts; else the program's own words are.
+ * out to be bad kill the program, and their error is the one that counts; else the program's own words are. `enough`: no more of them are wanted.
  */
-export async function feed(stream: ProcessStream, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+export async function feed(
+  stream: ProcessStream,
+  bytes: AsyncIterable<Uint8Array>,
+  enough: () => boolean = () => false,
+): Promise<void> {
   const { stdin, stdout, done } = stream;
   stdout.resume();
   stdin.on('error', () => undefined); // The exit code tells whether it was right to close it.
@@ -39,7 +43,7 @@ export async function feed(stream: ProcessStream, bytes: AsyncIterable<Uint8Arra
   });
   try {
     for await (const chunk of bytes) {
-      if (failed) break;
+      if (failed || enough()) break;
       // tar ends at the end-of-archive mark and closes its input; what follows still has to be read, for the digest comes last.
       if (stdin.destroyed || !stdin.writable) continue;
       if (!stdin.write(chunk)) await drained(stdin);

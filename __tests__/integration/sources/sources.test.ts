@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import type { Part } from '../../../src/archive/manifest.ts';
 import { writePart } from '../../../src/archive/parts.ts';
 import type { SourceSpec } from '../../../src/project/project.ts';
+import { feedProgram } from '../../../src/sources/postgres-feed.ts';
+import { openServer } from '../../../src/sources/postgres-server.ts';
 import { createSource, sourceForPart } from '../../../src/sources/sources.ts';
 import type { Source } from '../../../src/sources/source.ts';
 import { killChildren } from '../../../src/system/live-processes.ts';
@@ -217,6 +220,29 @@ describe.each(['docker', 'podman'] as const)('on %s', (engine) => {
     await wreck();
     await host.restoreByHand([part], 'database');
     await check();
+  });
+
+  test('PostgreSQL, what a dump says of its database arrives whole, however much of it is left unread', async () => {
+    await host.psql(SCHEMA);
+    const server = await openServer(host.deps.project, host.deps.log, { service: 'db', user: 'shop' });
+    const dump = server.stream(['pg_dump', '-U', 'shop', '-Fc', '-Z0', '-d', 'shop']);
+    dump.stdin.end();
+    const whole = await buffer(dump.stdout);
+    const more = Buffer.alloc(64 * 1024);
+    const bytes = async function* (): AsyncGenerator<Uint8Array> {
+      yield await Promise.resolve(whole);
+      for (let i = 0; i < 500; i++) yield more;
+    };
+    const counts: number[] = [];
+    for (let i = 0; i < 30; i++) {
+      const lines: string[] = [];
+      await feedProgram(server, ['pg_restore', '--schema-only', '-f', '-'], bytes(), (line) => lines.push(line));
+      expect(lines).toContain('CREATE TABLE public.b (');
+      counts.push(lines.length);
+    }
+    expect(new Set(counts).size).toBe(1);
+    const refused = feedProgram(server, ['pg_restore', '-U', 'shop', '--exit-on-error', '-d', 'shop'], bytes());
+    await expect(refused).rejects.toThrow(/already exists/);
   });
 
   test('PostgreSQL with tablespaces, dumped today and by an earlier version: loaded without them, while their places hold files', async () => {

@@ -2,6 +2,7 @@ import { PassThrough, Readable } from 'node:stream';
 import type { Project } from '../../../src/project/project.ts';
 import type { HostFiles } from '../../../src/runtimes/host-files.ts';
 import type { Container, Mount, Runtime } from '../../../src/runtimes/runtime.ts';
+import { READING_ON } from '../../../src/sources/postgres-feed.ts';
 import type { Log } from '../../../src/report/log.ts';
 import type { SourceDeps } from '../../../src/sources/sources.ts';
 import type { ProcessStream } from '../../../src/system/processes.ts';
@@ -96,7 +97,10 @@ export function stage(options: {
       more: { user?: string; env?: Record<string, string> } = {},
     ): ProcessStream {
       const index = calls.length;
-      const call = { argv, user: more.user, env: more.env ?? {}, input: undefined };
+      // As the shell does: the program's output, then the word that says that it is over.
+      const [, , script, , over = '', ...program] = argv;
+      const reading = script === READING_ON;
+      const call = { argv: reading ? program : argv, user: more.user, env: more.env ?? {}, input: undefined };
       calls.push(call);
       const { exitCode = 0, stdout = '', stderr = '' } = answer(call);
       const pieces: Buffer[] = [];
@@ -110,9 +114,15 @@ export function stage(options: {
         });
       });
       done.catch(() => undefined);
+      const printed = async function* (): AsyncGenerator<Buffer> {
+        yield Buffer.from(stdout);
+        if (!reading) return;
+        await done.catch(() => undefined);
+        yield Buffer.from(`${over}\n`);
+      };
       return {
         stdin,
-        stdout: Readable.from([Buffer.from(stdout)], { objectMode: false }),
+        stdout: Readable.from(printed(), { objectMode: false }),
         done,
         kill: () => stdin.destroy(),
       };
