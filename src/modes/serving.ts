@@ -127,6 +127,8 @@ export interface ServeAgain extends Serving {
   readonly known: readonly string[];
   /** Ids of all containers that were there, in whatever state. Missing where no version changes, and in the journals of older versions. */
   readonly existing?: readonly string[];
+  /** The run that changes the version, whose undo may have put data back. Missing in the journals of older versions. */
+  readonly run?: string;
   /** Ids of the containers that ran: while all of them still do, nothing was stopped, and there is nothing to bring up. */
   readonly running?: readonly string[];
 }
@@ -197,6 +199,8 @@ async function bringUpAgain(tools: Tools, data: ServeAgain): Promise<void> {
   const { project, recorder } = tools;
   const { engine } = project;
   if (engine !== null) {
+    // Since a reboot it runs on whatever code was checked out then, where containers mount it.
+    if (data.by === 'up' && data.boot !== undefined && data.boot !== bootId()) await project.stop(data.services);
     const containers = await project.containers();
     const strangers = containers.filter(({ service }) => !data.known.includes(service)).map(({ id }) => id);
     if (strangers.length > 0) await engine.runtime.stop(strangers);

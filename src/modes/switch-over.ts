@@ -51,9 +51,8 @@ export async function noteWhatServes(
   await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal, keepLocalDays } } }, () =>
     Promise.resolve(),
   );
-  await saga.step('note what serves', { undo: serveAgain({ ...serving, by: 'up', known, running, existing }) }, () =>
-    Promise.resolve(),
-  );
+  const undo = serveAgain({ ...serving, by: 'up', known, running, existing, run });
+  await saga.step('note what serves', { undo }, () => Promise.resolve());
   return serving.services;
 }
 

@@ -1,28 +1,18 @@
-import path from 'node:path';
-import { rm } from 'node:fs/promises';
 import type { Snapshot } from '../code/git.ts';
-import { openManifest, type Part } from '../archive/manifest.ts';
-import { manifestFile } from '../archive/names.ts';
-import { partReader, verifyPart } from '../archive/parts.ts';
-import { projectLabel } from '../compose/compose-program.ts';
-import { CaretakerError } from '../errors.ts';
+import type { Part } from '../archive/manifest.ts';
 import type { Actions, Finishes } from '../safety/actions.ts';
-import { readStateFile } from '../safety/state-directory.ts';
-import type { Swap } from '../runtimes/host-files.ts';
-import type { Source } from '../sources/source.ts';
 import { sourceForPart } from '../sources/sources.ts';
-import { readText, writeAtomic } from '../system/files.ts';
 import { dropAside, keepAside, type DropAside, type KeepAside } from './aside.ts';
 import { finishComingUp, type ComeUp } from './bring-up.ts';
 import { avoid, avoidNothing, type Avoided } from './avoided.ts';
-import { localDirectory } from './capture.ts';
 import { sourceDeps } from './data.ts';
+import { dataBack, dataBackAgain, dropBack, type DataBack } from './data-back.ts';
 import { groundAway, type MadeGround } from './empty-host.ts';
 import { filesAway, type WrittenFiles } from './project-files-back.ts';
 import { dropRun, imagesBack, type ImageName } from './images.ts';
 import { tidy, type KeepLocal } from './keep-local.ts';
 import { forgetUpdate, rememberUpdate, type LastUpdate } from './last-update.ts';
-import { dataParts, inSwapOrder, loadAll, type StagedPart, type Unswap } from './exchange.ts';
+import type { Unswap } from './exchange.ts';
 import { undoDrop, undoSwap } from './restore-database.ts';
 import { dropThrowaway, type ThrowawayRecord } from './throwaway.ts';
 import { bringBack, type Patience, type ServeAgain } from './serving.ts';
@@ -33,7 +23,10 @@ import { dropLocal, queueBackup } from './unstored.ts';
 /** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
 export function undoActions(tools: () => Tools, patience: Patience): Actions {
   return {
-    'serve-again': (data) => bringBack(tools(), patience, data as ServeAgain),
+    'serve-again': async (data) => {
+      await dataBackAgain(tools(), data as ServeAgain);
+      await bringBack(tools(), patience, data as ServeAgain);
+    },
     'code-back': async (data) => {
       await tools().checkout?.restoreSnapshot(data as Snapshot);
     },
@@ -108,117 +101,6 @@ interface StoreBackup {
   readonly encrypted?: boolean;
 }
 
-interface DataBack {
-  /** Name of the safety backup taken before the switch. */
-  readonly backup: string;
-  readonly run: string;
-}
-
-/** `staging/RUN-back.json`: which attempts unpacked something, and, once all is unpacked, the exchanges that put it back. */
-interface BackRecord {
-  readonly attempts: readonly string[];
-  readonly parts: readonly Part[];
-  readonly swaps: readonly (readonly Swap[])[] | null;
-}
-
-const recordFile = (tools: Tools, run: string): string =>
-  path.join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
-
-async function readRecord(tools: Tools, run: string): Promise<BackRecord> {
-  const record = await readStateFile<BackRecord>(
-    recordFile(tools, run),
-    ({ attempts, parts, swaps }) =>
-      Array.isArray(attempts) && Array.isArray(parts) && (swaps === null || Array.isArray(swaps)),
-    'Without it all data are unpacked anew from the safety backup, and what earlier attempts left beside them stays: status names it.',
-  );
-  return record ?? { attempts: [], parts: [], swaps: null };
-}
-
-/**
- * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
- * killed while it exchanges, it completes the same exchanges: the record tells which.
- */
-async function dataBack(tools: Tools, { backup, run }: DataBack): Promise<void> {
-  const { project, log } = tools;
-  await project.stop();
-  await stopOneOffs(tools);
-  const directory = localDirectory(project.stateDirectory);
-  let record = await readRecord(tools, run);
-  if (record.swaps === null) {
-    const text = await readText(path.join(directory, manifestFile(backup)));
-    if (text === null) {
-      throw new CaretakerError(
-        'safety-backup-missing',
-        `the backup ${backup} taken before the update is not in ${directory}`,
-        {
-          hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
-        },
-      );
-    }
-    const parts = dataParts(openManifest(text, backup).parts);
-    try {
-      record = await stageBack(tools, run, parts);
-    } catch (error) {
-      if (!(error instanceof CaretakerError && error.code === 'disk-full')) throw error;
-      log.warn(`${error.message}; making room: what the failed version left of the data goes first`);
-      await makeRoom(tools, run, parts);
-      record = await stageBack(tools, run, parts);
-    }
-  }
-  const staged = await stagedOf(tools, record);
-  for (const swap of inSwapOrder(staged)) await project.files.swap(swap);
-  await loadAll(tools, staged, partReader(directory), (_name, work) => work());
-}
-
-/** A migration that was cut off may live on in a container of its own, and write to the data that come back. */
-async function stopOneOffs({ project }: Tools): Promise<void> {
-  if (project.engine === null) return;
-  const { runtime } = project.engine;
-  const containers = await runtime.containers({ [projectLabel]: project.name });
-  await runtime.stop(containers.filter(({ oneOff }) => oneOff).map(({ id }) => id));
-}
-
-/** Unpacks all parts beside what the failed version left, under a name of its own for each attempt. */
-async function stageBack(tools: Tools, run: string, parts: readonly Part[]): Promise<BackRecord> {
-  const { project, log } = tools;
-  const { attempts } = await readRecord(tools, run);
-  const attempt = `${run}-back${attempts.length + 1}`;
-  const record = { attempts: [...attempts, attempt], parts, swaps: null };
-  await writeAtomic(recordFile(tools, run), JSON.stringify(record));
-  const swaps: (readonly Swap[])[] = [];
-  for (const part of parts) {
-    log.info(`${part.name}: unpacking the data from before the update`);
-    const source = await sourceBack(part, tools);
-    swaps.push(await source.stage(part, partReader(localDirectory(project.stateDirectory)), attempt));
-  }
-  await writeAtomic(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
-  return { ...record, swaps };
-}
-
-/**
- * The failed version filled the disk, or it never had room for the data twice. The live data are about to be replaced anyway, by the safety backup, which is
- * read whole once more before they go. What the parts leave out stays. Killed anywhere, it can be done again.
- */
-async function makeRoom(tools: Tools, run: string, parts: readonly Part[]): Promise<void> {
-  const sources = await Promise.all(parts.map((part) => sourceBack(part, tools)));
-  const directory = localDirectory(tools.project.stateDirectory);
-  for (const file of parts.flatMap(({ files }) => files)) await verifyPart(path.join(directory, file.file), file);
-  const { attempts } = await readRecord(tools, run);
-  for (const source of sources) for (const attempt of attempts) await source.unstage(attempt);
-  for (const source of sources) await source.discard?.();
-}
-
-const sourceBack = (part: Part, tools: Tools): Promise<Source> =>
-  sourceForPart(part, { ...sourceDeps(tools), back: true });
-
-async function stagedOf(tools: Tools, record: BackRecord): Promise<StagedPart[]> {
-  const staged: StagedPart[] = [];
-  for (const [index, part] of dataParts(record.parts).entries()) {
-    staged.push({ part, source: await sourceBack(part, tools), swaps: record.swaps?.[index] ?? [] });
-  }
-  return staged;
-}
-
 /** Without `keepLocal`, in the journals of older versions, all safety backups stay. */
 interface CleanUp extends KeepLocal {
   readonly run: string;
@@ -227,12 +109,7 @@ interface CleanUp extends KeepLocal {
 /** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
 async function cleanUp(tools: Tools, { run, ...keep }: CleanUp): Promise<void> {
   const { project } = tools;
-  const record = await readRecord(tools, run);
-  for (const { source, swaps } of await stagedOf(tools, record)) {
-    await project.files.remove(swaps.map(({ aside }) => aside));
-    for (const attempt of record.attempts) await source.unstage(attempt);
-  }
-  await rm(recordFile(tools, run), { force: true });
+  await dropBack(tools, run);
   await dropRun(project, run);
   if (keep.keepLocal !== undefined) await tidy(tools, keep);
 }

@@ -60,6 +60,29 @@ test('what the host has started since, perhaps on other code, is started anew', 
   expect(did).toEqual(['stop', 'start']);
 });
 
+test('under an engine too: a container that runs since a reboot may have read code that is gone', async () => {
+  for (const [boot, expected] of [
+    [bootId(), []],
+    ['another', ['stop shop', 'up shop']],
+  ] as const) {
+    const { tools, did } = toolsOf({ running: true, healthy: true });
+    let state = 'running';
+    Object.assign(tools.project, {
+      engine: { runtime: { stop: () => Promise.resolve(), remove: () => Promise.resolve() } },
+      containers: () => Promise.resolve([{ id: 'c1', service: 'shop', state }]),
+      services: () => Promise.resolve(['shop']),
+      stop: (services: readonly string[]) => {
+        state = 'exited';
+        did.push(`stop ${services.join(' ')}`);
+        return Promise.resolve([]);
+      },
+      up: (services: readonly string[]) => Promise.resolve(did.push(`up ${services.join(' ')}`)),
+    });
+    await bringBack(tools, patience, served({ known: ['shop'], running: ['c1'], boot }));
+    expect([boot, did]).toEqual([boot, expected]);
+  }
+});
+
 test('what was healthy must be so again', async () => {
   const { tools } = toolsOf({ running: false, healthy: false });
   await expect(bringBack(tools, patience, served())).rejects.toEqual(expect.objectContaining({ code: 'unhealthy' }));
