@@ -98,11 +98,11 @@ function makeKit(): { readonly cli: string; readonly fixtures: string } {
     }
     cpSync(path.join(root, '__tests__/fixtures'), path.join(work, 'fixtures'), { recursive: true });
     execFileSync('chmod', ['-R', 'u=rwX,go=rX', work]);
-    // Another run of these suites may still use the last one.
-    const hourAgo = Date.now() - 3_600_000;
+    // Another run of these suites, the whole crash matrix above all, may still use the last one.
+    const dayAgo = Date.now() - 24 * 3_600_000;
     for (const old of readdirSync('/var/tmp').filter((one) => one.startsWith('caretaker-modes-kit-'))) {
       const other = path.join('/var/tmp', old);
-      if (statSync(other).mtimeMs < hourAgo) rmSync(other, { recursive: true });
+      if (statSync(other).mtimeMs < dayAgo) rmSync(other, { recursive: true });
     }
     // Another run may have made the same one meanwhile.
     if (existsSync(directory)) rmSync(work, { recursive: true });
