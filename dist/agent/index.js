@@ -9,7 +9,7 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 /* harmony import */ var node_stream_consumers__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_stream_consumers__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(916);
 /* harmony import */ var _health_forwarded_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(165);
-/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(650);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(399);
 /* harmony import */ var _system_sqlite_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(530);
 /* harmony import */ var _system_swaps_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(493);
 /* harmony import */ var _system_trees_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(570);
@@ -237,46 +237,268 @@ function ownAddress() {
 
 /***/ }),
 
-/***/ 650:
+/***/ 996:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   zR: () => (/* binding */ syncDirectory),
-/* harmony export */   zS: () => (/* binding */ fileError)
-/* harmony export */ });
-/* unused harmony exports writeAtomic, removeTemporaries, writeDurable, appendDurable, readText, ensureDirectory */
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(217);
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  xg: () => (/* binding */ diskFull)
+});
+
+// UNUSED EXPORTS: freeBytes, isFull, isNoSpace, isOwnFilesystem, mountPoint, noSpaceLeft, sameFilesystem
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(24);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(760);
+var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __nccwpck_require__(916);
+;// CONCATENATED MODULE: ./src/system/bytes.ts
+const sizes = ['B', 'kB', 'MB', 'GB', 'TB'];
+/** `812 B`, `4.2 MB`, `835 MB`, `1.3 GB`: powers of 1000, as GitHub counts storage. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999,950 B would be shown as 1000 kB.
+    while (value >= 999.5 && unit < sizes.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit > 0 && value < 99.95 ? 1 : 0;
+    return `${value.toFixed(digits)} ${sizes[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./src/system/disk.ts
+
+
+
+
+
+/** Bytes that this user may still write where `target` is or would be. Throws `disk-unreadable`. */
+async function freeBytes(target) {
+    const place = await nearestExisting(target);
+    try {
+        const { bavail, bsize } = await statfs(place);
+        return bavail * bsize;
+    }
+    catch (error) {
+        throw unreadable(place, error);
+    }
+}
+/**
+ * Whether both are, or would be, on one filesystem. Necessary for a rename between them, but not enough: a bind mount of the same
+ * filesystem refuses it (EXDEV) all the same. Throws `disk-unreadable`.
+ */
+async function sameFilesystem(one, other) {
+    const [first, second] = await Promise.all([one, other].map(async (target) => (await stat(await nearestExisting(target))).dev));
+    return first === second;
+}
+/**
+ * Whether only one kernel at a time can have the filesystem of this directory, which must be there. False for what other hosts may have too, such as NFS, and
+ * for what is not known. Throws `disk-unreadable`.
+ */
+async function isOwnFilesystem(directory) {
+    try {
+        return OWN_FILESYSTEMS.has((await statfs(directory)).type);
+    }
+    catch (error) {
+        throw unreadable(directory, error);
+    }
+}
+/** statfs(2): ext2 to ext4, XFS, Btrfs, ZFS, F2FS, bcachefs, tmpfs, and overlayfs, which writes to none but such. */
+const OWN_FILESYSTEMS = new Set([
+    0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0xca451a4e, 0x01021994, 0x794c7630,
+]);
+/** Where the filesystem is mounted that `target` is or would be on. A bind mount of the filesystem around it is none. Throws `disk-unreadable`. */
+async function mountPoint(target) {
+    let place = await nearestExisting(target);
+    try {
+        place = await realpath(place);
+        for (const { dev } = await stat(place); place !== '/'; place = path.dirname(place)) {
+            if ((await stat(path.dirname(place))).dev !== dev)
+                break;
+        }
+        return place;
+    }
+    catch (error) {
+        throw unreadable(place, error);
+    }
+}
+/** The last is tar's, of a file that found no room in its middle. */
+const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+/** Whether something failed for want of space: the system's own word, or that of a program in whatever its error says. */
+function isNoSpace(error) {
+    for (let at = error; at instanceof Error; at = at.cause) {
+        const { code } = at;
+        if (code === 'ENOSPC' || code === 'EDQUOT')
+            return true;
+        const hint = at instanceof CaretakerError ? at.hint : undefined;
+        if (SAYS_NO_SPACE.test(`${at.message}\n${hint ?? ''}`))
+            return true;
+    }
+    return false;
+}
+/** `disk-full`: `what` completes "failed to …"; with the numbers of the filesystem as they are now. */
+function diskFull(what, wanted, cause) {
+    const why = wanted === undefined ? 'no space left' : noSpaceLeft(wanted);
+    return new errors/* CaretakerError */.xT('disk-full', `failed to ${what}: ${why}`, {
+        hint: 'Free some space on that filesystem and run it again.',
+        cause,
+    });
+}
+/** `no space left: it takes up to 64.0 MB, and 1.2 MB of 268 MB are free on /srv`. */
+function noSpaceLeft({ place, bytes }) {
+    const takes = bytes === undefined ? '' : `it takes up to ${formatBytes(bytes)}, and `;
+    return `no space left: ${takes}${freeOn(place)}`;
+}
+/** Whether not even a few blocks, or no inode, are left: for what fails without a word of why. */
+function isFull(place) {
+    try {
+        const { bavail, bsize, ffree, files } = statfsSync(existingOf(place));
+        return bavail * bsize < 64 * 1024 || (files > 0 && ffree === 0);
+    }
+    catch {
+        return false; // What has failed has words of its own.
+    }
+}
+/** Without a promise: what is said of a failure must not come after what is done about it. */
+function freeOn(place) {
+    try {
+        let mount = existingOf(place);
+        const { bavail, blocks, bsize, ffree, files } = (0,external_node_fs_.statfsSync)(mount);
+        const { dev } = (0,external_node_fs_.statSync)(mount);
+        while (mount !== '/' && (0,external_node_fs_.statSync)(external_node_path_default().dirname(mount)).dev === dev)
+            mount = external_node_path_default().dirname(mount);
+        const inodes = files > 0 && ffree === 0 ? `, with none of ${files} inodes,` : '';
+        return `${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} are free${inodes} on ${mount}`;
+    }
+    catch (error) {
+        return `the filesystem of ${place} can't be looked at (${(0,errors/* messageOf */.bD)(error)})`;
+    }
+}
+function existingOf(place) {
+    let existing = external_node_path_default().resolve(place);
+    while ((0,external_node_fs_.statSync)(existing, { throwIfNoEntry: false }) === undefined)
+        existing = external_node_path_default().dirname(existing);
+    return existing;
+}
+async function nearestExisting(target) {
+    for (let place = path.resolve(target);; place = path.dirname(place)) {
+        try {
+            await stat(place);
+            return place;
+        }
+        catch (error) {
+            const { code } = error;
+            if ((code !== 'ENOENT' && code !== 'ENOTDIR') || place === '/')
+                throw unreadable(place, error);
+        }
+    }
+}
+function unreadable(place, cause) {
+    return new CaretakerError('disk-unreadable', `failed to look at the filesystem of ${place}: ${messageOf(cause)}`, {
+        cause,
+    });
+}
+
+
+/***/ }),
+
+/***/ 399:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  zS: () => (/* binding */ fileError),
+  zR: () => (/* binding */ syncDirectory)
+});
+
+// UNUSED EXPORTS: appendDurable, digestOf, ensureDirectory, readSmall, readSmallOrPipe, readText, removeTemporaries, writeAtomic, writeDurable
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(217);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(24);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(760);
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+// EXTERNAL MODULE: ./src/errors.ts
+var errors = __nccwpck_require__(916);
+// EXTERNAL MODULE: ./src/system/disk.ts + 1 modules
+var disk = __nccwpck_require__(996);
+;// CONCATENATED MODULE: ./src/system/strangers.ts
+
+
+
+/*
+ * Where another user of the host may write too (a shared folder, a project directory of a group, /tmp), what lies there may be his: a link that leads to what only we may write, a
+ * pipe that never ends.
+ */
+/** Whether it belongs to somebody else than this user, root, and the owner of the directory in which it lies: he can put there what he likes anyway. */
+function isStrangers({ uid }, directory) {
+    return uid !== 0 && uid !== process.getuid?.() && uid !== directory.uid;
+}
+/** Whether there is a symbolic link that a stranger made. Throws what the system says but that there is nothing. */
+function isStrangersLink(file) {
+    const stats = lstatSync(file, { throwIfNoEntry: false });
+    return stats?.isSymbolicLink() === true && isStrangers(stats, statSync(path.dirname(file)));
+}
+/** What has the name of a file is none of ours. */
+class strangers_NotAFile extends (/* unused pure expression or super */ null && (Error)) {
+}
+/** Opens a file to read it, and nothing else that has its name: throws `NotAFile` for a stranger's link, and at once for a pipe or a device. */
+async function openFile(file) {
+    if (isStrangersLink(file))
+        throw new strangers_NotAFile(`${path.basename(file)} is a symbolic link that another user has made`);
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+        if (!(await handle.stat()).isFile())
+            throw new strangers_NotAFile(`${path.basename(file)} is no regular file`);
+        return handle;
+    }
+    catch (error) {
+        await handle.close();
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./src/system/files.ts
+
+
+
+
 
 
 
 
 /**
  * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
- * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ * `file-operation-failed`. `what` completes "failed to …". `wanted`: what was to be written, where the cause itself names no file. An error that
+ * is coded already stays as it is.
  */
-function fileError(what, cause) {
-    if (cause instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT)
+function fileError(what, cause, wanted) {
+    if (cause instanceof errors/* CaretakerError */.xT)
         return cause;
-    const { code } = cause;
+    const { code, path: from, dest } = cause;
     if (code === 'EACCES' || code === 'EPERM') {
-        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('host-files-denied', `failed to ${what}: permission denied`, {
+        return new errors/* CaretakerError */.xT('host-files-denied', `failed to ${what}: permission denied`, {
             hint: 'Run as a user who may read and write these files.',
             cause,
         });
     }
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-full', `failed to ${what}: no space left`, {
-            hint: 'Free some space on that filesystem and run it again.',
-            cause,
-        });
+        const place = dest ?? from;
+        return (0,disk/* diskFull */.xg)(what, wanted ?? (place === undefined ? undefined : { place }), cause);
     }
-    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('file-operation-failed', `failed to ${what}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(cause)}`, { cause });
+    return new errors/* CaretakerError */.xT('file-operation-failed', `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`, { cause });
 }
 /** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
 async function writeAtomic(file, content, mode = 0o600) {
@@ -289,7 +511,7 @@ async function writeAtomic(file, content, mode = 0o600) {
     catch (error) {
         // What went wrong first is what is told.
         await rm(beside, { force: true }).catch(() => undefined);
-        throw fileError(`write ${file}`, error);
+        throw fileError(`write ${file}`, error, { place: file, bytes: Buffer.byteLength(content) });
     }
 }
 /** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
@@ -340,12 +562,12 @@ async function appendDurable(file, line) {
             await syncDirectory(path.dirname(file));
     }
     catch (error) {
-        throw fileError(`append to ${file}`, error);
+        throw fileError(`append to ${file}`, error, { place: file, bytes: Buffer.byteLength(line) });
     }
 }
 /** Forces the entries of a directory to disk: new, renamed and removed names. */
 async function syncDirectory(directory) {
-    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(directory, 'r');
+    const handle = await (0,promises_.open)(directory, 'r');
     try {
         await handle.sync();
     }
@@ -364,6 +586,67 @@ async function readText(file) {
         throw fileError(`read ${file}`, error);
     }
 }
+/**
+ * The bytes of a small file that came with somebody's code: `NotAFile` for what is none or has more than `limit` bytes, at once for a pipe or a device that never ends; also by a link.
+ * Throws besides what the system says.
+ */
+function readSmall(file, limit) {
+    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+        if (!fstatSync(descriptor).isFile())
+            throw new NotAFile('it is no regular file');
+        const bytes = Buffer.alloc(limit + 1);
+        let length = 0;
+        for (let more = -1; more !== 0; length += more)
+            more = readSync(descriptor, bytes, length, bytes.length - length, null);
+        if (length > limit)
+            throw new NotAFile(`it is larger than ${limit / 1024 / 1024} MiB`);
+        return bytes.subarray(0, length);
+    }
+    finally {
+        closeSync(descriptor);
+    }
+}
+/**
+ * As `readSmall`, but takes a pipe, too (a password manager may serve secrets by one), and a device that ends (/dev/null). `NotAFile` for more than `limit` bytes, and for a pipe that
+ * nobody has written to its end within `timeoutMs`.
+ */
+async function readSmallOrPipe(file, limit, timeoutMs) {
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+        const isPipe = (await handle.stat()).isFIFO();
+        const until = performance.now() + timeoutMs;
+        const bytes = Buffer.alloc(limit + 1);
+        for (let length = 0;;) {
+            const more = await readNow(handle, bytes.subarray(length));
+            const waits = more === null || (isPipe && more + length === 0); // No writer yet looks like the end.
+            if (more === 0 && !waits)
+                return bytes.subarray(0, length);
+            length += more ?? 0;
+            if (length > limit)
+                throw new NotAFile(`it is larger than ${limit / 1024 / 1024} MiB`);
+            if (waits && performance.now() > until)
+                throw new NotAFile('it is a pipe, and nobody has written to its end');
+            if (waits)
+                await setTimeout(PIPE_PAUSE_MS);
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+const PIPE_PAUSE_MS = 20;
+/** How many bytes there are now, 0 at the end; null where they are still to come. */
+async function readNow(handle, into) {
+    try {
+        return (await handle.read(into, 0, into.length, null)).bytesRead;
+    }
+    catch (error) {
+        if (error.code === 'EAGAIN')
+            return null;
+        throw error;
+    }
+}
 /** Makes the directory and its missing parents. */
 async function ensureDirectory(directory, mode = 0o700) {
     try {
@@ -372,6 +655,13 @@ async function ensureDirectory(directory, mode = 0o700) {
     catch (error) {
         throw fileError(`make the directory ${directory}`, error);
     }
+}
+/** SHA-256 of a file's bytes, hex. Throws what reading it throws. */
+async function digestOf(file) {
+    const hash = createHash('sha256');
+    for await (const piece of createReadStream(file, { highWaterMark: 1024 * 1024 }))
+        hash.update(piece);
+    return hash.digest('hex');
 }
 
 
@@ -400,11 +690,14 @@ var external_node_path_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
 const external_node_url_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
 // EXTERNAL MODULE: ./src/errors.ts
 var errors = __nccwpck_require__(916);
-// EXTERNAL MODULE: ./src/system/files.ts
-var files = __nccwpck_require__(650);
+// EXTERNAL MODULE: ./src/system/disk.ts + 1 modules
+var disk = __nccwpck_require__(996);
+// EXTERNAL MODULE: ./src/system/files.ts + 2 modules
+var files = __nccwpck_require__(399);
 // EXTERNAL MODULE: ./src/system/trees.ts + 5 modules
 var trees = __nccwpck_require__(570);
 ;// CONCATENATED MODULE: ./src/system/sqlite.ts
+
 
 
 
@@ -422,7 +715,7 @@ const ALL_PAGES = 2 ** 31 - 1;
  * A transactional copy of a database that others may be writing to, by SQLite's own backup, checked by `PRAGMA quick_check`, on disk,
  * with owner, group and mode of the original. In WAL mode nobody waits for it; in a rollback-journal mode writers wait while it reads.
  * Answers with the rows of its tables, null where there are too many tables to tell.
- * Throws `copy-exists` (`to` is there), `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
+ * Throws `copy-exists` (`to` is there), `disk-full`, `sqlite-damaged`, `sqlite-failed` (locked all the time, not a database, …); no copy is left then.
  */
 async function copySqlite(from, to) {
     await (await (0,promises_.open)(to, 'wx', 0o600).catch((error) => {
@@ -437,7 +730,7 @@ async function copySqlite(from, to) {
             await backup(source, to, { rate: ALL_PAGES });
         }
         catch (error) {
-            throw sqliteError(`copy ${from}`, error);
+            throw sqliteError(`copy ${from}`, error, { place: to, bytes: (await (0,promises_.stat)(from)).size });
         }
         finally {
             source.close();
@@ -600,6 +893,7 @@ async function isWal(file) {
 const SQLITE_ERROR = 1;
 const SQLITE_READONLY = 8;
 const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 /** The low byte of SQLite's extended result code. */
@@ -609,9 +903,11 @@ function resultCode(error) {
 function isReadOnlyTrouble(error) {
     return [SQLITE_READONLY, SQLITE_CANTOPEN].includes(resultCode(error));
 }
-function sqliteError(what, error) {
+function sqliteError(what, error, wanted) {
     if (error instanceof errors/* CaretakerError */.xT)
         return error;
+    if (resultCode(error) === SQLITE_FULL)
+        return (0,disk/* diskFull */.xg)(what, wanted, error);
     if ([SQLITE_CORRUPT, SQLITE_NOTADB].includes(resultCode(error))) {
         return damaged(what.replace(/^\S+ /, ''), (0,errors/* messageOf */.bD)(error), error);
     }
@@ -661,7 +957,7 @@ function loadSqlite() {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(916);
-/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(650);
+/* harmony import */ var _files_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(399);
 /* harmony import */ var _trees_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(570);
 
 
@@ -747,12 +1043,20 @@ async function unswapWhole({ live, fresh, aside, carry }, act) {
     if (await exists(live))
         await carryOver(fresh, live, carry, act, true);
 }
-/** Moves the entries that stay. On the way back, an entry of both trees is the live one and stays. */
+/**
+ * Moves the entries that stay. On the way back, an entry of both trees is the live one and stays. What lies behind a symbolic link is not in its tree: a link that came with the data must not
+ * have anything moved that is elsewhere.
+ */
 async function carryOver(from, to, carry, act, back = false) {
     const moves = [];
     for (const name of carry) {
-        if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name))))
+        if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name))) || (await isBehindLink(from, name)))
             continue;
+        if (await isBehindLink(to, name)) {
+            if (back)
+                continue;
+            throw impossible(to, `${name}, which is to be carried over, would go through a symbolic link`, from);
+        }
         if (!(await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, name))))
             moves.push(name);
         else if (!back)
@@ -762,6 +1066,12 @@ async function carryOver(from, to, carry, act, back = false) {
         await parentsLike(from, to, node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(name), act);
         await act.rename(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(from, name), node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, name));
     }
+}
+async function isBehindLink(root, name) {
+    for (let up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(name); up !== '.'; up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(up))
+        if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(root, up)))?.isSymbolicLink() === true)
+            return true;
+    return false;
 }
 async function parentsLike(from, to, relative, act) {
     if (relative === '.' || (await exists(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(to, relative))))
@@ -948,7 +1258,7 @@ async function refuseUnsafe(one) {
     if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(one.live))?.isSymbolicLink()) {
         throw impossible(one.live, 'it is a symbolic link; give the path that it leads to', one.live);
     }
-    const root = one.kind === 'sqlite' ? undefined : one.root;
+    const { root } = one;
     for (let up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(one.live); root !== undefined && isWithin(root, up); up = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(up)) {
         if ((await (0,_trees_js__WEBPACK_IMPORTED_MODULE_5__/* .lstatOrNull */ .nd)(up))?.isSymbolicLink())
             throw impossible(up, 'it is a symbolic link now', one.live);
@@ -1082,8 +1392,8 @@ const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createR
 const external_node_util_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
 // EXTERNAL MODULE: ./src/errors.ts
 var errors = __nccwpck_require__(916);
-// EXTERNAL MODULE: ./src/system/files.ts
-var files = __nccwpck_require__(650);
+// EXTERNAL MODULE: ./src/system/files.ts + 2 modules
+var files = __nccwpck_require__(399);
 ;// CONCATENATED MODULE: ./src/system/trees.ts
 
 
@@ -1242,8 +1552,9 @@ async function treeChanges(root, { exclude, note, settle }) {
     try {
         let then = await before?.next();
         for await (const entry of entriesOf(root, exclude, false)) {
+            // What has failed never drains.
             if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`))
-                await (0,external_node_events_namespaceObject.once)(out, 'drain');
+                await Promise.race([(0,external_node_events_namespaceObject.once)(out, 'drain'), written]);
             if (changes === null)
                 continue;
             while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
@@ -1275,7 +1586,8 @@ async function treeChanges(root, { exclude, note, settle }) {
     }
     catch (error) {
         out.destroy();
-        throw (0,files/* fileError */.zS)(`note what is in ${root}`, error);
+        const bytes = (await lstatOrNull(note))?.size;
+        throw (0,files/* fileError */.zS)(`note what is in ${root}`, error, { place: note, bytes });
     }
     finally {
         await before?.return(undefined);
@@ -1483,11 +1795,12 @@ async function lstatOrNull(file) {
         throw (0,files/* fileError */.zS)(`look at ${file}`, error);
     }
 }
-/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing, and for what would be behind a link that is listed before it. */
 async function kindsIn(root, paths) {
     const kinds = [];
     for (const one of paths) {
-        const stat = await lstatOrNull(external_node_path_default().join(root, one));
+        const isBehindLink = paths.some((up, index) => kinds[index] === 'link' && one.startsWith(`${up}/`));
+        const stat = isBehindLink ? null : await lstatOrNull(external_node_path_default().join(root, one));
         const known = stat?.isDirectory()
             ? 'directory'
             : stat?.isFile()

@@ -2,7 +2,148 @@ export const id = 997;
 export const ids = [997];
 export const modules = {
 
-/***/ 83916:
+/***/ 7685:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   Bt: () => (/* binding */ checkPassphrase),
+/* harmony export */   Cc: () => (/* binding */ generateIdentity),
+/* harmony export */   go: () => (/* binding */ parseIdentities),
+/* harmony export */   q: () => (/* binding */ parseRecipients),
+/* harmony export */   wX: () => (/* binding */ recipientsOf)
+/* harmony export */ });
+/* unused harmony export Identity */
+/* harmony import */ var age_encryption__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(4982);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(3916);
+
+
+/** A private key, `AGE-SECRET-KEY-1…` or `AGE-SECRET-KEY-PQ-1…`. Neither JSON nor `inspect` shows it. */
+class Identity {
+    #text;
+    constructor(text) {
+        this.#text = text;
+    }
+    /** For whoever decrypts, and nobody else. */
+    reveal() {
+        return this.#text;
+    }
+}
+/**
+ * Recipients, one a line or several with commas or blanks between them; lines that begin with `#` are comments. Throws `recipient-unreadable`, and `recipients-mixed` where some are safe from quantum
+ * computers and others are not: then none would be. What was given is in no message, since it may be a private key.
+ */
+function parseRecipients(text) {
+    const recipients = linesOf(text).flatMap(({ line, number }) => line
+        .split(/[\s,]+/)
+        .filter((key) => key !== '')
+        .map((key) => {
+        const why = notARecipient(key);
+        if (why !== null)
+            throw recipientUnreadable(`line ${number} ${why.is}`, why.hint);
+        return { text: key };
+    }));
+    const [first, ...others] = recipients;
+    if (first === undefined)
+        throw recipientUnreadable('there is none', GET_A_KEY);
+    if (others.some((other) => isPostQuantum(other) !== isPostQuantum(first))) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('recipients-mixed', 'failed to encrypt: recipients of the kinds age1pq1… and age1… are mixed', {
+            hint: 'A file that one of them can open is as safe as the weaker one. Give recipients of one kind.',
+        });
+    }
+    return [first, ...others];
+}
+/** The identities of an identity file; lines that begin with `#` are comments. Throws `identity-unreadable`, with no word of what was given. */
+function parseIdentities(text) {
+    const [first, ...others] = linesOf(text).map(({ line, number }) => {
+        const why = notAnIdentity(line);
+        if (why !== null)
+            throw identityUnreadable(`line ${number} ${why.is}`, why.hint);
+        return new Identity(line);
+    });
+    if (first === undefined)
+        throw identityUnreadable('there is none', GET_A_KEY);
+    return [first, ...others];
+}
+/** A passphrase that can be tried at home must be long. Throws `passphrase-weak`; what was given is in no message. */
+function checkPassphrase(text) {
+    if ([...text].length >= SHORTEST_PASSPHRASE && new Set(text).size > 4)
+        return text;
+    throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('passphrase-weak', 'failed to read the passphrase: it is too easy to guess', {
+        hint: `Give at least ${SHORTEST_PASSPHRASE} characters, better six random words: whoever has the file can try millions. Or use keys: encrypt-to.`,
+    });
+}
+const SHORTEST_PASSPHRASE = 10;
+/**
+ * A new identity as the text of an identity file, the same that `age-keygen` writes (`age-keygen -pq` for the kind `hybrid`, which `age` reads from 1.3 on), and its recipient.
+ */
+async function generateIdentity(createdAt, kind = 'x25519') {
+    const identity = await (kind === 'hybrid' ? (0,age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .generateHybridIdentity */ .ud)() : (0,age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .generateX25519Identity */ .ou)());
+    const recipient = await (0,age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .identityToRecipient */ .RE)(identity);
+    const created = createdAt.toISOString().replace(/\.\d+Z$/, 'Z');
+    return { text: `# created: ${created}\n# public key: ${recipient}\n${identity}\n`, recipient: { text: recipient } };
+}
+/** The public keys of identities, in their order. */
+async function recipientsOf(identities) {
+    return Promise.all(identities.map(async (identity) => ({ text: await (0,age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .identityToRecipient */ .RE)(identity.reveal()) })));
+}
+const GET_A_KEY = 'Make a pair of keys by `age-keygen`.';
+function notARecipient(key) {
+    if (/^AGE-(SECRET-KEY|PLUGIN)-/i.test(key)) {
+        return {
+            is: 'is a private key',
+            hint: 'Give its public key (age1…), which `age-keygen -y` prints. If others could read this setting, make a new pair.',
+        };
+    }
+    if (key.startsWith('ssh-'))
+        return { is: 'is an SSH key', hint: `SSH keys are not supported. ${GET_A_KEY}` };
+    const hint = 'Give public keys that begin with age1 or age1pq1, whole, one a line or with commas between them.';
+    if (/^age1(?!pq1)[a-z0-9]+1/.test(key))
+        return { is: 'is a key of a plugin', hint: `Plugins are not supported. ${hint}` };
+    return fits(() => new age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .Encrypter */ .T7().addRecipient(key)) ? null : { is: 'is no recipient of age', hint };
+}
+function notAnIdentity(line) {
+    const hint = 'Give the line that begins with AGE-SECRET-KEY-, whole, or the text of the identity file.';
+    if (/^age1/i.test(line))
+        return { is: 'is a recipient, a public key', hint };
+    if (line.startsWith('AGE-PLUGIN-'))
+        return { is: 'is the identity of a plugin', hint: `Plugins are not supported. ${hint}` };
+    if (line.includes('PRIVATE KEY-----'))
+        return { is: 'is an SSH key', hint: `SSH keys are not supported. ${hint}` };
+    if (line.startsWith('age-encryption.org/') || line.includes('BEGIN AGE ENCRYPTED FILE')) {
+        return { is: 'begins an encrypted file', hint: 'Decrypt the identity file first, by `age -d`.' };
+    }
+    return fits(() => new age_encryption__WEBPACK_IMPORTED_MODULE_0__/* .Decrypter */ .Hz().addIdentity(line)) ? null : { is: 'is no identity of age', hint };
+}
+/** The library's own words are dropped: they quote the key. */
+function fits(add) {
+    try {
+        add();
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+function isPostQuantum(recipient) {
+    return recipient.text.startsWith('age1pq1');
+}
+function linesOf(text) {
+    return text
+        .split('\n')
+        .map((line, at) => ({ line: line.trim(), number: at + 1 }))
+        .filter(({ line }) => line !== '' && !line.startsWith('#'));
+}
+function recipientUnreadable(why, hint) {
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('recipient-unreadable', `failed to read the recipients: ${why}`, { hint });
+}
+function identityUnreadable(why, hint) {
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('identity-unreadable', `failed to read the identities: ${why}`, { hint });
+}
+
+
+/***/ }),
+
+/***/ 3916:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
@@ -46,7 +187,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 75884:
+/***/ 5884:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -56,18 +197,18 @@ __webpack_require__.d(__webpack_exports__, {
 });
 
 // EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __webpack_require__(73024);
+var external_node_fs_ = __webpack_require__(3024);
 // EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __webpack_require__(76760);
+var external_node_path_ = __webpack_require__(6760);
 var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
 // EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __webpack_require__(77598);
+var external_node_crypto_ = __webpack_require__(7598);
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __webpack_require__(51455);
+var promises_ = __webpack_require__(1455);
 // EXTERNAL MODULE: ./src/errors.ts
-var errors = __webpack_require__(83916);
+var errors = __webpack_require__(3916);
 // EXTERNAL MODULE: ./src/system/files.ts
-var files = __webpack_require__(31650);
+var files = __webpack_require__(1650);
 ;// CONCATENATED MODULE: ./src/safety/boot-unit.ts
 
 
@@ -75,7 +216,8 @@ var files = __webpack_require__(31650);
 
 
 /** https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html */
-function bootUnit({ argv, environment, projectDirectory, places, scope, directory }) {
+function bootUnit(request) {
+    const { argv, environment, projectDirectory, places, scope, user, directory } = request;
     const label = external_node_path_default().basename(projectDirectory).replaceAll(/[^A-Za-z0-9_-]/g, '-');
     // Two projects may have directories of one name.
     const hash = (0,external_node_crypto_.createHash)('sha256').update(projectDirectory).digest('hex').slice(0, 8);
@@ -95,9 +237,13 @@ function bootUnit({ argv, environment, projectDirectory, places, scope, director
         '',
         '[Service]',
         'Type=oneshot',
+        // A user's own containers are found by it.
+        ...(user === undefined ? [] : [`User=${user}`, `Environment="XDG_RUNTIME_DIR=/run/user/${user}"`]),
         ...Object.entries(environment).map(([variable, value]) => `Environment=${quoted(`${variable}=${value}`)}`),
         `ExecStart=${argv.map((word) => quoted(word.replaceAll('$', '$$$$'))).join(' ')}`,
         'TimeoutStartSec=infinity',
+        '# What it has brought up stays when it has ended.',
+        'KillMode=process',
         '# The engine may not answer yet.',
         'Restart=on-failure',
         'RestartSec=60',
@@ -139,11 +285,11 @@ function quoted(text) {
 }
 
 // EXTERNAL MODULE: ./src/settings/inputs.ts
-var inputs = __webpack_require__(97428);
+var inputs = __webpack_require__(7428);
 // EXTERNAL MODULE: ./src/settings/load.ts
-var load = __webpack_require__(54037);
+var load = __webpack_require__(4037);
 // EXTERNAL MODULE: ./src/settings/sources.ts
-var sources = __webpack_require__(89651);
+var sources = __webpack_require__(9651);
 ;// CONCATENATED MODULE: ./src/install-recovery.ts
 
 
@@ -158,7 +304,7 @@ var sources = __webpack_require__(89651);
 async function installRecovery(words, world) {
     const { env, cwd, uid, userName, home, program } = world;
     const { options: _options, ...raw } = (0,sources/* fromArguments */.ZN)(['recover', ...words], env);
-    const settings = (0,load/* loadSettings */.M)(raw, (0,load/* environmentOf */.p)({ env, cwd, inWorkflow: false }));
+    const settings = (0,load/* loadSettings */.M5)(raw, (0,load/* environmentOf */.p7)({ env, cwd, inWorkflow: false }));
     if (settings.mode !== 'recover')
         throw new TypeError('the settings are not those of the mode that was given');
     const { projectDirectory, sourceDirectory, warnings } = settings;
@@ -166,6 +312,7 @@ async function installRecovery(words, world) {
     const units = scope === 'system'
         ? '/etc/systemd/system'
         : external_node_path_default().join(env['XDG_CONFIG_HOME'] ?? external_node_path_default().join(home, '.config'), 'systemd/user');
+    const user = scope === 'system' ? keeperOf(projectDirectory) : undefined;
     const unit = bootUnit({
         environment: Object.fromEntries(['PATH', 'DOCKER_HOST', 'DOCKER_CONTEXT', 'CONTAINER_HOST'].flatMap((name) => {
             const value = env[name];
@@ -174,13 +321,16 @@ async function installRecovery(words, world) {
         argv: [...program, 'recover', ...flagsOf(raw.values, projectDirectory)],
         projectDirectory,
         places: [projectDirectory, sourceDirectory ?? projectDirectory, ...program.map((file) => external_node_path_default().dirname(file))],
-        ...{ scope, directory: units },
+        ...{ scope, user, directory: units },
     });
     await installBootUnit(unit);
     const manager = scope === 'system' ? 'systemctl' : 'systemctl --user';
     return [
         ...warnings,
         `${unit.file} is written and enabled: mode recover runs when the host has started, where something was cut off.`,
+        ...(user === undefined
+            ? []
+            : [`It runs as user ${user}, whose runs keep .caretaker/ there: what root wrote into it, they could not read.`]),
         `Let systemd know of it now: ${manager} daemon-reload`,
         `Try it: ${manager} start ${unit.name}`,
         `Take it away: ${manager} disable ${unit.name} && rm ${unit.file}`,
@@ -193,6 +343,11 @@ async function installRecovery(words, world) {
             ]
             : []),
     ];
+}
+/** Whose runs keep the state of this project; undefined for root's, and where there was none yet. */
+function keeperOf(projectDirectory) {
+    const uid = (0,external_node_fs_.statSync)(external_node_path_default().join(projectDirectory, '.caretaker'), { throwIfNoEntry: false })?.uid;
+    return uid === 0 ? undefined : uid;
 }
 /** What was typed, for another current directory, and without what has no effect there. A secret is never among it. */
 function flagsOf(values, projectDirectory) {
@@ -210,7 +365,70 @@ function flagsOf(values, projectDirectory) {
 
 /***/ }),
 
-/***/ 73883:
+/***/ 6288:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   _: () => (/* binding */ keygen)
+/* harmony export */ });
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var _encryption_keys_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(7685);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(3916);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(1650);
+
+
+
+
+const USAGE = 'Write: compose-caretaker keygen [--post-quantum] FILE';
+/**
+ * `compose-caretaker keygen [--post-quantum] FILE`: writes a new identity of age (mode 600) and answers with what a reader has to know and do, a line each. The private key is in
+ * the file and nowhere else. Throws `argument-unknown`, `argument-missing`, `identity-exists`, `file-operation-failed`.
+ */
+async function keygen(words, { cwd, now }) {
+    const [name, ...more] = words.filter((word) => word !== '--post-quantum');
+    const odd = [name, ...more].find((word, index) => index > 0 || word?.startsWith('-') === true);
+    if (odd !== undefined)
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('argument-unknown', `failed to read the command line: "${odd}" has no meaning here`, {
+            hint: USAGE,
+        });
+    if (name === undefined || name === '')
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('argument-missing', 'failed to read the command line: no file is named for the key', {
+            hint: USAGE,
+        });
+    const file = node_path__WEBPACK_IMPORTED_MODULE_0___default().resolve(cwd, name);
+    const { text, recipient } = await (0,_encryption_keys_js__WEBPACK_IMPORTED_MODULE_1__/* .generateIdentity */ .Cc)(now, words.includes('--post-quantum') ? 'hybrid' : 'x25519');
+    try {
+        await (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .writeDurable */ .vQ)(file, text);
+        await (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .syncDirectory */ .zR)(node_path__WEBPACK_IMPORTED_MODULE_0___default().dirname(file));
+    }
+    catch (error) {
+        if (error.code !== 'EEXIST')
+            throw (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .fileError */ .zS)(`write ${file}`, error);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('identity-exists', `failed to write ${file}: it is there already`, {
+            hint: 'It may be the only key to somebody’s backups. Give another name.',
+            cause: error,
+        });
+    }
+    return [
+        `${file} holds the private key (identity). Whoever has it can read the backups; without it nobody can, you included.`,
+        '',
+        'Encrypt backups to its public key, in the workflow or in caretaker.yml:',
+        `  encrypt-to: ${recipient.text}`,
+        'Keep two copies of the file away from this host and from GitHub: on paper or a stick in a safe, in a password manager.',
+        'Then remove it here, or leave it where only root may read it:',
+        '  - for drills and restores by workflow, make its text a secret of the repository (in an environment that needs an approval):',
+        '      identity: ${{ secrets.CARETAKER_IDENTITY }}',
+        '  - on the command line: --identity-file FILE, or CARETAKER_IDENTITY in the environment.',
+        'Try it now, and every few months: after the first encrypted backup run a drill (mode verify) with this identity. Until then backups warn.',
+        'Without this program: age -d -i FILE, for each file of a backup; RESTORE.md has the commands.',
+    ];
+}
+
+
+/***/ }),
+
+/***/ 3883:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
@@ -218,7 +436,7 @@ function flagsOf(values, projectDirectory) {
 /* harmony export */   tX: () => (/* binding */ errorTexts)
 /* harmony export */ });
 /* unused harmony export annotationOf */
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(83916);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3916);
 
 const UNEXPECTED = 'This is a fault of Compose Caretaker itself: please report it, with this text.';
 /** One for every problem: several where they were found together. */
@@ -300,15 +518,39 @@ function plainText(text) {
 
 /***/ }),
 
-/***/ 20649:
+/***/ 649:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
-/* harmony export */   p: () => (/* binding */ Redactor)
+/* harmony export */   Fj: () => (/* binding */ secretsOf),
+/* harmony export */   pO: () => (/* binding */ Redactor),
+/* harmony export */   ri: () => (/* binding */ withoutCredentials)
 /* harmony export */ });
 /** Shorter ones would black out half of what is printed, and protect nothing. */
 const SHORTEST = 4;
-/** Secrets, and texts without them. One for a run: the log adds to it, the report is passed through it. */
+/**
+ * A text without the passwords of addresses in it: `https://***@host`, `postgres://user:***@host`. Over HTTP the user goes as well: there a token stands in its place.
+ */
+function withoutCredentials(text) {
+    return text.replace(/:\/\/([^\s/?#]+)@/g, (address, user, at) => {
+        if (/https?$/i.test(text.slice(Math.max(0, at - 5), at)))
+            return '://***@';
+        return user.includes(':') ? `://${user.slice(0, user.indexOf(':'))}:***@` : address;
+    });
+}
+/** What of an environment must not be printed: the values of variables whose names sound secret, and the passwords in addresses. */
+function secretsOf(environment) {
+    return Object.entries(environment)
+        .flatMap(([name, value]) => {
+        if (value === null)
+            return [];
+        const password = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(value)?.[1];
+        const sounds = /pass|secret|token|credential|private|api_?key|_key$|_pwd$/i.test(name);
+        return [...(sounds ? [value] : []), ...(password === undefined ? [] : [password])];
+    })
+        .filter((value) => value.length >= 6);
+}
+/** Secrets, and texts without them and without the passwords of addresses. One for a run: the log adds to it, the report is passed through it. */
 class Redactor {
     #secrets = new Set();
     /** A secret of several lines is looked for line by line as well: logs are cut into lines. Answers with what is new. */
@@ -321,7 +563,7 @@ class Redactor {
         return [...new Set(found)];
     }
     text(text) {
-        let result = text;
+        let result = withoutCredentials(text);
         // A secret may hold another one: the longest first.
         for (const secret of [...this.#secrets].sort((one, other) => other.length - one.length)) {
             result = result.replaceAll(secret, '***');
@@ -343,18 +585,18 @@ class Redactor {
 
 /***/ }),
 
-/***/ 13621:
+/***/ 3621:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
 /* harmony export */   a: () => (/* binding */ silentLog)
 /* harmony export */ });
-/* harmony import */ var _redact_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(20649);
+/* harmony import */ var _redact_js__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(649);
 
 /** Says nothing: for tests, and for --json, whose reader wants the report alone. `warnings` keeps what was warned of. */
 function silentLog() {
     const warnings = [];
-    const redactor = new _redact_js__WEBPACK_IMPORTED_MODULE_0__/* .Redactor */ .p();
+    const redactor = new _redact_js__WEBPACK_IMPORTED_MODULE_0__/* .Redactor */ .pO();
     return {
         redactor,
         warnings,
@@ -364,13 +606,14 @@ function silentLog() {
         group: (_title, work) => work(),
         progress: () => { },
         mask: (secret) => void redactor.add(secret),
+        redacted: (text) => redactor.text(text),
     };
 }
 
 
 /***/ }),
 
-/***/ 36218:
+/***/ 6218:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -382,16 +625,16 @@ __webpack_require__.d(__webpack_exports__, {
 // EXTERNAL MODULE: ./src/report/plain-text.ts
 var plain_text = __webpack_require__(6676);
 // EXTERNAL MODULE: ./src/report/redact.ts
-var redact = __webpack_require__(20649);
-// EXTERNAL MODULE: ./src/report/units.ts
-var units = __webpack_require__(17885);
+var redact = __webpack_require__(649);
+// EXTERNAL MODULE: ./src/system/bytes.ts
+var bytes = __webpack_require__(5734);
 ;// CONCATENATED MODULE: ./src/report/throttle.ts
 
 /** `database: 412 MB of 835 MB (49 %)`. The total is an estimate: more than that is shown without it. */
 function progressText(what, doneBytes, totalBytes) {
     if (totalBytes === undefined || totalBytes === 0 || doneBytes > totalBytes)
-        return `${what}: ${(0,units/* formatBytes */.z3)(doneBytes)}`;
-    return `${what}: ${(0,units/* formatBytes */.z3)(doneBytes)} of ${(0,units/* formatBytes */.z3)(totalBytes)} (${Math.floor((doneBytes / totalBytes) * 100)} %)`;
+        return `${what}: ${(0,bytes/* formatBytes */.z)(doneBytes)}`;
+    return `${what}: ${(0,bytes/* formatBytes */.z)(doneBytes)} of ${(0,bytes/* formatBytes */.z)(totalBytes)} (${Math.floor((doneBytes / totalBytes) * 100)} %)`;
 }
 /** True at most once in `intervalMs`, for each thing by itself, and not before the first interval is over: what is quick needs no progress. */
 function throttle(intervalMs, now) {
@@ -408,14 +651,19 @@ function throttle(intervalMs, now) {
     };
 }
 
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __webpack_require__(7885);
+// EXTERNAL MODULE: ./src/report/workflow-commands.ts
+var workflow_commands = __webpack_require__(8260);
 ;// CONCATENATED MODULE: ./src/report/terminal.ts
+
 
 
 
 
 /** The log of a shell: colours and a moving progress line only on a terminal, and not where NO_COLOR is set. */
 function terminalLog(output = process.stderr, { env = process.env, verbose = false, now = () => performance.now() } = {}) {
-    const redactor = new redact/* Redactor */.p();
+    const redactor = new redact/* Redactor */.pO();
     const tty = output.isTTY === true && env['TERM'] !== 'dumb';
     const colours = tty && !env['NO_COLOR'];
     const due = throttle(tty ? 200 : 10_000, now);
@@ -423,7 +671,9 @@ function terminalLog(output = process.stderr, { env = process.env, verbose = fal
     let moving = false;
     const paint = (code, text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
     const clean = (text) => (0,plain_text/* plainText */.w)(redactor.text(text));
-    const print = (text) => {
+    const print = (line) => {
+        // A step of a workflow may run the command line.
+        const text = env['GITHUB_ACTIONS'] === 'true' ? (0,workflow_commands/* withoutCommands */.W)(line).join('\n') : line;
         if (moving)
             output.write('\r\x1b[K');
         moving = false;
@@ -466,13 +716,14 @@ function terminalLog(output = process.stderr, { env = process.env, verbose = fal
         mask(secret) {
             redactor.add(secret);
         },
+        redacted: (text) => redactor.text(text),
     };
 }
 
 
 /***/ }),
 
-/***/ 88492:
+/***/ 8492:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -483,9 +734,11 @@ __webpack_require__.d(__webpack_exports__, {
 });
 
 // EXTERNAL MODULE: ./src/report/errors-text.ts
-var errors_text = __webpack_require__(73883);
+var errors_text = __webpack_require__(3883);
+// EXTERNAL MODULE: ./src/system/bytes.ts
+var system_bytes = __webpack_require__(5734);
 // EXTERNAL MODULE: ./src/report/units.ts
-var units = __webpack_require__(17885);
+var units = __webpack_require__(7885);
 ;// CONCATENATED MODULE: ./src/report/headline.ts
 
 const marks = {
@@ -541,7 +794,7 @@ function headline(report) {
     }
     switch (mode) {
         case 'backup':
-            return `${what}${backup === undefined ? ' done' : `: ${(0,units/* formatBytes */.z3)(backup.bytes)} in ${(0,units/* formatSeconds */.Xo)(report.seconds)}`}`;
+            return `${what}${backup === undefined ? ' done' : `: ${(0,system_bytes/* formatBytes */.z)(backup.bytes)} in ${(0,units/* formatSeconds */.Xo)(report.seconds)}`}`;
         case 'update':
             return `${project} updated${update?.from ? ` from ${update.from}` : ''}${update?.to ? ` to ${update.to}` : ''}`;
         case 'rehearse':
@@ -578,7 +831,7 @@ function downtimeText({ downtimeSeconds, mode, outcome }) {
 }
 /** Where nothing of the data was compressed, as stored equals raw. */
 function sizeText(bytes, rawBytes) {
-    return rawBytes === bytes ? (0,units/* formatBytes */.z3)(bytes) : `${(0,units/* formatBytes */.z3)(bytes)} of ${(0,units/* formatBytes */.z3)(rawBytes)}`;
+    return rawBytes === bytes ? (0,system_bytes/* formatBytes */.z)(bytes) : `${(0,system_bytes/* formatBytes */.z)(bytes)} of ${(0,system_bytes/* formatBytes */.z)(rawBytes)}`;
 }
 /** When a drill last proved a backup, and what. */
 function provenText(proven) {
@@ -594,9 +847,9 @@ var plain_text = __webpack_require__(6676);
 
 /** What a reader sees, in rows of a name and its lines. Plain text, partly untrusted. `now`: ISO 8601. */
 function statusRows(status, now) {
-    const { lock, unfinished, lastUpdate, avoided, safety, aside, staging, images, throwaways, stores } = status;
+    const { lock, unfinished, lastUpdate, avoided, safety, unstored, aside, staging, images, throwaways, stores } = status;
     const age = (at) => (0,units/* formatAge */.nV)(Date.parse(now) - Date.parse(at));
-    const size = (bytes) => (bytes === undefined ? 'unknown size' : (0,units/* formatBytes */.z3)(bytes));
+    const size = (bytes) => (bytes === undefined ? 'unknown size' : (0,system_bytes/* formatBytes */.z)(bytes));
     const day = (at) => at.slice(0, 16).replace('T', ' ');
     const orNone = (lines) => (lines.length === 0 ? ['none'] : lines);
     return [
@@ -633,6 +886,9 @@ function statusRows(status, now) {
             'safety',
             orNone(safety.map(({ name, createdAt, bytes, reason, kept }) => `${name}, ${size(bytes)}, ${reason}, ${age(createdAt)} old; kept ${kept}`)),
         ],
+        ...(unstored.length === 0
+            ? []
+            : [['unstored', unstored.map(({ backup, stores: names }) => `${backup}, for ${names.join(', ')}`)]]),
         ['aside', orNone(aside.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
         ['staging', orNone(staging.map(({ path, bytes }) => `${path}, ${size(bytes)}`))],
         ['images', orNone(images)],
@@ -660,7 +916,7 @@ function statusRows(status, now) {
 }
 function lockText({ mode, since, pid, host, runUrl, state }, day) {
     const run = runUrl === undefined ? '' : `, ${runUrl}`;
-    const guess = state === 'elsewhere' ? ', in another container, or over' : '';
+    const guess = state === 'elsewhere' ? ', in another container or on another host, or over' : '';
     return `held by ${mode}, process ${pid} on ${host}, since ${day(since)}${run}${guess}`;
 }
 
@@ -714,14 +970,14 @@ function terminalSummary(report) {
     return `${(0,plain_text/* plainText */.w)(lines.join('\n'))}\n`;
 }
 function listing(backups) {
-    const rows = backups.map(({ name, bytes, version, store, parts = [], encrypted, expiresAt, problem, reason, proven }) => [
+    const rows = backups.map(({ name, bytes, version, store, parts = [], encrypted, elsewhere, expiresAt, problem, reason, proven }) => [
         name,
-        bytes === undefined ? '' : (0,units/* formatBytes */.z3)(bytes),
+        bytes === undefined ? '' : (0,system_bytes/* formatBytes */.z)(bytes),
         version ?? '',
         `${parts.join(', ')}${encrypted === true ? ' (encrypted)' : ''}`,
         problem ?? reason ?? '',
         `proven: ${provenText(proven)}`,
-        `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}`,
+        `${store}${expiresAt === undefined ? '' : `, until ${expiresAt.slice(0, 10)}`}${typeof elsewhere === 'string' ? `; made ${elsewhere}` : ''}`,
     ]);
     const widths = [0, 1, 2, 3, 4, 5].map((at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
     return rows.map((row) => `  ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
@@ -734,27 +990,14 @@ function jsonSummary(report) {
 
 /***/ }),
 
-/***/ 17885:
+/***/ 7885:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
 /* harmony export */   Xo: () => (/* binding */ formatSeconds),
-/* harmony export */   nV: () => (/* binding */ formatAge),
-/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */   nV: () => (/* binding */ formatAge)
 /* harmony export */ });
-const sizes = ['B', 'kB', 'MB', 'GB', 'TB'];
-/** `812 B`, `4.2 MB`, `835 MB`, `1.3 GB`: powers of 1000, as GitHub counts storage. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999,950 B would be shown as 1000 kB.
-    while (value >= 999.5 && unit < sizes.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit > 0 && value < 99.95 ? 1 : 0;
-    return `${value.toFixed(digits)} ${sizes[unit]}`;
-}
+
 /** `12 min`, `5 h`, `3 days`: how old something is. */
 function formatAge(ms) {
     const minutes = Math.max(0, Math.floor(ms / 60_000));
@@ -780,7 +1023,40 @@ function formatSeconds(seconds) {
 
 /***/ }),
 
-/***/ 13899:
+/***/ 8260:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   D: () => (/* binding */ jsonWithoutCommands),
+/* harmony export */   W: () => (/* binding */ withoutCommands)
+/* harmony export */ });
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(7598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
+
+/**
+ * What a runner may take for a command: `::` at the beginning of a line, and `##[` anywhere in it. The runner trims by .NET's idea of white space, which is not JavaScript's (U+0085), and compares by
+ * rules of a language, to which characters without width are nothing: so whatever is not visible ASCII counts as such, a colon or two too many at worst.
+ */
+const COMMAND = /^[^!-~\r\n]*:[^!-~\r\n]*:|[\r\u0085][^!-~\r\n]*:[^!-~\r\n]*:|#[^!-~\r\n]*#[^!-~\r\n]*\[/m;
+/**
+ * The lines by which a text is printed in a job. It may come from a container, a build or git: where there might be a command in it, it stands between stop-commands and its end token, which nobody can
+ * guess: unchanged, and without effect.
+ */
+function withoutCommands(text) {
+    if (!COMMAND.test(text))
+        return [text];
+    const token = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)();
+    return [`::stop-commands::${token}`, text, `::${token}::`];
+}
+/** The same JSON with no command in it, which `withoutCommands` leaves alone: its lines begin with what no command does, and neither `##[` nor a line's end that JSON does not escape is left in its texts. */
+function jsonWithoutCommands(json) {
+    return json.replace(/[#\u0085\u2028\u2029]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+
+/***/ }),
+
+/***/ 9484:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -792,16 +1068,16 @@ __webpack_require__.d(__webpack_exports__, {
 // UNUSED EXPORTS: afterRun
 
 // EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __webpack_require__(77598);
+var external_node_crypto_ = __webpack_require__(7598);
 // EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __webpack_require__(73024);
+var external_node_fs_ = __webpack_require__(3024);
 // EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __webpack_require__(51455);
+var promises_ = __webpack_require__(1455);
 // EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __webpack_require__(76760);
+var external_node_path_ = __webpack_require__(6760);
 var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
 // EXTERNAL MODULE: ./src/errors.ts
-var errors = __webpack_require__(83916);
+var errors = __webpack_require__(3916);
 ;// CONCATENATED MODULE: ./src/archive/names.ts
 
 /**
@@ -849,6 +1125,10 @@ function partFile(backup, part, suffix) {
         throw new RangeError(`not a part's file name: ${part}.${suffix}`);
     return `${backup}.${part}.${suffix}.zst`;
 }
+/** What the stores call a part's file. */
+function storedName(file, { encryption }) {
+    return encryption === null ? file : `${file}.age`;
+}
 function names_manifestFile(backup) {
     return backup + MANIFEST_SUFFIX;
 }
@@ -893,6 +1173,7 @@ function renderInstructions(manifest) {
         ...introduction(manifest),
         ...settings(manifest),
         ...verification(manifest),
+        ...decryption(manifest),
         ...stopping(manifest),
         ...manifest.parts.flatMap((part) => partSection(part, manifest)),
         ...starting(manifest),
@@ -910,10 +1191,10 @@ function introduction(manifest) {
         '| part | what | files | bytes |',
         '|---|---|---|---:|',
         ...manifest.parts.map((part) => `| \`${part.name}\` | ${part.kind}, ${part.method}, ${cell(part.origin.path)} | ${part.files
-            .map(({ file }) => `\`${file}\``)
+            .map(({ file }) => `\`${storedName(file, manifest)}\``)
             .join('<br>')} | ${part.files.reduce((sum, { bytes }) => sum + bytes, 0)} |`),
         '',
-        'What follows needs `bash`, `tar` and `zstd` and, for an application in containers, its engine. Nothing of Compose Caretaker is needed.',
+        `What follows needs \`bash\`, \`tar\`${manifest.encryption === null ? ' and `zstd`' : ', `zstd` and [`age`](https://age-encryption.org)'} and, for an application in containers, its engine. Nothing of Compose Caretaker is needed.`,
         'Run it all in one shell, in the directory that holds these files, from top to bottom; leave out the parts that you do not want. The old data',
         'are never deleted: they are moved aside, and the last section brings them back.',
         '',
@@ -964,8 +1245,34 @@ function verification(manifest) {
         '',
         ...block([
             "sha256sum -c - <<'END'",
-            ...files.map(({ file, sha256 }) => `${sha256}  ${file}`),
+            ...files.map(({ file, sha256 }) => `${sha256}  ${storedName(file, manifest)}`),
             'END',
+            ...(manifest.encryption === null ? files.map(({ file }) => `zstd -tq ${file}`) : []),
+        ]),
+        '',
+    ];
+}
+function decryption(manifest) {
+    const { encryption } = manifest;
+    if (encryption === null)
+        return [];
+    const files = manifest.parts.flatMap((part) => part.files);
+    const { recipients } = encryption;
+    const keys = recipients.length === 1 ? 'the key' : 'one of the keys';
+    return [
+        '## 2a. Decrypt them',
+        '',
+        ...(recipients.length === 0
+            ? ['`age` asks for the passphrase, once for each file.']
+            : [
+                `\`IDENTITY\` is the file with the private key (\`AGE-SECRET-KEY-…\`) that belongs to ${keys} ${recipients.map((key) => `\`${key}\``).join(', ')}.`,
+            ]),
+        'What comes out is not encrypted: remove it when all is done.',
+        '',
+        ...block([
+            'umask 077',
+            ...(recipients.length === 0 ? [] : ['IDENTITY="${IDENTITY:-key.txt}"']),
+            ...files.map(({ file }) => `age -d${recipients.length === 0 ? '' : ' -i "$IDENTITY"'} -o ${file} ${storedName(file, manifest)}`),
             ...files.map(({ file }) => `zstd -tq ${file}`),
         ]),
         '',
@@ -1168,7 +1475,7 @@ function dump(part, { engine }) {
                 ? []
                 : [
                     `# Database ${comment(database)}`,
-                    `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --clean --if-exists --create -d template1`,
+                    `zstd -dcq ${one.file} | ${inServer}pg_restore -U ${user} --exit-on-error --no-tablespaces --clean --if-exists --create -d template1`,
                 ];
         }),
     ];
@@ -1244,6 +1551,349 @@ function cell(text) {
         .replaceAll(/[\r\n]/g, ' ')}\``;
 }
 
+;// CONCATENATED MODULE: ./src/encryption/damaged.ts
+
+function damaged(why, cause) {
+    return new errors/* CaretakerError */.xT('decryption-failed', `failed to decrypt the data: ${why}`, {
+        hint: 'The file is not what was encrypted. Fetch it again, or take another backup.',
+        cause,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/age-encryption/dist/index.js + 35 modules
+var dist = __webpack_require__(4982);
+;// CONCATENATED MODULE: ./src/encryption/payload.ts
+
+
+/**
+ * age's STREAM: chunks of 64 KiB, each sealed by ChaCha20-Poly1305 under its number and whether it is the last. Only the last may be shorter, and it
+ * is empty only where all is.
+ */
+const CHUNK_BYTES = 64 * 1024;
+const TAG_BYTES = 16;
+/** Given out together: a file takes 1 MiB nearly as fast as 64 KiB. */
+const CHUNKS_AT_ONCE = 16;
+const CIPHER = 'chacha20-poly1305';
+/**
+ * The header and the sealed chunks, together: a generator that gave out the header alone would leave a source open that it has not begun to read.
+ */
+async function* sealPayload(plaintext, key, header) {
+    let number = 0;
+    let sealed = [header];
+    for await (const { piece, last } of pieces(plaintext, CHUNK_BYTES)) {
+        sealed.push(...seal(key, chunkNonce(number, last), piece));
+        number += 1;
+        if (!last && number % CHUNKS_AT_ONCE > 0)
+            continue;
+        yield Buffer.concat(sealed);
+        sealed = [];
+    }
+}
+/** Throws `decryption-failed` instead of giving out a chunk that is not the one that was sealed in this place. */
+async function* openPayload(ciphertext, key) {
+    let number = 0;
+    for await (const { piece, last } of pieces(ciphertext, CHUNK_BYTES + TAG_BYTES)) {
+        const plain = payload_open(key, chunkNonce(number, last), piece);
+        if (plain === null)
+            throw damaged(`it was changed or cut off, at or after byte ${number * CHUNK_BYTES} of the data`);
+        if (plain.length === 0 && number > 0)
+            throw damaged('it was added to');
+        yield plain;
+        number += 1;
+    }
+}
+/** Pieces of ciphertext, and the tag. */
+function seal(key, nonce, plaintext) {
+    const cipher = (0,external_node_crypto_.createCipheriv)(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    return [cipher.update(plaintext), cipher.final(), cipher.getAuthTag()];
+}
+/** Null where it is not what was sealed under this key and nonce. */
+function payload_open(key, nonce, sealed) {
+    const length = sealed.length - TAG_BYTES;
+    if (length < 0)
+        return null;
+    const decipher = (0,external_node_crypto_.createDecipheriv)(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAuthTag(sealed.subarray(length));
+    const plaintext = decipher.update(sealed.subarray(0, length));
+    try {
+        decipher.final();
+    }
+    catch {
+        return null;
+    }
+    return plaintext;
+}
+/** Eleven bytes of the chunk's number, and one that is 1 for the last. */
+function chunkNonce(number, last) {
+    const nonce = Buffer.alloc(12);
+    nonce.writeUIntBE(number, 5, 6);
+    nonce[11] = last ? 1 : 0;
+    return nonce;
+}
+/** The stream in pieces of that size; the last, and no other, may be shorter, or empty where the stream is. */
+async function* pieces(source, size) {
+    let held = [];
+    let bytes = 0;
+    // A view where one chunk of the source holds all of it.
+    const piece = () => (held.length === 1 ? held[0] : Buffer.concat(held));
+    for await (const chunk of source) {
+        let at = 0;
+        while (at < chunk.length) {
+            // Whether a full piece is the last is only known by what follows it.
+            if (bytes === size) {
+                yield { piece: piece(), last: false };
+                held = [];
+                bytes = 0;
+            }
+            const taken = chunk.subarray(at, at + size - bytes);
+            held.push(taken);
+            bytes += taken.length;
+            at += taken.length;
+        }
+    }
+    yield { piece: piece(), last: true };
+}
+
+;// CONCATENATED MODULE: ./src/encryption/passphrase.ts
+
+
+
+
+/*
+ * The library has passphrases too, but derives their key on the main thread, which stands still for two seconds meanwhile, and a second time for a file whose
+ * key must be known here. Node does it on a thread of its own.
+ */
+const LABEL = Buffer.from('age-encryption.org/v1/scrypt');
+const SALT_BYTES = 16;
+const BLOCK_SIZE = 8;
+/** As the `age` program: 256 MiB. */
+const WORK_FACTOR = 18;
+/** 1 GiB: a file from elsewhere must not take the host's memory. */
+const MAX_WORK_FACTOR = 20;
+/** Every key seals one thing. */
+const NONCE = Buffer.alloc(12);
+function isScrypt(stanza) {
+    return stanza.args[0] === 'scrypt';
+}
+/** For the library's `Encrypter`. */
+function passphraseRecipient(passphrase) {
+    return {
+        wrapFileKey: async (fileKey) => {
+            const salt = (0,external_node_crypto_.randomBytes)(SALT_BYTES);
+            const key = await derive(passphrase, salt, WORK_FACTOR);
+            return [new dist/* Stanza */.Qd(['scrypt', unpadded(salt), String(WORK_FACTOR)], Buffer.concat(seal(key, NONCE, fileKey)))];
+        },
+    };
+}
+/** For the library's `Decrypter`. Null where the passphrase is another; throws `decryption-failed`. */
+function passphraseIdentity(passphrase) {
+    return {
+        unwrapFileKey: async ([stanza]) => {
+            if (stanza === undefined || !isScrypt(stanza))
+                return null;
+            const [, saltText = '', factorText = '', ...more] = stanza.args;
+            const salt = Buffer.from(saltText, 'base64');
+            const canonical = salt.length === SALT_BYTES && unpadded(salt) === saltText && /^[1-9][0-9]*$/.test(factorText);
+            if (!canonical || more.length > 0 || stanza.body.length !== 32) {
+                throw damaged('its header is damaged (invalid scrypt stanza)');
+            }
+            const workFactor = Number(factorText);
+            if (workFactor > MAX_WORK_FACTOR) {
+                throw damaged(`its passphrase takes more work (2^${workFactor}) than the 2^${MAX_WORK_FACTOR} allowed`);
+            }
+            return payload_open(await derive(passphrase, salt, workFactor), NONCE, stanza.body);
+        },
+    };
+}
+function derive(passphrase, salt, workFactor) {
+    const N = 2 ** workFactor;
+    const options = { N, r: BLOCK_SIZE, p: 1, maxmem: 2 * 128 * N * BLOCK_SIZE };
+    return new Promise((resolve, reject) => {
+        (0,external_node_crypto_.scrypt)(passphrase, Buffer.concat([LABEL, salt]), 32, options, (error, key) => error === null ? resolve(key) : reject(error));
+    });
+}
+function unpadded(bytes) {
+    return bytes.toString('base64').replaceAll('=', '');
+}
+
+;// CONCATENATED MODULE: ./src/encryption/header.ts
+
+
+
+
+const NONCE_BYTES = 16;
+/** What a file begins with. */
+const INTRO = 'age-encryption.org/v1\n';
+/** Thousands of recipients. */
+const MAX_HEADER_BYTES = 1024 * 1024;
+/** A header for a new file key, ended by its MAC and a line feed. */
+async function makeHeader(encryption) {
+    const encrypter = new dist/* Encrypter */.T7();
+    let fileKey;
+    // No recipient: it only looks at the key that the library has made.
+    encrypter.addRecipient({
+        wrapFileKey: (key) => {
+            fileKey = key;
+            return [];
+        },
+    });
+    if ('passphrase' in encryption)
+        encrypter.addRecipient(passphraseRecipient(encryption.passphrase));
+    else
+        for (const recipient of encryption.recipients)
+            encrypter.addRecipient(recipient.text);
+    const file = Buffer.from(await encrypter.encrypt(new Uint8Array(0)));
+    return { header: file.subarray(0, headerBytes(file)), fileKey: fileKey };
+}
+/** The header of a stream, its payload's nonce, and what has been read behind it. Throws `decryption-failed`. */
+async function readHeader(chunks) {
+    let head = Buffer.alloc(0);
+    for (;;) {
+        if (!INTRO.startsWith(head.toString('latin1', 0, INTRO.length)))
+            throw damaged('it is no file of age');
+        const nonceAt = headerBytes(head);
+        const restAt = nonceAt + NONCE_BYTES;
+        if (nonceAt > 0 && head.length >= restAt) {
+            return { header: head.subarray(0, nonceAt), nonce: head.subarray(nonceAt, restAt), rest: head.subarray(restAt) };
+        }
+        if (nonceAt === 0 && head.length > MAX_HEADER_BYTES)
+            throw damaged('its header does not end');
+        const next = await chunks.next();
+        if (next.done === true)
+            throw damaged('it ends in its header');
+        head = Buffer.concat([head, next.value]);
+    }
+}
+/** The file key. Throws `identity-wrong`, `passphrase-wrong`, `decryption-failed`. */
+async function openHeader(header, decryption) {
+    const decrypter = new dist/* Decrypter */.Hz();
+    decrypter.addIdentity({ unwrapFileKey: passphraseAlone });
+    if ('passphrase' in decryption)
+        decrypter.addIdentity(passphraseIdentity(decryption.passphrase));
+    else
+        for (const identity of decryption.identities)
+            decrypter.addIdentity(identity.reveal());
+    // Asked when no other has opened it.
+    decrypter.addIdentity({
+        unwrapFileKey: (stanzas) => {
+            throw wrongKey(stanzas, decryption);
+        },
+    });
+    try {
+        return await decrypter.decryptHeader(header);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT)
+            throw error;
+        throw damaged(`its header is damaged (${(0,errors/* messageOf */.bD)(error)})`, error);
+    }
+}
+/** The length of the header, 0 where its end has not come yet. No line in it but the last begins with a dash and is no stanza. */
+function headerBytes(head) {
+    const mac = head.indexOf('\n---');
+    return mac === -1 ? 0 : head.indexOf('\n', mac + 1) + 1;
+}
+/** Nobody else may be able to open, or to have made, what a passphrase protects. */
+function passphraseAlone(stanzas) {
+    if (stanzas.length > 1 && stanzas.some(isScrypt))
+        throw damaged('its header has a passphrase beside other recipients');
+    return null;
+}
+function wrongKey(stanzas, decryption) {
+    const isPassphrase = stanzas.some(isScrypt);
+    const failed = 'failed to decrypt the data';
+    if ('passphrase' in decryption) {
+        return isPassphrase
+            ? new errors/* CaretakerError */.xT('passphrase-wrong', `${failed}: the passphrase is another`, {
+                hint: 'Give the passphrase with which they were encrypted.',
+            })
+            : new errors/* CaretakerError */.xT('passphrase-wrong', `${failed}: they are encrypted to keys`, {
+                hint: 'Give the identity (AGE-SECRET-KEY-…) of one of the recipients, not a passphrase.',
+            });
+    }
+    return isPassphrase
+        ? new errors/* CaretakerError */.xT('identity-wrong', `${failed}: they are encrypted with a passphrase`, {
+            hint: 'Give the passphrase, not an identity.',
+        })
+        : new errors/* CaretakerError */.xT('identity-wrong', `${failed}: no identity given belongs to one of the recipients`, {
+            hint: 'Give the identity (AGE-SECRET-KEY-…) of one of the recipients to which they were encrypted.',
+        });
+}
+
+;// CONCATENATED MODULE: ./src/encryption/encryption.ts
+
+
+
+
+/**
+ * Encrypts a stream into one age file; each with a key of its own. Memory: a few MiB; with a passphrase 256 MiB for about a second at the start, which
+ * is what makes guessing it expensive.
+ */
+function encryptTo(encryption) {
+    return async function* (plaintext) {
+        const { encrypt } = await newFile(encryption);
+        yield* encrypt(plaintext);
+    };
+}
+/**
+ * The key of one age file, to encrypt it and, as long as this is at hand, to read back what was written: that takes no private key. Each may be used once. `decrypt` throws
+ * `decryption-failed` where it is not the very file that `encrypt` gave out.
+ */
+async function newFile(encryption) {
+    const { header, fileKey } = await makeHeader(encryption);
+    const nonce = (0,external_node_crypto_.randomBytes)(NONCE_BYTES);
+    const begin = Buffer.concat([header, nonce]);
+    const key = payloadKey(fileKey, nonce);
+    return {
+        encrypt: (plaintext) => sealPayload(plaintext, key, begin),
+        async *decrypt(ciphertext) {
+            const chunks = ciphertext[Symbol.asyncIterator]();
+            try {
+                const read = await readHeader(chunks);
+                if (!begin.equals(Buffer.concat([read.header, read.nonce])))
+                    throw damaged('its header is another');
+                yield* openPayload(prepend(read.rest, chunks), key);
+            }
+            finally {
+                await chunks.return?.();
+            }
+        },
+    };
+}
+/**
+ * Decrypts one age file (binary, not armored). Memory as for `encryptTo`; a passphrase that makes a file ask for more than 1 GiB is refused. Every chunk of 64 KiB is given
+ * out once it is known to be what was encrypted, in its place; that nothing is missing at the end is known when the loop has ended.
+ *
+ * Throws `identity-wrong`, `passphrase-wrong`, and `decryption-failed` for whatever is no age file, or was changed, cut off, put into another order, or added to.
+ */
+function encryption_decryptWith(decryption) {
+    return async function* (ciphertext) {
+        const chunks = ciphertext[Symbol.asyncIterator]();
+        try {
+            const { header, nonce, rest } = await readHeader(chunks);
+            const fileKey = await openHeader(header, decryption);
+            yield* openPayload(prepend(rest, chunks), payloadKey(fileKey, nonce));
+        }
+        finally {
+            await chunks.return?.();
+        }
+    };
+}
+function payloadKey(fileKey, nonce) {
+    return new Uint8Array((0,external_node_crypto_.hkdfSync)('sha256', fileKey, nonce, 'payload', 32));
+}
+async function* prepend(first, chunks) {
+    yield first;
+    for (;;) {
+        const next = await chunks.next();
+        if (next.done === true)
+            return;
+        yield next.value;
+    }
+}
+
+// EXTERNAL MODULE: ./src/system/files.ts
+var system_files = __webpack_require__(1650);
 ;// CONCATENATED MODULE: ./src/archive/manifest.ts
 
 
@@ -1272,21 +1922,34 @@ function sealManifest(manifest) {
     return { ...manifest, digest: digestOf(manifest) };
 }
 function digestOf(manifest) {
+    const { encryption } = manifest;
+    const unsealed = typeof encryption === 'object' && encryption !== null ? { encryption: { ...encryption, seal: '' } } : {};
     return (0,external_node_crypto_.createHash)('sha256')
-        .update(JSON.stringify({ ...manifest, digest: '' }))
+        .update(JSON.stringify({ ...manifest, ...unsealed, digest: '' }))
         .digest('hex');
 }
 /**
  * The same as `parseManifest` for what comes from a store, where a disk or a network may have changed it: `manifest-damaged` where it is another one than was written. It says nothing of
- * who wrote it.
+ * who wrote it. `name`: of the backup that it was found with; another backup's manifest is `manifest-damaged`, too.
  */
-function openManifest(json) {
+function openManifest(json, name) {
     const value = typeof json === 'string' ? parseJson(json) : json;
     const manifest = parseManifest(value);
-    if (digestOf(value) !== manifest.digest) {
+    let digest;
+    try {
+        digest = digestOf(value);
+    }
+    catch (error) {
+        // What JSON.parse takes, JSON.stringify may not: it calls itself for each level.
+        throw invalid('the manifest', `can't be told by its digest (${(0,errors/* messageOf */.bD)(error)})`, error);
+    }
+    if (digest !== manifest.digest) {
         throw new errors/* CaretakerError */.xT('manifest-damaged', `failed to read the manifest of ${manifest.name}: its digest is another`, {
             hint: 'It is not what was written. Take another backup, or follow RESTORE.md with the parts whose digests fit.',
         });
+    }
+    if (name !== undefined && name !== manifest.name) {
+        throw new errors/* CaretakerError */.xT('manifest-damaged', `failed to read the manifest of ${name}: it is the one of ${manifest.name}`, { hint: 'Somebody has copied or renamed it. Give the backup by its own name, or follow its RESTORE.md.' });
     }
     return manifest;
 }
@@ -1320,8 +1983,7 @@ function parseManifest(json) {
         throw instructions.wrong('file', `must be ${instructionsFile(name)}`);
     }
     const version = root.object('version');
-    if (root.raw('encryption') !== null)
-        throw root.wrong('encryption', 'must be null in schema 1');
+    const encryption = root.raw('encryption') === null ? null : root.object('encryption');
     return {
         schema,
         name,
@@ -1356,11 +2018,21 @@ function parseManifest(json) {
             };
         }),
         ownership: root.oneOf('ownership', ['direct', 'podman-unshare', 'helper-container']),
-        encryption: null,
+        encryption: encryption === null
+            ? null
+            : {
+                format: encryption.oneOf('format', ['age-encryption.org/v1']),
+                recipients: encryption.texts('recipients'),
+                seal: encryption.text('seal'),
+            },
         parts,
         left: root.list('left').map((item, index) => {
             const left = new Fields(item, `left[${index}]`);
-            return { what: left.text('what'), why: left.text('why') };
+            return {
+                what: left.text('what'),
+                why: left.text('why'),
+                ...left.optional('secret', () => left.flag('secret')),
+            };
         }),
         instructions: {
             file: instructions.text('file'),
@@ -1446,9 +2118,16 @@ function parsePart(part, backup) {
     };
 }
 function refuseTwice(names, field, why) {
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined)
-        throw invalid(field, `${why}: ${twice}`);
+    const seen = new Set();
+    for (const name of names) {
+        if (seen.has(name))
+            throw invalid(field, `${why}: ${name}`);
+        seen.add(name);
+    }
+}
+/** A path that a file can have, without `..`. Linux takes 255 bytes for a name and 4095 for a path. */
+function isPossible(path) {
+    return (Buffer.byteLength(path) < 4096 && path.split('/').every((name) => name !== '..' && Buffer.byteLength(name) < 256));
 }
 /** Reads the fields of one object of JSON, and names the one that is wrong by its path. */
 class Fields {
@@ -1534,14 +2213,14 @@ class Fields {
     }
     absolutePath(field) {
         const value = this.text(field);
-        if (!value.startsWith('/') || value.split('/').includes('..'))
-            throw this.wrong(field, 'must be an absolute path without ..');
+        if (!value.startsWith('/') || !isPossible(value))
+            throw this.wrong(field, 'must be an absolute path without .., and no longer than a path can be');
         return value;
     }
     relativePath(field) {
         const value = this.text(field);
-        if (value.startsWith('/') || value.split('/').includes('..')) {
-            throw this.wrong(field, 'must be a relative path without ..');
+        if (value.startsWith('/') || !isPossible(value)) {
+            throw this.wrong(field, 'must be a relative path without .., and no longer than a path can be');
         }
         return value;
     }
@@ -1571,13 +2250,157 @@ function invalid(field, why, cause) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/archive/encrypted.ts
+
+
+
+
+
+
+
+
+/**
+ * Encrypts a file into a new one (mode 600), durably, and reads it back: when this is fulfilled, what was written decrypts to what was read. Answers with what the
+ * new file holds. Throws `store-damaged` where what was read is not what is `known` of it, `disk-full`, `file-operation-failed`, `encryption-failed`, the signal's reason; the new file is
+ * gone then.
+ */
+async function encryptFile(from, to, encryption, known, signal) {
+    const { encrypt, decrypt } = await newFile(encryption);
+    const plain = (0,external_node_crypto_.createHash)('sha256');
+    const written = await transformFile(from, to, (source) => encrypt(hashing(source, plain)), signal);
+    try {
+        const readBack = (0,external_node_crypto_.createHash)('sha256');
+        const stored = (0,external_node_crypto_.createHash)('sha256');
+        for await (const chunk of decrypt(hashing(contentOf(to), stored))) {
+            signal?.throwIfAborted();
+            readBack.update(chunk);
+        }
+        const read = plain.digest('hex');
+        if (read !== known.sha256) {
+            throw new errors/* CaretakerError */.xT('store-damaged', `failed to encrypt ${from}: its SHA-256 is not the one that it had`, {
+                hint: 'The file changed after it was verified. Take another backup, and look at the machine’s memory and disk.',
+            });
+        }
+        if (stored.digest('hex') === written.sha256 && readBack.digest('hex') === read)
+            return written;
+        throw new errors/* CaretakerError */.xT('encryption-failed', `failed to encrypt ${from}: what was written is not what was read`, {
+            hint: 'Run again; if it happens again, look at the machine’s memory and disk.',
+        });
+    }
+    catch (error) {
+        await (0,promises_.rm)(to, { force: true });
+        throw error;
+    }
+}
+/**
+ * Decrypts a file into a new one (mode 600). Throws what `decryptWith` throws, `disk-full`, `file-operation-failed`, the signal's reason; the new
+ * file is gone then.
+ */
+async function decryptFile(from, to, decryption, signal) {
+    return transformFile(from, to, decryptWith(decryption), signal);
+}
+async function transformFile(from, to, transform, signal) {
+    try {
+        const file = await (0,promises_.open)(to, 'wx', 0o600);
+        try {
+            const hash = (0,external_node_crypto_.createHash)('sha256');
+            let bytes = 0;
+            for await (const chunk of transform(contentOf(from))) {
+                signal?.throwIfAborted();
+                hash.update(chunk);
+                let at = 0;
+                while (at < chunk.length)
+                    at += (await file.write(chunk, at)).bytesWritten;
+                bytes += chunk.length;
+            }
+            await file.sync();
+            await file.close();
+            await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(to));
+            return { bytes, sha256: hash.digest('hex') };
+        }
+        catch (error) {
+            await file.close().catch(() => undefined);
+            await (0,promises_.rm)(to, { force: true });
+            throw error;
+        }
+    }
+    catch (error) {
+        if (signal?.aborted === true)
+            throw signal.reason;
+        throw (0,system_files/* fileError */.zS)(`write ${to}`, error);
+    }
+}
+function contentOf(file) {
+    return (0,external_node_fs_.createReadStream)(file, { highWaterMark: 1024 * 1024 });
+}
+async function* hashing(source, hash) {
+    for await (const chunk of source) {
+        hash.update(chunk);
+        yield chunk;
+    }
+}
+/** What a manifest says of the encryption, as long as it is not sealed. */
+function unsealed(encryption) {
+    const recipients = 'recipients' in encryption ? encryption.recipients.map(({ text }) => text) : [];
+    return { format: FORMAT, recipients, seal: '' };
+}
+/** The manifest of parts that are encrypted so, with its seal. */
+async function sealEncrypted(manifest, encryption) {
+    const open = { ...manifest, encryption: unsealed(encryption) };
+    const { digest } = sealManifest(open);
+    const seal = await collect(encryptTo(encryption)(encrypted_once(Buffer.from(digest))));
+    return { ...open, encryption: { ...open.encryption, seal: seal.toString('base64') }, digest };
+}
+/**
+ * Whether an encrypted backup's manifest is the one that was made with its parts: one that was put in its place, or whose parts were exchanged for others, does not fit its seal. Says nothing
+ * against whoever can make new seals: everybody who knows the public keys. Throws `manifest-unsealed`, `identity-wrong`, `passphrase-wrong`.
+ */
+async function checkSeal({ name, digest, encryption }, decryption) {
+    if (encryption === null)
+        return;
+    let sealed;
+    try {
+        sealed = await collect(encryption_decryptWith(decryption)(encrypted_once(Buffer.from(encryption.seal, 'base64'))));
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'decryption-failed'))
+            throw error;
+        throw notSealed(name, 'its seal is damaged', error);
+    }
+    if (sealed.toString() !== digest)
+        throw notSealed(name, 'its seal is of another');
+}
+const FORMAT = 'age-encryption.org/v1';
+function notSealed(name, why, cause) {
+    return new errors/* CaretakerError */.xT('manifest-unsealed', `failed to read the manifest of ${name}: ${why}`, {
+        hint: 'Somebody may have put another manifest in its place, or exchanged parts. Find out who can write to the store, and take another backup.',
+        cause,
+    });
+}
+async function* encrypted_once(content) {
+    yield await Promise.resolve(content);
+}
+async function collect(source) {
+    const chunks = [];
+    for await (const chunk of source)
+        chunks.push(chunk);
+    return Buffer.concat(chunks);
+}
+
 // EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __webpack_require__(57075);
+var external_node_stream_ = __webpack_require__(7075);
+// EXTERNAL MODULE: ./src/system/disk.ts
+var disk = __webpack_require__(5320);
 ;// CONCATENATED MODULE: ./src/archive/tar.ts
 
 const BLOCK = 512;
 /** Names, xattrs and sparse maps fit in far less; a header that asks for more is an attack on memory. */
-const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+const tar_MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/** Linux takes no longer path, so that nothing with such a name could be unpacked. */
+const MAX_NAME_LENGTH = 4096;
+/** Headers that say more of the member behind them, or of all. */
+const EXTENDED = ['x', 'g', 'L', 'K'];
+const GNU_MAGIC = 'ustar  \0';
 /**
  * Passes a tar archive through, byte for byte, while it walks over its members: ustar, pax and GNU headers, as GNU tar
  * and pg_basebackup write them. A chunk is passed on only after all headers in it were found good, so that an unpacking
@@ -1587,6 +2410,9 @@ const MAX_HEADER_BYTES = 16 * 1024 * 1024;
  * that could touch anything outside the directory that it is unpacked into: an absolute name, `..`, a device, a hard
  * link to outside, anything below a symbolic link of the same archive. Links to outside are data as long as nothing goes
  * through them.
+ *
+ * What one program reads in one way and another one otherwise is refused as well: where they disagree about how long a member is, one of them takes content for headers, and
+ * unpacks members that the other has not seen.
  */
 async function* checkTar(source, handlers = {}) {
     const walk = new TarWalk(handlers);
@@ -1607,9 +2433,11 @@ class TarWalk {
     skip = 0;
     content = 0;
     collecting;
-    sparseMore = false;
-    pendingSkip = 0;
-    pendingContent = 0;
+    /** The member's content begins with a map of its holes, or more of that follows in blocks of its own. */
+    map;
+    mapBlocks;
+    /** The kinds of extended headers that have come since the last member. */
+    extended = '';
     pax = new Map();
     longName;
     longLink;
@@ -1644,10 +2472,10 @@ class TarWalk {
         }
     }
     end() {
-        if (this.skip > 0 || this.partial.length > 0 || this.sparseMore)
-            throw damaged('it ends in the middle of a member');
+        if (this.skip > 0 || this.partial.length > 0 || this.mapBlocks !== undefined)
+            throw tar_damaged('it ends in the middle of a member');
         if (!this.finished)
-            throw damaged('its end-of-archive mark is missing');
+            throw tar_damaged('its end-of-archive mark is missing');
     }
     takeKept() {
         const kept = this.kept;
@@ -1665,7 +2493,12 @@ class TarWalk {
                 this.collected();
         }
         else if (content.length > 0) {
+            this.map?.feed(content);
             this.handlers.onContent?.(content);
+        }
+        if (this.skip === 0) {
+            this.map?.end();
+            this.map = undefined;
         }
     }
     pass(bytes) {
@@ -1681,6 +2514,9 @@ class TarWalk {
         const { flag, pieces } = this.collecting;
         this.collecting = undefined;
         const bytes = Buffer.concat(pieces);
+        // GNU tar would go on into what fills the last block.
+        if (['L', 'K'].includes(flag) && !bytes.includes(0))
+            throw hostile('a header', 'has a name that does not end');
         if (flag === 'L')
             this.longName = cString(bytes);
         else if (flag === 'K')
@@ -1689,18 +2525,17 @@ class TarWalk {
             this.pax = paxRecords(bytes);
         else {
             for (const key of paxRecords(bytes).keys()) {
-                if (['path', 'linkpath', 'size', 'GNU.sparse.name'].includes(key)) {
+                if (['path', 'linkpath', 'size'].includes(key) || key.startsWith('GNU.')) {
                     throw hostile('a header for all members', `sets "${key}"`);
                 }
             }
         }
     }
     block(block) {
-        if (this.sparseMore) {
+        if (this.mapBlocks !== undefined) {
             this.pass(block);
-            this.sparseMore = block[504] !== 0;
-            if (!this.sparseMore)
-                [this.skip, this.content] = [this.pendingSkip, this.pendingContent];
+            if (!this.mapBlocks.more(block))
+                [this.skip, this.content] = this.endOfMap(this.mapBlocks);
             return;
         }
         if (block.every((byte) => byte === 0)) {
@@ -1712,62 +2547,93 @@ class TarWalk {
             return;
         }
         if (this.zeros > 0)
-            throw damaged('there is data behind its end-of-archive mark');
-        const header = readHeader(block, this.pax, this.longName, this.longLink);
-        const padded = Math.ceil(header.size / BLOCK) * BLOCK;
-        if (['x', 'g', 'L', 'K'].includes(header.flag)) {
-            if (header.size > MAX_HEADER_BYTES)
+            throw tar_damaged('there is data behind its end-of-archive mark');
+        const stored = readStored(block);
+        const { flag } = stored;
+        if (EXTENDED.includes(flag)) {
+            // The size that a header before it sets is the member's, not this one's.
+            if (stored.size > tar_MAX_HEADER_BYTES)
                 throw hostile('a header', 'is larger than any needs to be');
-            this.collecting = { flag: header.flag, pieces: [], left: header.size };
+            if (this.extended.includes(flag))
+                throw hostile('a header', 'comes twice for one member');
+            this.extended += flag;
+            this.collecting = { flag, pieces: [] };
             this.pass(block);
-            [this.skip, this.content] = [padded, header.size];
-            if (padded === 0)
+            [this.skip, this.content] = [paddedSize(stored.size), stored.size];
+            if (this.skip === 0)
                 this.collected();
             return;
         }
+        const header = tar_readHeader(block, stored, this.pax, this.longName, this.longLink);
         this.refuseHostile(header);
+        const pax = this.pax;
         this.pax = new Map();
         this.longName = this.longLink = undefined;
-        this.handlers.onMember?.(header);
-        this.keeping = this.handlers.keep?.(header) ?? true;
+        this.extended = '';
+        const { member } = header;
+        this.handlers.onMember?.(member);
+        this.keeping = this.handlers.keep?.(member) ?? true;
         if (this.keeping)
             this.kept.push(...this.held);
         this.held = [];
         this.pass(block);
-        // A link has no content, whatever its size says.
-        const none = header.type !== 'file';
-        if (header.flag === 'S' && block[482] !== 0) {
-            this.sparseMore = true;
-            [this.pendingSkip, this.pendingContent] = [padded, header.size];
+        if (flag === 'S') {
+            if (pax.has('size'))
+                throw hostile(header.name, 'has two sizes');
+            const map = new MapInBlocks(header, block);
+            if (map.goesOn)
+                this.mapBlocks = map;
+            else
+                [this.skip, this.content] = this.endOfMap(map);
             return;
         }
-        [this.skip, this.content] = none ? [0, 0] : [padded, header.size];
+        if (header.realSize !== undefined) {
+            this.map = new MapInContent(header.name, member.size, header.realSize);
+            if (member.size === 0)
+                this.map.end();
+        }
+        [this.skip, this.content] = [paddedSize(member.size), member.size];
     }
-    refuseHostile(member) {
-        const parts = safeParts(member.name);
+    endOfMap(map) {
+        this.mapBlocks = undefined;
+        map.end();
+        return [paddedSize(map.size), map.size];
+    }
+    refuseHostile({ name, link, member: { type, size } }) {
+        for (const text of [name, link]) {
+            if (text.length > MAX_NAME_LENGTH)
+                throw hostile(name, 'has a longer name than any file can have');
+        }
+        const parts = safeParts(name);
         if (parts === null)
-            throw hostile(member.name, 'leaves the directory that it belongs to');
-        if (member.type === 'other')
-            throw hostile(member.name, 'is a device or of an unknown type');
-        if (parts.length === 0 && member.type !== 'directory')
-            throw hostile(member.name, 'would replace the root by something else');
+            throw hostile(name, 'leaves the directory that it belongs to');
+        if (type === 'other')
+            throw hostile(name, 'is a device or of an unknown type');
+        // Some programs take it for content, others for the next members.
+        if (type !== 'file' && size > 0)
+            throw hostile(name, 'has content, and is no file');
+        if (parts.length === 0 && type !== 'directory')
+            throw hostile(name, 'would replace the root by something else');
         const through = this.throughLink(parts);
         if (through !== undefined)
-            throw hostile(member.name, `would be written through the symbolic link "${through}"`);
-        if (member.type === 'hardlink') {
-            const target = safeParts(member.link);
+            throw hostile(name, `would be written through the symbolic link "${shown(through)}"`);
+        let isLink = type === 'symlink';
+        if (type === 'hardlink') {
+            const target = safeParts(link);
             if (target === null || target.length === 0)
-                throw hostile(member.name, 'is a hard link to something outside');
+                throw hostile(name, 'is a hard link to something outside');
             const via = this.throughLink(target);
             if (via !== undefined)
-                throw hostile(member.name, `is a hard link through the symbolic link "${via}"`);
+                throw hostile(name, `is a hard link through the symbolic link "${shown(via)}"`);
+            // Another name of a symbolic link is one, too.
+            isLink = this.links.has(target.join('/'));
         }
         const path = parts.join('/');
-        if (member.type === 'symlink')
+        if (isLink)
             this.links.add(path);
-        else if (member.type === 'directory' && this.links.has(path)) {
+        else if (type === 'directory' && this.links.has(path)) {
             // GNU tar keeps a link to a directory that lies where a directory is to be made.
-            throw hostile(member.name, 'would be written through the symbolic link of the same name');
+            throw hostile(name, 'would be written through the symbolic link of the same name');
         }
         else
             this.links.delete(path);
@@ -1783,44 +2649,178 @@ class TarWalk {
         return undefined;
     }
 }
-function readHeader(block, pax, longName, longLink) {
+/** What a header says by itself. Its checksum is right. */
+function readStored(block) {
     const stored = number(block, 148, 8);
     let sum = 8 * 0x20;
     for (let at = 0; at < BLOCK; at += 1)
         if (at < 148 || at >= 156)
             sum += block[at];
     if (sum !== stored)
-        throw damaged("a member's header has the wrong checksum");
-    const flag = block[156] === 0 ? '0' : String.fromCharCode(block[156]);
+        throw tar_damaged("a member's header has the wrong checksum");
+    const size = number(block, 124, 12, { blank: false });
+    return { flag: block[156] === 0 ? '0' : String.fromCharCode(block[156]), size };
+}
+function tar_readHeader(block, stored, pax, longName, longLink) {
+    const { flag } = stored;
     const ustar = block.toString('latin1', 257, 263) === 'ustar\0';
     const prefix = ustar ? cString(block.subarray(345, 500)) : '';
     const short = cString(block.subarray(0, 100));
     const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? (prefix === '' ? short : `${prefix}/${short}`);
     const sizeText = pax.get('size');
-    const size = sizeText === undefined ? number(block, 124, 12) : Number(sizeText);
-    if (!Number.isSafeInteger(size) || size < 0)
-        throw damaged("a member's size is not a number");
+    if (sizeText !== undefined && !DIGITS.test(sizeText))
+        throw tar_damaged("a member's size is not a number");
     const link = pax.get('linkpath') ?? longLink ?? cString(block.subarray(157, 257));
     const type = typeOf(flag, name);
+    const path = (parts) => shown((parts ?? []).join('/'));
     return {
         flag,
-        link,
         name,
-        path: (safeParts(name) ?? []).join('/'),
-        type,
-        ...(type === 'hardlink' ? { target: (safeParts(link) ?? []).join('/') } : {}),
-        size,
-        mode: number(block, 100, 8) & 0o7777,
-        uid: Number(pax.get('uid') ?? number(block, 108, 8)),
-        gid: Number(pax.get('gid') ?? number(block, 116, 8)),
-        mtime: Number(pax.get('mtime') ?? number(block, 136, 12)),
+        link,
+        realSize: realSizeOf(block, flag, name, pax),
+        member: {
+            name: shown(name),
+            path: path(safeParts(name)),
+            type,
+            ...(type === 'hardlink' ? { target: path(safeParts(link)) } : {}),
+            size: sizeText === undefined ? stored.size : Number(sizeText),
+            mode: number(block, 100, 8) & 0o7777,
+            uid: Number(pax.get('uid') ?? number(block, 108, 8)),
+            gid: Number(pax.get('gid') ?? number(block, 116, 8)),
+            mtime: Number(pax.get('mtime') ?? number(block, 136, 12)),
+        },
     };
+}
+/**
+ * Of a sparse file in the pax format 1.0, which is what GNU tar writes. Undefined where nothing is sparse; the older forms, records that make a file only half sparse, and those of archives in several volumes
+ * are refused: GNU tar reads as much content of those as they say, however long the member is.
+ */
+function realSizeOf(block, flag, name, pax) {
+    const keys = [...pax.keys()].filter((key) => key.startsWith('GNU.'));
+    if (keys.length === 0)
+        return undefined;
+    const known = ['major', 'minor', 'name', 'realsize'].map((key) => `GNU.sparse.${key}`);
+    const realSize = pax.get('GNU.sparse.realsize') ?? '';
+    const whole = keys.every((key) => known.includes(key)) &&
+        pax.get('GNU.sparse.major') === '1' &&
+        pax.get('GNU.sparse.minor') === '0' &&
+        DIGITS.test(realSize);
+    const plainFile = ['0', '7'].includes(flag) && !name.endsWith('/');
+    // With another mark, or with the times that the format of star has here, GNU tar looks for the map elsewhere.
+    const ustar = block.toString('latin1', 257, 263) === 'ustar\0' && block.subarray(476, 500).every((byte) => byte === 0);
+    if (!whole || !plainFile || !ustar)
+        throw hostile(name, 'has holes or volumes of a kind that no backup has');
+    return Number(realSize);
+}
+/** The map of a sparse file's holes. GNU tar reads as much as it says, whatever the member's size is: the two must agree. */
+class HoleMap {
+    name;
+    realSize;
+    /** Of content that the map has told of. */
+    blocks = 0;
+    constructor(name, realSize) {
+        this.name = name;
+        this.realSize = realSize;
+    }
+    add(offset, bytes) {
+        if (offset + bytes > this.realSize)
+            throw this.unfit();
+        this.blocks += Math.ceil(bytes / BLOCK);
+    }
+    unfit() {
+        return hostile(this.name, 'has a map of its holes that does not fit it');
+    }
+}
+/** Pax 1.0: the content begins with decimal numbers, each ended by a line feed: how many pieces there are, and offset and length of each. Zeros fill the last block. */
+class MapInContent extends HoleMap {
+    size;
+    read = 0;
+    text = '';
+    /** Numbers still to come; undefined before the first. */
+    left;
+    offset = 0;
+    constructor(name, size, realSize) {
+        super(name, realSize);
+        this.size = size;
+    }
+    feed(content) {
+        for (let at = 0; at < content.length && this.left !== 0; at += 1) {
+            this.read += 1;
+            const char = String.fromCharCode(content[at]);
+            if (char !== '\n') {
+                this.text += char;
+                if (this.text.length > 15)
+                    throw this.unfit();
+                continue;
+            }
+            if (!DIGITS.test(this.text))
+                throw this.unfit();
+            this.number(Number(this.text));
+            this.text = '';
+            const map = Math.ceil(this.read / BLOCK);
+            if (this.left === 0 && (map + this.blocks) * BLOCK !== paddedSize(this.size))
+                throw this.unfit();
+        }
+    }
+    end() {
+        if (this.left !== 0)
+            throw this.unfit();
+    }
+    number(value) {
+        if (this.left === undefined) {
+            if (value * 4 > this.size)
+                throw this.unfit();
+            this.left = 2 * value;
+            return;
+        }
+        if (this.left % 2 === 0)
+            this.offset = value;
+        else
+            this.add(this.offset, value);
+        this.left -= 1;
+    }
+}
+/** GNU's own format: four pieces in the header, and 21 in each block behind it, as long as the last byte of that says so. */
+class MapInBlocks extends HoleMap {
+    size;
+    goesOn;
+    constructor({ name, member: { size } }, block) {
+        if (block.toString('latin1', 257, 265) !== GNU_MAGIC || name.endsWith('/'))
+            throw hostile(name, 'has holes of a kind that no backup has');
+        super(name, number(block, 483, 12, { blank: false }));
+        this.size = size;
+        this.goesOn = this.pieces(block, 386, 4, block[482] !== 0);
+    }
+    /** Whether still more follow. */
+    more(block) {
+        this.goesOn = this.pieces(block, 0, 21, block[504] !== 0);
+        return this.goesOn;
+    }
+    end() {
+        if (this.blocks * BLOCK !== paddedSize(this.size))
+            throw this.unfit();
+    }
+    pieces(block, start, count, goesOn) {
+        for (let at = start; at < start + count * 24; at += 24) {
+            // The list ends here, for GNU tar even where it is said to go on.
+            if (block[at + 12] === 0) {
+                if (goesOn)
+                    throw this.unfit();
+                return false;
+            }
+            this.add(number(block, at, 12, { blank: false }), number(block, at + 12, 12, { blank: false }));
+        }
+        return goesOn;
+    }
+}
+function paddedSize(size) {
+    return Math.ceil(size / BLOCK) * BLOCK;
 }
 function typeOf(flag, name) {
     switch (flag) {
         case '0':
-            return name.endsWith('/') ? 'directory' : 'file';
         case '7':
+            return name.endsWith('/') ? 'directory' : 'file';
         case 'S':
             return 'file';
         case '1':
@@ -1842,40 +2842,47 @@ function safeParts(name) {
     const parts = name.split('/').filter((part) => part !== '' && part !== '.');
     return parts.includes('..') ? null : parts;
 }
-/** Octal text, or GNU's base 256 where the first bit is set. */
-function number(block, at, length) {
+/** As far as JavaScript can tell numbers apart. */
+const DIGITS = /^\d{1,15}$/;
+/** Octal text, or GNU's base 256 where the first bit is set. `blank`: whether nothing stands for 0. */
+function number(block, at, length, { blank = true } = {}) {
     if ((block[at] & 0x80) !== 0) {
         let value = block[at] & 0x7f;
         for (let i = at + 1; i < at + length; i += 1)
             value = value * 256 + block[i];
         if (!Number.isSafeInteger(value))
-            throw damaged('a number in a header is out of range');
+            throw tar_damaged('a number in a header is out of range');
         return value;
     }
     const text = cString(block.subarray(at, at + length)).trim();
-    if (!/^[0-7]*$/.test(text))
-        throw damaged('a number in a header is not one');
+    if (!/^[0-7]*$/.test(text) || (text === '' && !blank))
+        throw tar_damaged('a number in a header is not one');
     return text === '' ? 0 : parseInt(text, 8);
 }
 function cString(bytes) {
     const end = bytes.indexOf(0);
-    return bytes.toString('utf8', 0, end === -1 ? bytes.length : end);
+    return bytes.toString('latin1', 0, end === -1 ? bytes.length : end);
 }
-/** `LENGTH KEY=VALUE\n`, the length counting itself. */
+/** The text of a name that has a character for each byte. */
+function shown(name) {
+    return Buffer.from(name, 'latin1').toString('utf8');
+}
+/** `LENGTH KEY=VALUE\n`, the length counting itself: digits, and one blank. GNU tar skips more blanks, and would find another key than this. */
 function paxRecords(bytes) {
     const records = new Map();
     let at = 0;
     while (at < bytes.length) {
         const space = bytes.indexOf(0x20, at);
-        const length = space === -1 ? NaN : Number(bytes.toString('latin1', at, space));
-        const end = at + length;
-        if (!Number.isSafeInteger(length) || end > bytes.length || end <= space || bytes[end - 1] !== 0x0a) {
-            throw damaged('a pax header is malformed');
+        const digits = space === -1 ? '' : bytes.toString('latin1', at, Math.min(space, at + 16));
+        const end = at + Number(digits);
+        if (!DIGITS.test(digits) || end > bytes.length || end <= space || bytes[end - 1] !== 0x0a) {
+            throw tar_damaged('a pax header is malformed');
         }
         const equals = bytes.indexOf(0x3d, space);
-        if (equals === -1 || equals >= end)
-            throw damaged('a pax header is malformed');
-        records.set(bytes.toString('utf8', space + 1, equals), bytes.toString('utf8', equals + 1, end - 1));
+        const key = equals === -1 || equals >= end ? '' : bytes.toString('latin1', space + 1, equals);
+        if (key === '' || /^[ \t]|\0/.test(key))
+            throw tar_damaged('a pax header is malformed');
+        records.set(key, bytes.toString('latin1', equals + 1, end - 1));
         at = end;
     }
     return records;
@@ -1933,23 +2940,23 @@ function header(name, member, flag) {
     block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
     return block;
 }
-function damaged(why) {
+function tar_damaged(why) {
     return new errors/* CaretakerError */.xT('part-damaged', `failed to read the tar archive: ${why}`, {
         hint: 'The file is not what was written. Fetch it again, or take another backup.',
     });
 }
 function hostile(name, why) {
-    return new errors/* CaretakerError */.xT('part-hostile', `failed to trust the tar archive: its member ${JSON.stringify(name.slice(0, 200))} ${why}`, {
+    return new errors/* CaretakerError */.xT('part-hostile', `failed to trust the tar archive: its member ${JSON.stringify(shown(name).slice(0, 200))} ${why}`, {
         hint: 'Nothing was unpacked. No backup of this program holds such a member: find out where the file comes from. A device inside a directory is left out by exclude=….',
     });
 }
 
 // EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __webpack_require__(78474);
+var external_node_events_ = __webpack_require__(8474);
 // EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __webpack_require__(57975);
+var external_node_util_ = __webpack_require__(7975);
 // EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __webpack_require__(38522);
+var external_node_zlib_ = __webpack_require__(8522);
 var external_node_zlib_default = /*#__PURE__*/__webpack_require__.n(external_node_zlib_);
 ;// CONCATENATED MODULE: ./src/archive/zstd.ts
 
@@ -2257,8 +3264,10 @@ class ByteReader {
 
 
 
+
+
 /**
- * Compresses what the program prints into a new file (mode 600), durably: when this is fulfilled, the program has ended well and
+ * Compresses, and perhaps encrypts, what the program prints into a new file (mode 600), durably: when this is fulfilled, the program has ended well and
  * both the file and its directory entry are on disk.
  *
  * Throws `disk-full`, `part-exists`, the signal's reason, and `part-failed` for everything else that went wrong, the program's
@@ -2268,7 +3277,7 @@ async function writePart(part) {
     const { stream, signal } = part;
     // Before anything is awaited: when a child process exits, Node drops the output that nobody has begun to read.
     const stdout = (0,external_node_stream_.pipeline)(stream.stdout, new external_node_stream_.PassThrough({ highWaterMark: 1024 * 1024 }), () => undefined);
-    const path = (0,external_node_path_.join)(part.directory, part.file);
+    const path = (0,external_node_path_.join)(part.directory, storedName(part.file, { encryption: part.encrypt ?? null }));
     const stop = () => stream.kill();
     signal?.addEventListener('abort', stop);
     let file;
@@ -2288,7 +3297,8 @@ async function writePart(part) {
                 yield chunk;
             }
         };
-        for await (const frame of compress(counted(), part.level === undefined ? {} : { level: part.level })) {
+        const frames = compress(counted(), part.level === undefined ? {} : { level: part.level });
+        for await (const frame of part.encrypt === undefined ? frames : part.encrypt(frames)) {
             hash.update(frame);
             let at = 0;
             while (at < frame.length)
@@ -2311,7 +3321,7 @@ async function writePart(part) {
         }
         if (signal?.aborted === true)
             throw signal.reason;
-        throw failure(path, error);
+        throw failure(path, error, part.estimate);
     }
     finally {
         signal?.removeEventListener('abort', stop);
@@ -2334,15 +3344,15 @@ async function writeText(directory, name, text) {
             await file.close().catch(() => undefined);
             await (0,promises_.rm)(path, { force: true });
         }
-        throw failure(path, error);
+        throw failure(path, error, content.length);
     }
     return { path, name, bytes: content.length, sha256: (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex') };
 }
 /**
- * The raw bytes of a part's file. The digest of what is stored, its length and that of the raw bytes are checked on the way:
+ * The raw bytes of a part's file, of an encrypted one by `decrypt`. The digest of what is stored, its length and that of the raw bytes are checked on the way:
  * the last chunk is followed by `part-damaged` where anything differs, so what was read is good only once the loop has ended.
  */
-async function* readPart(path, file) {
+async function* readPart(path, file, decrypt) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
     let bytes = 0;
     let rawBytes = 0;
@@ -2354,7 +3364,7 @@ async function* readPart(path, file) {
         }
     };
     try {
-        for await (const chunk of decompress(stored())) {
+        for await (const chunk of decompress(decrypt === undefined ? stored() : decrypt(stored()))) {
             rawBytes += chunk.length;
             // What decodes to more than it should is stopped at once, not when the disk is full.
             if (rawBytes > file.rawBytes)
@@ -2363,7 +3373,7 @@ async function* readPart(path, file) {
         }
     }
     catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT && error.code !== 'part-damaged')
+        if (error instanceof errors/* CaretakerError */.xT && !['part-damaged', 'decryption-failed'].includes(error.code))
             throw error;
         if (error.code === 'ENOENT') {
             throw new errors/* CaretakerError */.xT('part-missing', `failed to find ${path}`, {
@@ -2380,12 +3390,20 @@ async function* readPart(path, file) {
     if (rawBytes !== file.rawBytes)
         throw parts_damaged(path, `it holds ${rawBytes} bytes, the manifest says ${file.rawBytes}`);
 }
+/** For the files of a backup in this directory, of an encrypted one by `decrypt`. */
+function partReader(directory, decrypt) {
+    return (file) => readPart(partPath(directory, file, decrypt), file, decrypt);
+}
+/** Where a part's file lies in a directory. */
+function partPath(directory, { file }, decrypt) {
+    return (0,external_node_path_.join)(directory, storedName(file, { encryption: decrypt ?? null }));
+}
 /**
  * Everything that can be known of a part's file without unpacking it: the digest, that all of it decompresses, and for
  * a tar archive that its members are whole and harmless. Throws `part-missing`, `part-damaged`, `part-hostile`.
  */
 async function verifyPart(path, file, options = {}) {
-    const raw = readPart(path, file);
+    const raw = readPart(path, file, options.decrypt);
     let rawBytes = 0;
     try {
         for await (const chunk of file.file.endsWith('.tar.zst') ? checkTar(raw) : raw) {
@@ -2404,14 +3422,10 @@ async function verifyPart(path, file, options = {}) {
         });
     }
 }
-function failure(path, error) {
+function failure(path, error, bytes) {
     const code = error.code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new errors/* CaretakerError */.xT('disk-full', `failed to write ${path}: no space is left in ${(0,external_node_path_.dirname)(path)}`, {
-            hint: 'Free some space there, or choose another directory for backups, and run again. Nothing of the unfinished file was kept.',
-            cause: error,
-        });
-    }
+    if (code === 'ENOSPC' || code === 'EDQUOT')
+        return (0,disk/* diskFull */.xg)(`write ${path}`, { place: path, bytes }, error);
     if (code === 'EEXIST') {
         return new errors/* CaretakerError */.xT('part-exists', `failed to write ${path}: it is there already`, {
             hint: 'Two backups of one project began in the same second. Run again.',
@@ -2440,63 +3454,25 @@ async function parts_syncDirectory(directory) {
     }
 }
 
-// EXTERNAL MODULE: ./src/report/units.ts
-var units = __webpack_require__(17885);
-// EXTERNAL MODULE: ./src/system/files.ts
-var system_files = __webpack_require__(31650);
-;// CONCATENATED MODULE: ./src/system/disk.ts
-
-
-
-/** Bytes that this user may still write where `target` is or would be. Throws `disk-unreadable`. */
-async function freeBytes(target) {
-    const place = await nearestExisting(target);
-    try {
-        const { bavail, bsize } = await (0,promises_.statfs)(place);
-        return bavail * bsize;
-    }
-    catch (error) {
-        throw unreadable(place, error);
-    }
-}
-/**
- * Whether both are, or would be, on one filesystem. Necessary for a rename between them, but not enough: a bind mount of the same
- * filesystem refuses it (EXDEV) all the same. Throws `disk-unreadable`.
- */
-async function sameFilesystem(one, other) {
-    const [first, second] = await Promise.all([one, other].map(async (target) => (await (0,promises_.stat)(await nearestExisting(target))).dev));
-    return first === second;
-}
-async function nearestExisting(target) {
-    for (let place = external_node_path_default().resolve(target);; place = external_node_path_default().dirname(place)) {
-        try {
-            await (0,promises_.stat)(place);
-            return place;
-        }
-        catch (error) {
-            const { code } = error;
-            if ((code !== 'ENOENT' && code !== 'ENOTDIR') || place === '/')
-                throw unreadable(place, error);
-        }
-    }
-}
-function unreadable(place, cause) {
-    return new errors/* CaretakerError */.xT('disk-unreadable', `failed to look at the filesystem of ${place}: ${(0,errors/* messageOf */.bD)(cause)}`, {
-        cause,
-    });
-}
-
+// EXTERNAL MODULE: ./src/system/bytes.ts
+var system_bytes = __webpack_require__(5734);
 // EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __webpack_require__(48161);
+var external_node_os_ = __webpack_require__(8161);
 ;// CONCATENATED MODULE: ./src/system/identity.ts
+
 
 
 function hostName() {
     return (0,external_node_os_.hostname)();
 }
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 /** Changes with every boot. */
 function bootId() {
-    return (0,external_node_fs_.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return (0,external_node_fs_.readFileSync)(BOOT_ID, 'utf8').trim();
+}
+/** False where a boot id of its own is mounted over the kernel's, as systemd-nspawn and LXD do for their containers. */
+function isKernelsBootId() {
+    return !(0,external_node_fs_.readFileSync)('/proc/self/mountinfo', 'utf8').includes(` ${BOOT_ID} `);
 }
 function ownIdentity() {
     const stat = processStat(process.pid);
@@ -2507,47 +3483,124 @@ function ownIdentity() {
         pid: process.pid,
         startTime: stat.startTime,
         host: hostName(),
+        machine: machine(),
         pidNamespace: pidNamespace(),
     };
 }
 /**
- * False once that process is known to have ended; a zombie has. A process of another pid namespace of this boot can't be seen
- * from here, and counts as alive: robbing a living holder is the worse mistake.
+ * `dead` once that process is known to have ended; a zombie has. A process of another boot has where this is its host, or where `bootEnds` says that
+ * another boot than this one can only be an earlier one. Whatever can't be seen from here is `elsewhere`.
  */
-function isAlive(identity) {
+function stateOf(identity, bootEnds) {
     if (identity.bootId !== bootId())
-        return false;
-    if (isElsewhere(identity))
-        return true;
-    const stat = processStat(identity.pid);
-    return stat !== null && stat.startTime === identity.startTime && !'ZXx'.includes(stat.state);
+        return bootEnds || isThisHost(identity) ? 'dead' : 'elsewhere';
+    if (identity.pidNamespace !== pidNamespace())
+        return 'elsewhere';
+    const stat = seenStat(identity.pid);
+    if (stat === 'hidden')
+        return 'elsewhere';
+    return stat !== null && stat.startTime === identity.startTime && !'ZXx'.includes(stat.state) ? 'alive' : 'dead';
 }
-/** True where `isAlive` can only guess. */
-function isElsewhere(identity) {
-    return identity.bootId === bootId() && identity.pidNamespace !== pidNamespace();
+/** Machines that were cloned may share their id, and others their name: both must agree. */
+function isThisHost({ host, machine: id }) {
+    return host === hostName() && id !== null && id === machine();
 }
-/** Null when there is no such process. */
+/** Null when there is no such process, or none that this user may see. */
 function processStat(pid) {
+    const stat = seenStat(pid);
+    return stat === 'hidden' ? null : stat;
+}
+/** `hidden`: there is one, and nothing of it may be seen, as another user's with /proc mounted `hidepid`. */
+function seenStat(pid) {
     let text;
     try {
         text = (0,external_node_fs_.readFileSync)(`/proc/${pid}/stat`, 'latin1');
     }
     catch (error) {
         const { code } = error;
+        if (code === 'EPERM' || code === 'EACCES')
+            return 'hidden';
         // ESRCH: it ended between open and read.
         if (code === 'ENOENT' || code === 'ESRCH')
-            return null;
+            return isThere(pid) ? 'hidden' : null;
         throw error;
     }
     // Field 2 is the program's name, in which blanks and parentheses may occur: count from its last one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '', parent: Number(fields[1]), group: Number(fields[2]), startTime: fields[19] ?? '' };
+    const [parent, group, session] = fields.slice(1, 4).map(Number);
+    return { state: fields[0] ?? '', parent, group, session, startTime: fields[19] ?? '' };
+}
+/** Whether a process of another user has the number. */
+function isThere(pid) {
+    try {
+        process.kill(pid, 0);
+        return false; // It could be seen: it has ended since, or has come since.
+    }
+    catch (error) {
+        return error.code === 'EPERM';
+    }
 }
 function pidNamespace() {
     return (0,external_node_fs_.readlinkSync)('/proc/self/ns/pid');
 }
+/** A digest of the machine id, which machine-id(5) asks not to show to others. An image may hold an empty one, or `uninitialized`. */
+function machine() {
+    const file = '/etc/machine-id';
+    const id = (0,external_node_fs_.existsSync)(file) ? (0,external_node_fs_.readFileSync)(file, 'utf8').trim() : '';
+    if (!/^[0-9a-f]{32}$/.test(id))
+        return null;
+    return (0,external_node_crypto_.createHmac)('sha256', 'compose-caretaker').update(id).digest('hex').slice(0, 32);
+}
+
+;// CONCATENATED MODULE: ./src/modes/order.ts
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** No clock that is right has shown less to this program: a host without one begins at 1970. */
+const FIRST_DAY = Date.UTC(2026, 0, 1);
+/** Clocks of two hosts differ by as much without anybody having set them. */
+const DRIFT_MS = 60 * 1000;
+/**
+ * Dated further ahead than hours: the clock was wrong when it was made, or is wrong now. Such a one is no reason to remove another, nor to take it for the
+ * latest.
+ */
+function isMisdated({ createdAt }, now) {
+    return createdAt.getTime() > now.getTime() + DAY_MS;
+}
+/**
+ * The time that a backup gets, by which it is named: now, or the second behind the newest that this host has in folders, where the clock was set back since or both are of one second. So
+ * no two have one name, and the newest is the newest, also where the clock has not been set yet. Warns where the clock went back, and of what is misdated.
+ */
+async function timeOfNext({ project, stores, local, clock, recorder, log }) {
+    const now = clock.now();
+    let newest;
+    // Artifacts are not asked: to list them takes requests, and a right that a run which only writes need not have.
+    for (const store of [local, ...stores].filter(({ kind }) => kind === 'folder')) {
+        const backups = await store.list(project.name).catch((error) => {
+            log.warn(`Which is the newest backup in ${store.name} can't be told: ${(0,errors/* messageOf */.bD)(error)}`);
+            return [];
+        });
+        const [first] = backups;
+        if (first !== undefined && isMisdated(first, now))
+            recorder.warn(misdatedText(first, store.name, now));
+        const last = now.getTime() < FIRST_DAY ? first : backups.find((backup) => !isMisdated(backup, now));
+        if (last !== undefined && (newest === undefined || last.createdAt > newest.createdAt))
+            newest = last;
+    }
+    if (newest === undefined || newest.createdAt.getTime() <= now.getTime() - 1000)
+        return now;
+    const next = new Date(newest.createdAt.getTime() + 1000);
+    if (next.getTime() > now.getTime() + DRIFT_MS)
+        recorder.warn(`The clock was set back since ${newest.name} was made: this backup is dated ${next.toISOString()}, behind it.`);
+    return next;
+}
+function misdatedText({ name, createdAt }, store, now) {
+    return `${name} (${store}) is dated ${createdAt.toISOString().slice(0, 10)}, and today is ${now.toISOString().slice(0, 10)}: the clock was wrong then, or is wrong now. It is kept, and not taken for the latest; remove it when nobody needs it.`;
+}
 
 ;// CONCATENATED MODULE: ./src/modes/capture.ts
+
+
+
 
 
 
@@ -2571,15 +3624,15 @@ async function checkRooms(rooms) {
     for (const { directory: place } of rooms) {
         const here = [];
         for (const room of rooms)
-            if (await sameFilesystem(place, room.directory))
+            if (await (0,disk/* sameFilesystem */.Wg)(place, room.directory))
                 here.push(room);
         const needed = here.reduce((sum, { bytes }) => sum + bytes, 0);
-        const free = await freeBytes(place);
+        const free = await (0,disk/* freeBytes */.go)(place);
         if (free >= needed)
             continue;
-        const parts = here.map(({ bytes, what, directory: one }) => `${(0,units/* formatBytes */.z3)(bytes)} for ${what}, in ${one}`);
-        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: the filesystem of ${place} has ${(0,units/* formatBytes */.z3)(free)} free of the ${(0,units/* formatBytes */.z3)(needed)} that are needed: ${parts.join('; ')}`, {
-            hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), and backups in a folder store, which keeps them until you remove them.',
+        const parts = here.map(({ bytes, what, directory: one }) => `${(0,system_bytes/* formatBytes */.z)(bytes)} for ${what}, in ${one}`);
+        throw new errors/* CaretakerError */.xT('disk-full', `failed to begin: the filesystem of ${place} has ${(0,system_bytes/* formatBytes */.z)(free)} free of the ${(0,system_bytes/* formatBytes */.z)(needed)} that are needed: ${parts.join('; ')}`, {
+            hint: 'Free some space on that filesystem: old images (docker image prune, podman image prune), backups in a folder store, which keeps them until you remove them, and those that wait for a store (mode status tells).',
         });
     }
 }
@@ -2600,15 +3653,15 @@ const CATCH_UP_ROUNDS = 3;
 async function warmBackup(tools, request) {
     const { recorder, clock } = tools;
     recorder.acted = true;
-    const createdAt = clock.now();
+    const createdAt = await timeOfNext(tools);
     const name = backupName(tools.project.name, createdAt);
-    await (0,promises_.mkdir)(request.directory, { recursive: true, mode: 0o700 });
+    await (0,system_files/* ensureDirectory */.EA)(request.directory);
     const parts = new Map();
     const end = async () => {
         for (const { capture } of parts.values())
             await capture.finish();
     };
-    const writer = { tools, directory: request.directory, backup: name };
+    const writer = writerFor(tools, request, name);
     try {
         for (const source of request.sources) {
             if (source.warm === undefined)
@@ -2650,14 +3703,15 @@ async function warmBackup(tools, request) {
 async function captureBackup(tools, request, warm) {
     const { project } = tools;
     tools.recorder.acted = true;
-    const createdAt = warm?.createdAt ?? tools.clock.now();
+    const createdAt = warm?.createdAt ?? (await timeOfNext(tools));
     const name = warm?.name ?? backupName(project.name, createdAt);
-    await (0,promises_.mkdir)(request.directory, { recursive: true, mode: 0o700 });
-    const writer = { tools, directory: request.directory, backup: name };
+    await (0,system_files/* ensureDirectory */.EA)(request.directory);
+    const writer = writerFor(tools, request, name);
     const parts = [];
     for (const source of request.sources) {
         parts.push(await tools.recorder.step(`Back up ${source.name}`, () => capturePart(writer, source, request.situation, warm?.parts.get(source))));
     }
+    const { encryption } = request;
     const draft = {
         schema: SCHEMA,
         name,
@@ -2670,23 +3724,31 @@ async function captureBackup(tools, request, warm) {
         ...(warm?.deployment ?? (await deployment(tools, request.head))),
         ...(request.images === undefined ? {} : { images: request.images }),
         ownership: project.files.way,
-        encryption: null,
+        encryption: encryption === undefined ? null : unsealed(encryption),
         parts,
         left: request.left,
     };
     const instructions = await writeText(request.directory, instructionsFile(name), renderInstructions(draft));
-    const manifest = sealManifest({
-        ...draft,
-        instructions: { file: instructions.name, bytes: instructions.bytes, sha256: instructions.sha256 },
-    });
-    const manifestLocal = await writeText(request.directory, names_manifestFile(name), formatManifest(manifest));
-    const partFiles = parts.flatMap((part) => part.files.map(({ file, bytes, sha256 }) => ({
-        path: external_node_path_default().join(request.directory, file),
-        name: file,
-        bytes,
-        sha256,
-    })));
-    return { manifest, directory: request.directory, files: [...partFiles, instructions, manifestLocal] };
+    const { file, bytes, sha256 } = { ...instructions, file: instructions.name };
+    const whole = { ...draft, instructions: { file, bytes, sha256 } };
+    const manifest = encryption === undefined ? sealManifest(whole) : await sealEncrypted(whole, encryption);
+    await writeText(request.directory, names_manifestFile(name), formatManifest(manifest));
+    return capturedIn(request.directory, name);
+}
+function writerFor(tools, { directory, encryption }, backup) {
+    const nextFile = encryption === undefined ? () => Promise.resolve(undefined) : fileKeys(encryption);
+    return { tools, directory, backup, encryption: encryption ?? null, nextFile };
+}
+/** That of a passphrase takes a second, which is none in which users should wait: it is made while the file before it is written. */
+function fileKeys(encryption) {
+    let ahead;
+    return async () => {
+        const key = await (ahead ?? newFile(encryption));
+        ahead = newFile(encryption);
+        // Whoever takes it hears of it; perhaps nobody does.
+        ahead.catch(() => undefined);
+        return key;
+    };
 }
 async function capturePart(writer, source, situation, warm) {
     const { log, clock } = writer.tools;
@@ -2705,7 +3767,7 @@ async function capturePart(writer, source, situation, warm) {
         }
         log.info(`${name}: written to since it was copied; all of it is copied anew`);
         for (const { file } of warm.files)
-            await (0,promises_.rm)(external_node_path_default().join(writer.directory, file));
+            await (0,promises_.rm)(external_node_path_default().join(writer.directory, storedName(file, writer)));
         await warm.capture.finish();
     }
     log.info(source.describe());
@@ -2726,15 +3788,18 @@ async function writeStreams(writer, source, streams) {
     const total = await rawBytes(source);
     const files = [];
     for (const stream of streams) {
+        const key = await writer.nextFile();
         const file = await writePart({
             directory,
+            encrypt: key?.encrypt,
             file: partFile(backup, source.name, stream.suffix),
             stream: stream.open(),
+            estimate: total,
             onProgress: (bytes) => log.progress(source.name, bytes, total),
             signal,
         });
-        await verifyPart(external_node_path_default().join(directory, file.file), file);
-        log.info(`${file.file}: digest, compression and archive are whole`);
+        await verifyPart(partPath(directory, file, key?.decrypt), file, { decrypt: key?.decrypt });
+        log.info(`${file.file}: ${key === undefined ? 'digest' : 'encryption, digest'}, compression and archive are whole`);
         files.push(file);
     }
     return files;
@@ -2767,18 +3832,26 @@ async function imagesNow({ project }) {
         digests: (await project.engine?.runtime.imageDigests(imageId)) ?? [],
     })));
 }
-/** Puts a captured backup into one store, the manifest last. */
-async function storeBackup(tools, captured, store) {
-    return tools.recorder.step(`Store in ${store.name}`, async () => {
+/** Puts a captured backup into one store, the manifest last. Where the store is full, what it has of it goes again, as far as that is possible. */
+async function storeBackup(tools, captured, store, title = `Store in ${store.name}`) {
+    const { recorder, signal, log } = tools;
+    return recorder.step(title, async () => {
+        const names = [];
         const ids = [];
         let url;
         for (const file of captured.files) {
-            tools.signal.throwIfAborted();
-            const stored = await store.put(file);
+            signal.throwIfAborted();
+            const stored = await store.put(file).catch(async (error) => {
+                if (error instanceof errors/* CaretakerError */.xT && error.code === 'store-full') {
+                    await store.takeBack(names).catch((failure) => log.warn((0,errors/* messageOf */.bD)(failure)));
+                }
+                throw error;
+            });
+            names.push(file.name);
             if (stored.id !== undefined)
                 ids.push(stored.id);
             url = stored.url;
-            tools.log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
+            log.info(`${file.name} stored, ${file.bytes} bytes, sha256 ${file.sha256}`);
         }
         return { name: store.name, kind: store.kind, url, ids };
     });
@@ -2793,7 +3866,8 @@ async function capturedIn(directory, name) {
     const text = await (0,system_files/* readText */.yR)(external_node_path_default().join(directory, file));
     if (text === null)
         throw new errors/* CaretakerError */.xT('store-missing', `there is no backup ${name} in ${directory}`);
-    const manifest = openManifest(JSON.parse(text));
+    const manifest = openManifest(text, name);
+    const stored = (entry) => ({ ...entry, file: storedName(entry.file, manifest) });
     const local = (entry) => ({
         path: external_node_path_default().join(directory, entry.file),
         name: entry.file,
@@ -2804,8 +3878,23 @@ async function capturedIn(directory, name) {
     return {
         manifest,
         directory,
-        files: [...manifest.parts.flatMap(({ files }) => files), manifest.instructions, own].map(local),
+        files: [...manifest.parts.flatMap(({ files }) => files.map(stored)), manifest.instructions, own].map(local),
     };
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/volume-options.ts
+/** Whether a volume has the name that both engines make up where none is given. */
+function isAnonymousName(volume) {
+    return volume !== undefined && /^[0-9a-f]{64}$/.test(volume);
+}
+/** Null for a plain volume, whose files lie at its mount point whether it is used or not. */
+function deviceOf(options) {
+    const { device, type, o } = options ?? {};
+    const source = typeof device === 'string' && device !== '' ? device : type === 'tmpfs' ? 'tmpfs' : undefined;
+    if (source === undefined)
+        return null;
+    const words = typeof o === 'string' ? o.split(',') : [];
+    return { source, bound: source.startsWith('/') && words.some((word) => word === 'bind' || word === 'rbind') };
 }
 
 ;// CONCATENATED MODULE: ./src/project/data-reasons.ts
@@ -2972,21 +4061,20 @@ function hostPathOf(mounts, service, containerPath) {
         .sort((a, b) => b.target.length - a.target.length)[0];
     return mount === undefined ? undefined : tidy((0,external_node_path_.join)(mount.source, (0,external_node_path_.relative)(mount.target, path)));
 }
-/**
- * Links resolved, for what is behind one is exchanged where it really lies, and two links to one place are one place. What this user may not
- * enter, or what is not there, stays as it is written.
- */
+/** Links resolved, for what is behind one is exchanged where it really lies, and two links to one place are one place. */
 async function realSource(path) {
     const written = tidy(path);
     // /etc/localtime is a link nearly everywhere; it is known by its name.
-    if (hostPathReason(written) !== undefined)
-        return written;
+    return hostPathReason(written) === undefined ? realPath(written) : written;
+}
+/** Links resolved; what this user may not enter, or what is not there, stays as it is written. */
+async function realPath(path) {
     try {
-        return await (0,promises_.realpath)(written);
+        return await (0,promises_.realpath)(path);
     }
     catch (error) {
         if (['ENOENT', 'EACCES', 'ENOTDIR'].includes(error.code ?? ''))
-            return written;
+            return path;
         throw error;
     }
 }
@@ -3045,7 +4133,8 @@ function partName(text) {
 
 
 
-async function contextOf(project, never) {
+
+async function contextOf(project, { never = [], withheld = [] } = {}) {
     const { engine } = project;
     const model = engine === null ? { name: project.name, services: [], volumes: {} } : await engine.compose.model();
     const mounts = engine === null
@@ -3058,9 +4147,18 @@ async function contextOf(project, never) {
         runtime: engine?.runtime ?? null,
         files: project.files,
         names: new Names(),
-        never: [project.stateDirectory, ...never],
+        never: await byAllNames([project.stateDirectory, ...never, ...withheld]),
+        withheld: await byAllNames(withheld),
         projectDirectory: project.directory,
     };
+}
+/** As they are written and where they really lie: mounts and walks tell real paths. */
+async function byAllNames(paths) {
+    return [...new Set([...paths, ...(await Promise.all(paths.map(realPath)))])];
+}
+/** Why what lies there, by its real path, is not taken at all. */
+function withheldReason(path, { withheld }) {
+    return withheld.some((secret) => contains(secret, path)) ? 'it holds secrets that this backup must not' : undefined;
 }
 /** Only what is certain: everything else is taken. */
 function staticReason(path, mounts) {
@@ -3077,7 +4175,7 @@ function staticReason(path, mounts) {
     return mounts.some((mount) => mount.writable) ? undefined : 'mounted read-only: the application does not write it';
 }
 function isAnonymous(mount) {
-    return mount.volume !== undefined && /^[0-9a-f]{64}$/.test(mount.volume);
+    return isAnonymousName(mount.volume);
 }
 /** A volume by its key in the compose file, a directory by its path in the project. */
 function namesOf(path, mount, context) {
@@ -3104,7 +4202,10 @@ function describe(path, mounts) {
 /** The configuration as a part of its own; what lies outside the project's directory can't be in its tree and is a file by itself. */
 async function data_context_projectFiles(context, claimed) {
     const { project, names } = context;
-    const all = await project.configurationFiles();
+    const all = [];
+    for (const path of await project.configurationFiles())
+        if (withheldReason(await realPath(path), context) === undefined)
+            all.push(path);
     const inside = all.filter((path) => contains(project.directory, path));
     const specs = [];
     if (inside.length > 0) {
@@ -3376,6 +4477,7 @@ async function dataFromLines(lines, context) {
     const databases = [];
     const roots = [];
     const others = [];
+    const leave = [];
     for (const line of lines) {
         const type = line['type'] ?? '';
         switch (type) {
@@ -3387,9 +4489,15 @@ async function dataFromLines(lines, context) {
                 break;
             case 'volume':
             case 'directory':
-            case 'file':
-                roots.push(await rootOf(line, context));
+            case 'file': {
+                const root = await rootOf(line, context);
+                const why = withheldReason(root.path, context);
+                if (why === undefined)
+                    roots.push(root);
+                else
+                    leave.push({ what: root.path, why });
                 break;
+            }
             case 'project-files':
                 others.push(...(await data_context_projectFiles(context, line['name'])));
                 break;
@@ -3400,7 +4508,13 @@ async function dataFromLines(lines, context) {
     const once = withoutNested(roots);
     const split = await splitDatabases(once, databases, context);
     const take = [...databases, ...split.take, ...others].sort((a, b) => rank(a) - rank(b));
-    return { take, leave: [...leftMounts(context, take), ...split.leave], notes: split.notes };
+    if (take.length === 0) {
+        throw new errors/* CaretakerError */.xT('data-none', `failed to find any data of ${context.project.name}: nothing that data names may be in this backup`, {
+            hint: 'Files of secrets are only in backups that are encrypted (encrypt-to) or go to folders alone.',
+            input: 'data',
+        });
+    }
+    return { take, leave: [...leave, ...leftMounts(context, take), ...split.leave], notes: split.notes };
 }
 function rank(spec) {
     return { postgres: 0, sqlite: 1, volume: 2, directory: 2, file: 2, 'project-files': 3 }[spec.type];
@@ -3457,6 +4571,7 @@ async function postgresOf(line, context) {
 async function sqliteOf(line, context) {
     const path = await pathOf(line, context);
     const scan = await context.files.scan(path);
+    await refuseLedOut(line, path, scan.root, context);
     if (scan.kind !== 'file' || scan.sqliteFiles.length === 0) {
         throw new errors/* CaretakerError */.xT('data-not-sqlite', `failed to read ${path}: it is not a SQLite database`, {
             hint: 'Name the database file itself; a directory is taken by type=directory, its databases are found there.',
@@ -3469,6 +4584,7 @@ async function rootOf(line, context) {
     const type = line['type'];
     const path = await pathOf(line, context);
     const scan = await context.files.scan(path);
+    await refuseLedOut(line, path, scan.root, context);
     if (type === 'file' ? scan.kind !== 'file' : scan.kind !== 'directory') {
         throw data_lines_invalid(line, `${path} is a ${scan.kind}, not a ${type === 'file' ? 'file' : 'directory'}`);
     }
@@ -3500,11 +4616,30 @@ async function pathOf(line, context) {
         input: 'data',
     });
 }
+/**
+ * Whatever a service may write to may hold a symbolic link that it made, to anything on the host: what that leads to would get into the backup, and be replaced by a restore.
+ * `real`: where `path` leads. A service that may write to the whole project decides by itself what is mounted.
+ */
+async function refuseLedOut(line, path, real, { project, mounts }) {
+    const directory = await realPath(project.directory);
+    const homes = mounts.all.filter(({ writable, source }) => writable && source !== '' && !contains(source, directory));
+    for (let at = path.indexOf('/', 1); at !== -1; at = path.indexOf('/', at + 1)) {
+        const above = await realPath(path.slice(0, at));
+        const home = homes.find(({ source }) => contains(source, above));
+        if (home === undefined)
+            continue;
+        if (contains(home.source, real))
+            return;
+        throw outside(line, `${home.source}, where ${home.service} may have made a link to ${real}`);
+    }
+}
 async function wantedPath(line, context) {
     const { project, mounts } = context;
     const path = line['path'];
     if (line['volume'] !== undefined) {
         const info = await context.runtime?.volume((await volumeName(line, context)) ?? '');
+        if (info?.device !== undefined && !info.device.bound)
+            throw data_lines_invalid(line, `the engine mounts ${info.device.source} there only while a container uses it`);
         const mountpoint = info?.mountpoint ?? '';
         const inside = (0,external_node_path_.join)(mountpoint, path ?? '.').replace(/(.)\/$/, '$1');
         if (!contains(mountpoint, inside))
@@ -3590,10 +4725,8 @@ function data_lines_text(line) {
  * `data-name-invalid`, `data-name-duplicate`, `data-line-invalid`, `data-not-sqlite`, `postgres-not-found`, `postgres-ambiguous`;
  * `data-required` for `auto` where there is nothing to look at, `data-none` when there is nothing to take.
  */
-async function planData(project, lines, 
-/** Absolute paths that must not get into a backup wherever they lie: a folder of backups in a mounted tree. */
-never = []) {
-    const context = await contextOf(project, never);
+async function planData(project, lines, unwanted = {}) {
+    const context = await contextOf(project, unwanted);
     if (lines !== 'auto')
         return dataFromLines(lines, context);
     if (project.engine === null) {
@@ -3639,12 +4772,17 @@ async function mountedRoots(context) {
         if (first.volume !== undefined) {
             const info = await runtime?.volume(first.volume);
             if (info !== undefined && info !== null && info.driver !== 'local') {
-                leave.push({ what, why: `its driver ${info.driver} keeps it elsewhere` });
+                leave.push({ what, why: `its driver ${info.driver} keeps it elsewhere`, isData: true });
+                continue;
+            }
+            if (info?.device !== undefined && !info.device.bound) {
+                const why = `the engine mounts ${info.device.source} there, and only while a container uses it`;
+                leave.push({ what, why, isData: true });
                 continue;
             }
         }
         const scan = await context.files.scan(path);
-        const odd = scanReason(scan);
+        const odd = scanReason(scan) ?? withheldReason(scan.root, context);
         if (odd !== undefined) {
             leave.push({ what, why: odd });
             continue;
@@ -3759,8 +4897,9 @@ function onlyLivedOn(message) {
 }
 
 // EXTERNAL MODULE: external "node:stream/promises"
-var external_node_stream_promises_ = __webpack_require__(46466);
+var external_node_stream_promises_ = __webpack_require__(6466);
 ;// CONCATENATED MODULE: ./src/sources/streams.ts
+
 
 
 
@@ -3781,9 +4920,9 @@ function streamOf(bytes) {
 }
 /**
  * Gives bytes to a program's standard input, and waits until it has ended well; its output is dropped. Bytes that turn
- * out to be bad kill the program, and their error is the one that counts; else the program's own words are.
+ * out to be bad kill the program, and their error is the one that counts; else the program's own words are. `enough`: no more of them are wanted.
  */
-async function feed(stream, bytes) {
+async function feed(stream, bytes, enough = () => false) {
     const { stdin, stdout, done } = stream;
     stdout.resume();
     stdin.on('error', () => undefined); // The exit code tells whether it was right to close it.
@@ -3793,7 +4932,7 @@ async function feed(stream, bytes) {
     });
     try {
         for await (const chunk of bytes) {
-            if (failed)
+            if (failed || enough())
                 break;
             // tar ends at the end-of-archive mark and closes its input; what follows still has to be read, for the digest comes last.
             if (stdin.destroyed || !stdin.writable)
@@ -3824,19 +4963,14 @@ function drained(stdin) {
 }
 /**
  * Unpacks a part's tar into the new directory `root` (with `over`, over what is in it). No header reaches the unpacking program before it was found
- * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit.
+ * harmless: `part-hostile`, `part-damaged`. `disk-full` when it does not fit; `rawBytes`: as much as it may take.
  */
-async function unpack(files, root, bytes, handlers, options) {
+async function unpack(files, root, bytes, { rawBytes, ...options }, handlers) {
     try {
         await feed(files.untar(root, options), checkTar(bytes, handlers));
     }
     catch (error) {
-        if (!/no space left on device|disk quota exceeded/i.test((0,errors/* messageOf */.bD)(error)))
-            throw error;
-        throw new errors/* CaretakerError */.xT('disk-full', `failed to unpack into ${root}: no space left`, {
-            hint: 'Free some space on that filesystem.',
-            cause: error,
-        });
+        throw (0,disk/* isNoSpace */.YV)(error) ? (0,disk/* diskFull */.xg)(`unpack into ${root}`, { place: root, bytes: rawBytes }, error) : error;
     }
 }
 /** The first bytes of a file that only the containers' root may read. */
@@ -3896,7 +5030,7 @@ async function unpackPasses(files, root, part, read, handlers = {}) {
                     links.delete(link);
         }
         else {
-            await unpack(files, root, read(file), { ...handlers, links }, { over });
+            await unpack(files, root, read(file), { over, rawBytes: file.rawBytes }, { ...handlers, links });
         }
     }
 }
@@ -3920,8 +5054,31 @@ async function removalsIn(bytes, part) {
     }
     return names.map((name) => name.slice(2));
 }
+/**
+ * For an archive that holds one file: anything else in it is refused before it is unpacked (`part-damaged`). A link or a pipe would be put where the file belongs. `name` tells
+ * the file's own, after all was read.
+ */
+function oneFile(part, what) {
+    let found;
+    const refused = () => new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: it is not the archive of one ${what}`, {
+        hint: 'Choose another backup.',
+    });
+    return {
+        onMember({ path, type }) {
+            if (found !== undefined || type !== 'file' || path.includes('/'))
+                throw refused();
+            found = path;
+        },
+        name() {
+            if (found === undefined)
+                throw refused();
+            return found;
+        },
+    };
+}
 
 ;// CONCATENATED MODULE: ./src/sources/places.ts
+
 
 
 
@@ -3942,8 +5099,11 @@ async function placesFor(files, live, run) {
     try {
         await files.makeDirectory(probe, (0,external_node_path_.dirname)(live));
     }
-    catch {
-        // Why it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
+    catch (error) {
+        // Where there is no room beside it, there is none inside.
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full')
+            throw error;
+        // Why else it can't be does not matter as long as there is another place; if that fails too, its error is thrown.
         return placesIn(live, live, run);
     }
     await files.remove([probe]);
@@ -3990,13 +5150,54 @@ async function stagingFor({ files, stateDirectory }, name) {
         await files.makeDirectory(staging, stateDirectory);
     const directory = (0,external_node_path_.join)(staging, name);
     await files.remove([directory]);
-    await files.makeDirectory(directory, stateDirectory);
+    try {
+        await files.makeDirectory(directory, stateDirectory);
+    }
+    catch (error) {
+        // One that was cancelled may be there.
+        await files.remove([directory]);
+        throw error;
+    }
     return directory;
 }
 /** `path` relative to `root` where it lies in it ('' for the root itself), else undefined. */
 function within(root, path) {
     const rest = (0,external_node_path_.relative)(root, path);
     return rest === '..' || rest.startsWith('../') || (0,external_node_path_.isAbsolute)(rest) ? undefined : rest;
+}
+/** Git's own files and this program's are no data, wherever in the project (`path` relative to it) they lie: whoever writes them decides what runs next. */
+function isReserved(path) {
+    return path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
+}
+/** More links on one way than any system follows: they lead in a circle. */
+const MAX_LINKS = 40;
+/**
+ * Where a path really lies, as far as it is there. Links are followed below `roots` (absolute, real) only: a path that leads out of all of them is answered as it is there. Undefined where
+ * this user may not read a link on the way.
+ */
+async function realPlace(files, path, roots) {
+    let at = path;
+    for (let followed = 0; followed < MAX_LINKS; followed++) {
+        const root = outermost(at, roots);
+        if (root === undefined)
+            return at;
+        const names = (within(root, at) ?? '').split('/').filter((name) => name !== '');
+        const tops = names.map((_, index) => names.slice(0, index + 1).join('/'));
+        const kinds = tops.length === 0 ? [] : await files.kinds(root, tops);
+        const first = kinds.findIndex((kind) => kind === null || kind === 'link');
+        const top = kinds[first] === 'link' ? tops[first] : undefined;
+        if (top === undefined)
+            return at;
+        const target = await (0,promises_.readlink)((0,external_node_path_.join)(root, top)).catch(() => undefined);
+        if (target === undefined)
+            return undefined;
+        at = (0,external_node_path_.resolve)(root, (0,external_node_path_.dirname)(top), target, ...names.slice(first + 1));
+    }
+    return undefined;
+}
+/** The outermost of these directories in which a path lies. */
+function outermost(path, roots) {
+    return roots.filter((root) => within(root, path) !== undefined).sort((one, other) => one.length - other.length)[0];
 }
 /** A source's origin as the manifest keeps it. */
 function originOf(spec, project) {
@@ -4173,7 +5374,6 @@ async function warmUnlessChanged(files, roots, options, take) {
 
 
 
-
 /** Leftovers of interrupted restores. */
 const OWN = '.caretaker-*';
 /** A volume, a directory or a single file, as plain files. */
@@ -4285,21 +5485,15 @@ function filesSource(spec, kind, deps) {
         async stage(part, read, run) {
             const { fresh, aside } = kind === 'file' ? beside(live, run) : await placesFor(files, live, run);
             try {
-                const members = [];
-                const onMember = (member) => members.push(member.path);
-                await unpackPasses(files, fresh, part, read, kind === 'file' ? { onMember } : {});
                 if (kind === 'file') {
-                    const [member] = members;
-                    if (members.length !== 1 || member === undefined || member.includes('/')) {
-                        throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: it is not the archive of one file`, {
-                            hint: 'Choose another backup.',
-                        });
-                    }
-                    return [{ kind, live, fresh: (0,external_node_path_.join)(fresh, member), aside, carry: [] }];
+                    const one = oneFile(part, 'file');
+                    await unpackPasses(files, fresh, part, read, one);
+                    return [{ kind, live, fresh: (0,external_node_path_.join)(fresh, one.name()), aside, carry: [] }];
                 }
+                await unpackPasses(files, fresh, part, read);
                 const carry = staying(part, run, live);
                 // Where the archive has an empty directory in the place of what is carried, there must be none.
-                await files.remove(carry.map((path) => (0,external_node_path_.join)(fresh, path)));
+                await files.removeMembers(fresh, carry.map(memberName));
                 return [{ kind: 'directory', live, fresh, aside, carry }];
             }
             catch (error) {
@@ -4324,10 +5518,10 @@ function filesSource(spec, kind, deps) {
                         const stays = staying(part, run, found.paths.map(({ path }) => (0,external_node_path_.join)(live, path)).join(', '));
                         for (const [top, type] of tops) {
                             const carry = stays.flatMap((path) => within(top, path) || []);
-                            await files.remove(carry.map((path) => (0,external_node_path_.join)(fresh, top, path)));
+                            await files.removeMembers(fresh, carry.map((path) => memberName((0,external_node_path_.join)(top, path))));
                             swaps.push({
                                 ...{ kind: type === 'file' ? type : 'directory', live: (0,external_node_path_.join)(live, top), fresh: (0,external_node_path_.join)(fresh, top) },
-                                ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live },
+                                ...{ aside: top === '' ? aside : `${aside}-${swaps.length + 1}`, carry, root: live, within: live },
                             });
                         }
                         return swaps;
@@ -4373,9 +5567,13 @@ function carried(excludes, run) {
 
 
 
+
+
 /**
  * Finds a part's place: by the service and the path in its container, then by the volume's name, then by the path relative to the project
  * directory, then by the absolute path where the project has it already (mounts, the plan). Creates the volume of a project that was never up here.
+ *
+ * Symbolic links are followed, and what they lead to is what must be the project's: an application, or an earlier backup, may have left one in its data.
  *
  * `paths`: what inside it is exchanged; none for the whole. The manifest is not believed in: anybody who can store an artifact can write one, and `path: /etc` must not be written to. Only in a rollback
  * (`back`) it is this run's own, and the project's present state is what can't be believed.
@@ -4395,12 +5593,20 @@ async function lookFor(part, deps) {
 async function find(part, deps, paths) {
     const { project } = deps;
     const { origin } = part;
-    const mounts = await mountsOf(project, deps.anew === true);
-    const place = (path, known) => ({
-        path,
-        ...known,
-        writers: locate_writersOf(path, mounts, paths),
-    });
+    const mounts = await placed(await mountsOf(project, deps.anew === true), project.directory);
+    const place = async (home, rest, known) => {
+        const path = (0,external_node_path_.join)(home, rest);
+        const isVolume = mounts.some(({ volume, writable }) => writable && volume !== undefined && volume === known.volume);
+        const roots = [...rootsOf(mounts, deps), ...(isVolume ? [home] : [])];
+        const real = await realPlace(project.files, path, roots);
+        const refused = [path, real ?? path].some((one) => isReserved(within(project.directory, one) ?? '')) ||
+            (deps.fromStore === true && (real === undefined || !(await mayReceive(part, real, roots, mounts, deps))));
+        if (refused)
+            throw homeless(real === undefined || real === path ? path : `${real}, where ${path} leads`);
+        const root = outermost(real ?? path, roots);
+        const found = { path: real ?? path, ...(root === undefined ? {} : { root }) };
+        return { ...found, ...known, writers: locate_writersOf(found.path, mounts, paths) };
+    };
     const inAbsent = (volume, rest, known) => {
         const writers = mounts.filter((mount) => mount.writable && mount.volume === volume).map(({ service }) => service);
         return Promise.resolve({ path: rest, absent: volume, ...known, writers: [...new Set(writers)] });
@@ -4408,11 +5614,12 @@ async function find(part, deps, paths) {
     // A volume that somebody removed meanwhile is made anew.
     if (deps.back === true && (origin.volume === undefined || (await project.files.exists(origin.path)))) {
         const { service, containerPath, volume } = origin;
-        return place(origin.path, {
+        const known = {
             ...(service === undefined ? {} : { service }),
             ...(containerPath === undefined ? {} : { containerPath }),
             ...(volume === undefined ? {} : { volume }),
-        });
+        };
+        return { path: origin.path, ...known, writers: locate_writersOf(origin.path, mounts, paths) };
     }
     if (origin.service !== undefined && origin.containerPath !== undefined) {
         const { service, containerPath } = origin;
@@ -4422,9 +5629,7 @@ async function find(part, deps, paths) {
         if (found !== undefined) {
             const rest = within(found.target, containerPath) ?? '';
             const where = { service, containerPath, ...(found.volume === undefined ? {} : { volume: found.volume }) };
-            return found.source === undefined
-                ? inAbsent(found.volume ?? '', rest, where)
-                : place((0,external_node_path_.join)(found.source, rest), where);
+            return found.source === undefined ? inAbsent(found.volume ?? '', rest, where) : place(found.source, rest, where);
         }
     }
     const known = {
@@ -4438,23 +5643,88 @@ async function find(part, deps, paths) {
         const rest = restInVolume(origin.path, volume);
         return info === undefined || info === null
             ? inAbsent(volume, rest, { ...known, volume })
-            : place((0,external_node_path_.join)(info.mountpoint, rest), { ...known, volume });
+            : place(info.mountpoint, rest, { ...known, volume });
     }
     if (volume === undefined && origin.relativePath !== undefined)
-        return place((0,external_node_path_.join)(project.directory, origin.relativePath), known);
-    const homes = [
+        return place(project.directory, origin.relativePath, known);
+    const homes = [project.directory, ...(deps.plan?.take ?? []).map(({ path }) => path)];
+    for (const [home, real] of [
+        ...homes.map((one) => [one, one]),
+        ...mounts.flatMap(({ source, written = source }) => source === undefined || written === undefined ? [] : [[written, source], [source, source]]),
+    ]) {
+        const rest = within(home, origin.path);
+        if (rest !== undefined)
+            return place(real, rest, known);
+    }
+    throw homeless();
+    function homeless(place) {
+        const missing = origin.containerPath === undefined
+            ? origin.path
+            : `mount at ${origin.containerPath} in ${origin.service ?? 'a service'}`;
+        const why = place === undefined ? `has no ${missing}` : `has no data at ${place}`;
+        return new errors/* CaretakerError */.xT('part-homeless', `failed to find where ${part.name} belongs: ${project.name} ${why}`, {
+            input: 'data',
+            hint: 'Check that this is the right project and that its compose file mounts the data, and not read-only. For data elsewhere, and for configuration, name their path in "data"; where it was lost, make an empty one first. Or restore by hand with the RESTORE.md of the backup.',
+        });
+    }
+}
+/** What Compose and this program read by themselves, also where it is not there yet. */
+const CONFIGURATION = /^(?:\.env|caretaker\.yml|(?:(?:docker|podman|container)-)?compose(?:\.override)?\.ya?ml)$/;
+/**
+ * Whether a part of a backup whose manifest anybody may have written may go to this place. Only what the application can write by its mounts, or the project's settings name, besides the
+ * project directory. In it, what decides what runs next, and whatever holds such a thing, must be named itself, as one of those.
+ */
+async function mayReceive(part, path, roots, mounts, deps) {
+    const { project, clone } = deps;
+    if (outermost(path, roots) === undefined)
+        return false;
+    const isNamed = plannedPaths(deps).includes(path) || (writableSources(mounts).includes(path) && hostPathReason(path) === undefined);
+    // The project's own files are written only where they are missing.
+    if (isNamed || part.kind === 'project-files')
+        return true;
+    const configuration = await project.configurationFiles();
+    const deciding = [
         project.directory,
-        ...mounts.flatMap(({ source }) => (source === undefined ? [] : [source])),
-        ...(deps.plan?.take ?? []).map(({ path }) => path),
+        ...(clone === undefined ? [] : [clone]),
+        ...configuration,
+        ...(await Promise.all(configuration.map(realPath))),
     ];
-    if (homes.some((home) => within(home, origin.path) !== undefined))
-        return place(origin.path, known);
-    throw new errors/* CaretakerError */.xT('part-homeless', `failed to find where ${part.name} belongs: ${project.name} has no ${origin.containerPath === undefined
-        ? origin.path
-        : `mount at ${origin.containerPath} in ${origin.service ?? 'a service'}`}`, {
-        input: 'data',
-        hint: 'Check that this is the right project and that its compose file mounts the data. For data outside the project, name their path in "data", or restore by hand with the RESTORE.md of the backup.',
-    });
+    const isConfiguration = within(project.directory, path) !== undefined && CONFIGURATION.test((0,external_node_path_.basename)(path));
+    return !isConfiguration && !deciding.some((file) => within(path, file) !== undefined);
+}
+/** Where the project has data, or may have some: the directory itself, what its settings name, and what its services write to. */
+function rootsOf(mounts, deps) {
+    return [deps.project.directory, ...plannedPaths(deps), ...writableSources(mounts)];
+}
+function plannedPaths({ plan }) {
+    return (plan?.take ?? []).filter(({ type }) => type !== 'project-files').map(({ path }) => path);
+}
+/** The host as a whole is nobody's data, even where something may write to it. */
+function writableSources(mounts) {
+    return mounts.flatMap(({ source, writable }) => (writable && source !== undefined && source !== '/' ? [source] : []));
+}
+/**
+ * Mounts by where their sources really lie, which is how data are known; a volume's is the engine's own. A link inside of what a service may write to is not the administrator's word: a mount
+ * of what is behind it stays as it is written there. Whoever may write to the project directory decides anyway what is mounted.
+ */
+async function placed(mounts, projectDirectory) {
+    const binds = writableSources(mounts.filter(({ volume }) => volume === undefined)).filter((source) => within(source, projectDirectory) === undefined);
+    const outer = await Promise.all([...new Set(binds)]
+        .sort((one, other) => one.length - other.length)
+        .map(async (written) => ({ written, real: await realPath(written) })));
+    const placeOf = async (source) => {
+        for (const { written, real } of outer) {
+            const rest = within(written, source) ?? within(real, source);
+            if (rest !== undefined)
+                return (0,external_node_path_.join)(real, rest);
+        }
+        return realPath(source);
+    };
+    return Promise.all(mounts.map(async (mount) => {
+        const { source, volume } = mount;
+        const isBind = source !== undefined && volume === undefined;
+        return { ...mount, written: source, source: isBind ? await placeOf(source) : source };
+    }));
 }
 /** As the containers have them, and the compose file for services without one, as on an empty host; `anew`: the other way round. */
 async function mountsOf(project, anew = false) {
@@ -4526,7 +5796,177 @@ function locate_writersOf(path, mounts, paths) {
     return [...new Set(touching.map(({ service }) => service))];
 }
 
+;// CONCATENATED MODULE: ./src/sources/dump-file.ts
+
+/** The file of a dump with this suffix. `part-missing`. */
+function fileOf(part, suffix) {
+    const file = part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
+    if (file === undefined) {
+        throw new errors/* CaretakerError */.xT('part-missing', `failed to find ${suffix} in part ${part.name}`, {
+            hint: 'The backup is incomplete: choose another.',
+        });
+    }
+    return file;
+}
+
+// EXTERNAL MODULE: external "node:string_decoder"
+var external_node_string_decoder_ = __webpack_require__(6193);
+;// CONCATENATED MODULE: ./src/sources/postgres-feed.ts
+
+
+
+
+/**
+ * Runs the program, prints the word that comes first, and reads on until the end of the input. With Podman (seen with 4.3, in one of ten calls), all that a
+ * program has printed may be lost, with exit code 0, where it ends before its input was read: the socket reports that first, and the client goes.
+ */
+const READING_ON = 'over=$1; shift; "$@"; code=$?; printf "%s\\n" "$over"; cat >/dev/null; exit "$code"';
+/**
+ * Gives bytes to a program in the server's container until it ends, and each line that it prints to `onLine`. Throws its own words where it fails, and what
+ * the bytes throw.
+ */
+async function feedProgram(access, argv, bytes, onLine = () => undefined) {
+    // Nothing that comes in the bytes can be taken for it.
+    const over = (0,external_node_crypto_.randomUUID)();
+    const stream = access.stream(['sh', '-c', READING_ON, 'sh', over, ...argv]);
+    const decoder = new external_node_string_decoder_.StringDecoder('utf8');
+    let rest = '';
+    let ended = false;
+    stream.stdout.on('data', (chunk) => {
+        const lines = (rest + decoder.write(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+            ended ||= line.endsWith(over);
+            if (line !== over)
+                onLine(line.replace(over, ''));
+        }
+    });
+    const printed = (0,external_node_stream_promises_.finished)(stream.stdout, { writable: false });
+    printed.catch(() => undefined); // It is waited for below, when the program has ended well.
+    await feed(stream, bytes, () => ended);
+    await printed;
+}
+
+;// CONCATENATED MODULE: ./src/sources/postgres-script.ts
+
+/** What pg_dumpall --globals-only prints, and pg_dump of a database itself: none of it runs anything, nor changes how what follows is read. */
+const STATEMENTS = [
+    /^SET (?:default_transaction_read_only|escape_string_warning|standard_conforming_strings) = (?:on|off)$/,
+    // Those of servers: in the others, which only clients have, a quote may be the second byte of a character.
+    /^SET client_encoding = '(?:UTF8|SQL_ASCII|LATIN\d+|WIN(?:866|874|125\d)|KOI8[RU]|ISO_8859_\d|EUC_[A-Z0-9_]+|MULE_INTERNAL)'$/,
+    /^(?:SET|RESET) SESSION AUTHORIZATION\b/,
+    /^(?:CREATE|ALTER) (?:ROLE|TABLESPACE|DATABASE) /,
+    /^(?:COMMENT ON|SECURITY LABEL|GRANT|REVOKE) /,
+];
+const postgres_script_NAME = /(?:"(?:[^"]|"")+"|[^\s"]+)/.source;
+/** Tablespaces, rights to them, and the roles' settings that name one: where it is missing, the server says so with an error's code. */
+const OF_TABLESPACES = new RegExp([
+    '^(?:CREATE|ALTER) TABLESPACE ',
+    '^(?:GRANT|REVOKE) (?:GRANT OPTION FOR )?(?:ALL|CREATE) ON TABLESPACE ',
+    `^(?:COMMENT|SECURITY LABEL(?: FOR ${postgres_script_NAME})?) ON TABLESPACE `,
+    `^ALTER ROLE ${postgres_script_NAME}(?: IN DATABASE ${postgres_script_NAME})? SET (?:default_tablespace|temp_tablespaces) TO `,
+].join('|'));
+/** The only commands of psql's own that dumps have: a guard against such scripts as are refused here, from PostgreSQL 17.6 and its like on. */
+const RESTRICT = /\\(?:un)?restrict [A-Za-z0-9]+(?:\r?\n|$)/y;
+/** Blanks, a comment, a word, or a single character. No dump has `$tag$`, comments in asterisks or `:variables` here. */
+const TOKEN = /[ \t\n\r\f\v]+|--[^\r\n]*|[\w\x80-\uffff]+|[^]/y;
+/**
+ * Checks a script of a dump before psql reads it, whose own commands (`\!`) a shell would run. Answers with the script as it may be given to psql, without the lines that are psql's. A script that could be read in two
+ * ways is refused as one with other statements is: `part-hostile`. `left`: what is of tablespaces is left out of the answer, and noted there.
+ */
+function checkScript(script, what, left) {
+    const refused = (why, place) => new errors/* CaretakerError */.xT('part-hostile', `refused to load ${what}: it has ${why}: ${JSON.stringify(place.slice(0, 40))}`, {
+        hint: 'No dump has this: find out where the backup comes from. None of it was run.',
+    });
+    const nul = script.indexOf('\0');
+    if (nul !== -1)
+        throw refused('a NUL', script.slice(nul));
+    const checked = [];
+    let statement = [];
+    /** Where the statement begins in what was checked. */
+    let begin;
+    // standard_conforming_strings, as it is set here and below.
+    let plainBackslash = true;
+    let last = ';';
+    for (let at = 0; at < script.length;) {
+        const from = at;
+        if (script[at] === '\\') {
+            RESTRICT.lastIndex = at;
+            const line = RESTRICT.exec(script)?.[0];
+            if (line === undefined || last !== ';' || (at > 0 && script[at - 1] !== '\n'))
+                throw refused('a command of psql', script.slice(at));
+            at += line.length;
+            continue;
+        }
+        TOKEN.lastIndex = at;
+        let token = TOKEN.exec(script)[0];
+        const isEscape = /^[Ee]$/.test(token) && script[at + 1] === "'";
+        if (isEscape || token === "'" || token === '"') {
+            const escapes = isEscape || (token === "'" && !plainBackslash);
+            token = quoted(script, at + (isEscape ? 1 : 0), escapes) ?? '';
+            // Behind another it is that one's continuation, by its rules; right behind a word or & it has rules of its own.
+            const isOdd = token.endsWith("'") && (last.endsWith("'") || /[\w\x80-\uffff&]/.test(script[at - 1] ?? ''));
+            if (token === '' || isOdd)
+                throw refused('other quotes than a dump', script.slice(at));
+            if (isEscape)
+                token = `E${token}`;
+            // A variable of psql's may hold anything.
+        }
+        else if (token === '$' || token === ':' || (token === '*' && script[at - 1] === '/'))
+            throw refused('other quotes than a dump', script.slice(at));
+        at += token.length;
+        checked.push(token);
+        if (/^(?:[ \t\n\r\f\v]|--)/.test(token)) {
+            statement.push(' ');
+            continue;
+        }
+        last = token;
+        begin ??= checked.length - 1;
+        if (token !== ';') {
+            statement.push(token);
+            continue;
+        }
+        const plain = statement.join('').trim().replaceAll(/ +/g, ' ');
+        if (!STATEMENTS.some((one) => one.test(plain)))
+            throw refused('another statement than a dump', plain);
+        const set = /^SET standard_conforming_strings = (on|off)$/.exec(plain)?.[1];
+        if (set !== undefined) {
+            // psql asks for it at the beginning of each line.
+            if (!/^(?:\r?\n|$)/.test(script.slice(at, at + 2)))
+                throw refused('more in the line that says how strings are read', script.slice(from)); // prettier-ignore
+            plainBackslash = set === 'on';
+        }
+        if (left !== undefined && OF_TABLESPACES.test(plain)) {
+            left.push(plain);
+            checked.length = begin;
+        }
+        begin = undefined;
+        statement = [];
+    }
+    if (last !== ';')
+        throw refused('a last statement without an end', statement.join(''));
+    return `SET standard_conforming_strings = on;\n${checked.join('')}`;
+}
+/** The text in quotes that begins there, with them; undefined where it does not end. */
+function quoted(script, at, escapes) {
+    const quote = script[at];
+    for (let end = at + 1; end < script.length; end += 1) {
+        if (escapes && script[end] === '\\')
+            end += 1;
+        else if (script[end] !== quote)
+            continue;
+        else if (script[end + 1] === quote)
+            end += 1;
+        else
+            return script.slice(at, end + 1);
+    }
+    return undefined;
+}
+
+// EXTERNAL MODULE: ./src/system/limits.ts
+var system_limits = __webpack_require__(1381);
 ;// CONCATENATED MODULE: ./src/sources/postgres-server.ts
+
 
 const FACTS = `select json_build_object(
   'version', current_setting('server_version'),
@@ -4534,7 +5974,7 @@ const FACTS = `select json_build_object(
   'walLevel', current_setting('wal_level'),
   'walSenders', current_setting('max_wal_senders')::int,
   'replication', (select rolsuper or rolreplication from pg_roles where rolname = current_user),
-  'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
+  'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
   'databases', (select coalesce(json_agg(datname order by datname), '[]') from pg_database where datallowconn and not datistemplate),
   'switchesWal', has_function_privilege('pg_switch_wal()', 'execute') and not pg_is_in_recovery(),
   'locale', (select datcollate from pg_database where datname = current_database()))`;
@@ -4583,7 +6023,7 @@ async function openServer(project, log, server) {
                         ...options,
                         accept: ANY_CODE,
                         ...(input === undefined ? {} : { input }),
-                        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+                        timeoutMs: timeoutMs ?? system_limits/* LIMITS */.b.act,
                     }),
                 };
             }
@@ -4667,7 +6107,262 @@ function lastLine(text) {
     return text.trim().split('\n').at(-1)?.trim() ?? '';
 }
 
+;// CONCATENATED MODULE: ./src/sources/postgres-database.ts
+
+
+
+
+
+
+const LONGEST_NAME = 63;
+const OURS = '_caretaker_';
+/** Names that nobody else has, with as much of the database's own as an identifier has room for. */
+function databaseNames(live, run, number) {
+    const end = `${OURS}${run}-${number}`;
+    const room = LONGEST_NAME - end.length - '-old'.length;
+    let short = live;
+    while (Buffer.byteLength(short) > room)
+        short = [...short].slice(0, -1).join('');
+    return { live, fresh: short + end, aside: `${short}${end}-old` };
+}
+const IDENTIFIER = /"(?:[^"]|"")+"|[^\s";,]+/.source;
+const CREATE = new RegExp(`^CREATE DATABASE (${IDENTIFIER})( WITH .*)?;$`);
+const TABLESPACE = new RegExp(` TABLESPACE = (${IDENTIFIER})$`);
+const GRANTEE = new RegExp(`^(?:GRANT|ALTER DEFAULT PRIVILEGES) .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?;$`);
+const GRANTOR = new RegExp(`^(?:SET SESSION AUTHORIZATION|ALTER DEFAULT PRIVILEGES FOR ROLE) (${IDENTIFIER})[ ;]`);
+/**
+ * Reads what a dump says of its database, by the server's own pg_restore. Throws `postgres-load-failed`, `part-missing`, and `postgres-major` where the server is
+ * older than the dump, and `part-hostile` for what no dump says of a database.
+ */
+async function readDumped(access, part, name, read) {
+    const stored = part.postgres?.major ?? 0;
+    if (access.facts.major < stored) {
+        throw new errors/* CaretakerError */.xT('postgres-major', `failed to restore ${part.name}: it was taken from PostgreSQL ${stored}, and ${access.container.service} runs ${access.facts.major}`, { hint: `Use an image of PostgreSQL ${stored} or newer for ${access.container.service}.` });
+    }
+    const file = fileOf(part, dumpSuffix(name));
+    const script = new ScriptOfDump(access.facts.tablespaces);
+    // Older ones take "-" for a file's name.
+    const output = access.facts.major >= 12 ? ['-f', '-'] : [];
+    try {
+        // It needs the table of contents, and leaves the rest unread.
+        await feedProgram(access, ['pg_restore', '--create', '--schema-only', ...output], read(file), (line) => script.line(line));
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
+            throw error;
+        throw loadFailed(name, access, (0,errors/* messageOf */.bD)(error), error);
+    }
+    if (script.create === undefined)
+        throw loadFailed(name, access, 'the dump does not say how to create it');
+    const dumped = { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() }; // prettier-ignore
+    for (const sql of [creation(dumped, name), renamed(dumped, name)])
+        checkScript(sql, `database ${name}`);
+    return dumped;
+}
+/** Picks out of the script that pg_restore prints what concerns the database itself, and the roles. */
+class ScriptOfDump {
+    create;
+    properties = [];
+    roles = new Set();
+    #type = '';
+    #ofDatabase = false;
+    #tablespaces;
+    /** Those that the server has. */
+    constructor(tablespaces) {
+        this.#tablespaces = tablespaces;
+    }
+    line(line) {
+        const [, name, type, owner] = /^-- Name: (.*); Type: (.*); Schema: .*; Owner: ([^;]*)/.exec(line) ?? [];
+        if (name !== undefined && type !== undefined && owner !== undefined) {
+            this.#type = type;
+            const about = name.startsWith('DATABASE ') && ['ACL', 'COMMENT', 'SECURITY LABEL'].includes(type);
+            this.#ofDatabase = about || type === 'DATABASE' || type === 'DATABASE PROPERTIES';
+            if (owner !== '' && owner !== '-')
+                this.roles.add(owner);
+            return;
+        }
+        // What follows sets up the next session.
+        if (/^\\(?:connect|restrict|unrestrict) /.test(line))
+            this.#ofDatabase = false;
+        if (this.#type.endsWith('ACL'))
+            for (const pattern of [GRANTEE, GRANTOR])
+                this.#role(pattern.exec(line)?.[1]);
+        if (!this.#ofDatabase || line === '' || line.startsWith('--'))
+            return;
+        const [, identifier, options = ''] = (this.#type === 'DATABASE' && CREATE.exec(line)) || [];
+        if (identifier === undefined)
+            this.properties.push(line);
+        else
+            this.create = { identifier, options: this.#options(options) };
+    }
+    #options(options) {
+        const tablespace = TABLESPACE.exec(options)?.[1];
+        const there = tablespace !== undefined && this.#tablespaces.includes(plainName(tablespace));
+        return there ? options : options.replace(TABLESPACE, '');
+    }
+    #role(identifier) {
+        if (identifier === undefined || ['PUBLIC', 'DEFAULT'].includes(identifier))
+            return;
+        this.roles.add(plainName(identifier));
+    }
+}
+function plainName(identifier) {
+    return identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier;
+}
+/** Roles belong to all databases of a server, and to whoever runs it: they are not made by the way. `postgres-role-missing`. */
+async function refuseMissingRoles(access, databases) {
+    const answer = await sql(access, 'select rolname from pg_roles;');
+    const there = new Set(answer.split('\n'));
+    const missing = new Set(databases.flatMap(({ roles }) => roles.filter((role) => !there.has(role))));
+    if (missing.size > 0)
+        throw roleMissing(access, [...missing]);
+}
+function roleMissing(access, roles, cause) {
+    return new errors/* CaretakerError */.xT('postgres-role-missing', `failed to restore a database: the server ${access.container.service} has no role ${roles.join(', ')}`, {
+        input: 'only',
+        hint: `Create it as you want it, and run again: ${roles.map((role) => `CREATE ROLE ${postgres_database_quoted(role)};`).join(' ')} The globals.sql of the backup has it with its password. Or restore the whole part, roles and all.`,
+        cause,
+    });
+}
+/** Makes the database in the place of the one of its name, into which nobody writes. Throws what the server says. */
+async function loadAnew(access, dumped, read) {
+    const { name } = dumped;
+    await sql(access, `DROP DATABASE IF EXISTS ${postgres_database_quoted(name)};`, name);
+    await load(access, { live: name, fresh: name }, dumped, read);
+}
+async function load(access, { live, fresh }, dumped, read) {
+    await sql(access, checkScript(creation(dumped, fresh), `database ${live}`), live);
+    const { user } = server(access);
+    const places = access.facts.tablespaces.length === 0 ? ['--no-tablespaces'] : [];
+    const restore = ['pg_restore', '-w', '-U', user, '--exit-on-error', ...places, '-d', conninfo(fresh)];
+    await feedProgram(access, restore, read(dumped.file));
+    await sql(access, checkScript(renamed(dumped, fresh), `database ${live}`), live);
+}
+/** Makes the database under its fresh name, whole, while the live one serves on. */
+async function loadBeside(access, { live, fresh }, dumped, read) {
+    try {
+        await load(access, { live, fresh }, dumped, read);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
+            throw error;
+        const words = (0,errors/* messageOf */.bD)(error);
+        const role = /role "(.*?)" does not exist/.exec(words)?.[1];
+        if (role !== undefined)
+            throw roleMissing(access, [role], error);
+        throw loadFailed(live, access, words, error);
+    }
+}
+function creation({ options }, name) {
+    return `CREATE DATABASE ${postgres_database_quoted(name)}${options};`;
+}
+function renamed({ identifier, properties }, name) {
+    return [' ', ';'].reduce((text, end) => text.replaceAll(`DATABASE ${identifier}${end}`, () => `DATABASE ${postgres_database_quoted(name)}${end}`), properties);
+}
+function loadFailed(name, access, why, cause) {
+    return new errors/* CaretakerError */.xT('postgres-load-failed', `failed to load database ${name} into ${access.container.service}: ${why}`, { hint: 'The live database was not touched. The server’s words tell what it lacks.', cause });
+}
+/** Exchanges the live database for the fresh one, in one transaction: it has happened whole or not at all. */
+async function swapDatabase(access, { live, fresh, aside }) {
+    const there = await databasesOf(access);
+    if (there.has(aside) && there.has(live) && !there.has(fresh))
+        return;
+    await postgres_database_rename(access, live, [...(there.has(live) ? [[live, aside]] : []), [fresh, live]]);
+}
+/** Puts the database from before back. `existed`: there was one. Nothing to do is no error. */
+async function unswapDatabase(access, names) {
+    const { live, fresh, aside, existed } = names;
+    const there = await databasesOf(access);
+    const swapped = existed ? there.has(aside) : there.has(live) && !there.has(fresh);
+    if (!swapped)
+        return;
+    await postgres_database_rename(access, live, [
+        ...(there.has(live) ? [[live, fresh]] : []),
+        ...(existed ? [[aside, live]] : []),
+    ]);
+}
+/** Only what this program named so. Nothing there is no error. */
+async function dropDatabase(access, name) {
+    if (!name.includes(OURS)) {
+        throw new errors/* CaretakerError */.xT('not-ours', `refused to drop the database ${name}: it is not one of the caretaker's own`);
+    }
+    await sql(access, `${terminate([name])}\nDROP DATABASE IF EXISTS ${postgres_database_quoted(name)};`);
+}
+async function databasesOf(access) {
+    return new Set((await sql(access, 'select datname from pg_database;')).split('\n'));
+}
+/** A database that lies aside, as a part that goes back under its own name. */
+function asideDatabases(access, { name, origin, writers }, databases) {
+    const { user } = server(access);
+    const { version, major, locale } = access.facts;
+    const live = databases.map((one) => one.live);
+    const never = () => {
+        throw new TypeError('what lies aside is only captured');
+    };
+    return {
+        ...{ name, kind: 'postgres', method: 'dump', origin, writers, server: undefined, loads: false },
+        describe: () => `${name}: ${live.join(', ')} as it was before`,
+        estimate: async () => Number(await sql(access, `select coalesce(sum(pg_database_size(datname)), 0) from pg_database where datname in (${literals(databases.map(({ aside }) => aside))});`)),
+        capture: () => Promise.resolve({
+            streams: databases.map(({ live: database, aside }) => ({
+                suffix: dumpSuffix(database),
+                open: () => access.stream(['pg_dump', '-w', '-U', user, '-Fc', '-Z0', '--no-tablespaces', '-d', conninfo(aside)]),
+            })),
+            consistency: 'quiesced',
+            facts: { postgres: { version, major, databases: live, user, locale } },
+            finish: () => Promise.resolve(),
+        }),
+        stage: never,
+        unstage: never,
+    };
+}
+const TRIES = 5;
+/** Renames in one transaction, after those who are connected were sent away; who comes back at once is sent away again. */
+async function postgres_database_rename(access, live, pairs) {
+    const statements = pairs.map(([from, to]) => `ALTER DATABASE ${postgres_database_quoted(from)} RENAME TO ${postgres_database_quoted(to)};`);
+    const script = [terminate(pairs.map(([from]) => from)), 'BEGIN;', ...statements, 'COMMIT;'].join('\n');
+    for (let tried = 1;; tried++) {
+        try {
+            await sql(access, script, live);
+            return;
+        }
+        catch (error) {
+            if (tried < TRIES && /being accessed by other users/.test((0,errors/* messageOf */.bD)(error)))
+                continue;
+            throw new errors/* CaretakerError */.xT('postgres-rename', `failed to exchange the database ${live}: ${(0,errors/* messageOf */.bD)(error)}`, {
+                hint: 'Something from outside the project holds it open, or the role may not rename it. The database from before is put back.',
+                cause: error,
+            });
+        }
+    }
+}
+function terminate(names) {
+    return `select pg_terminate_backend(pid) from pg_stat_activity where datname in (${literals(names)}) and pid <> pg_backend_pid();`;
+}
+function literals(names) {
+    return names.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
+}
+function postgres_database_quoted(name) {
+    return `"${name.replaceAll('"', '""')}"`;
+}
+/** The user stands in the command that the server let in. */
+function server({ psql }) {
+    return { user: psql[psql.indexOf('-U') + 1] };
+}
+/** Bare values out. `about`: the database in question, to which there must be no connection. */
+async function sql(access, script, about) {
+    const elsewhere = about === 'postgres' ? ['-d', 'template1'] : [];
+    const { exitCode, stdout, stderr } = await access.run([...access.psql, '-q', ...elsewhere], script);
+    if (exitCode === 0)
+        return stdout.trim();
+    const first = stderr.split('\n').find((line) => /ERROR|FATAL/.test(line));
+    throw new errors/* CaretakerError */.xT('postgres-denied', `the server ${access.container.service} refused: ${first ?? lastLine(stderr)}`);
+}
+
 ;// CONCATENATED MODULE: ./src/sources/postgres-load.ts
+
+
+
 
 
 
@@ -4684,7 +6379,10 @@ const DUPLICATE_OBJECT = '42710';
 async function loadDump(part, read, spec, deps) {
     await waitReady(spec, deps);
     const server = await openServer(deps.project, deps.log, spec);
-    const globals = await postgres_load_text(read(fileOf(part, 'globals.sql')));
+    const { script, tablespaces } = await globalsOf(part, read);
+    if (tablespaces.length > 0) {
+        deps.log.warn(`${spec.name}: the backup’s server had tablespaces (${tablespaces.join(', ')}). They are not made: all goes into the data directory, and what lies in their places is left alone`);
+    }
     const psql = [
         'psql',
         '-X',
@@ -4699,19 +6397,25 @@ async function loadDump(part, read, spec, deps) {
         '-f',
         '-',
     ];
-    const result = await server.run([...psql], globals);
+    const result = await server.run([...psql], script);
     const real = result.stderr.split('\n').filter(isError);
     if (result.exitCode !== 0 || real.length > 0) {
         throw failed('roles and settings', spec, real[0] ?? lastLine(result.stderr));
     }
     for (const database of part.postgres?.databases ?? []) {
         deps.log.info(`${spec.name}: loading database ${database}`);
-        // Connected to template1, since what is restored may be "postgres" itself.
-        const restore = server.stream([
-            'pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--clean', '--if-exists', '--create', '-d', 'template1',
-        ]); // prettier-ignore
         try {
-            await feed(restore, read(fileOf(part, dumpSuffix(database))));
+            // Such a dump's own CREATE DATABASE may name one of them, which pg_restore can't leave out.
+            if (tablespaces.length > 0) {
+                await loadAnew(server, await readDumped(server, part, database, read), read);
+                continue;
+            }
+            // Connected to template1, since what is restored may be "postgres" itself.
+            const restore = [
+                ...['pg_restore', '-w', '-U', spec.user, '--exit-on-error', '--no-tablespaces'],
+                ...['--clean', '--if-exists', '--create', '-d', 'template1'],
+            ];
+            await feedProgram(server, restore, read(fileOf(part, dumpSuffix(database))));
         }
         catch (error) {
             if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
@@ -4755,14 +6459,16 @@ async function waitReady(spec, { project, clock, log }) {
         hint: 'Its log tells what it waits for. It must listen on 127.0.0.1 in its container.',
     });
 }
-function fileOf(part, suffix) {
-    const file = part.files.find((one) => one.file.endsWith(`.${part.name}.${suffix}.zst`));
-    if (file === undefined) {
-        throw new errors/* CaretakerError */.xT('part-missing', `failed to find ${suffix} in part ${part.name}`, {
-            hint: 'The backup is incomplete: choose another.',
-        });
-    }
-    return file;
+/**
+ * Roles and settings of a dump, as they may be given to psql; and the names of the tablespaces that it would make, as SQL writes them. Those are left out: their directories may be missing, or hold the
+ * files of the cluster before. Dumps that this program makes today have none. `part-hostile`, `part-missing`, `part-damaged`.
+ */
+async function globalsOf(part, read) {
+    const given = await postgres_load_text(read(fileOf(part, 'globals.sql')));
+    const left = [];
+    const script = checkScript(given, `the roles and settings of ${part.name}`, left);
+    const names = left.map((statement) => /^CREATE TABLESPACE ("(?:[^"]|"")+"|\S+)/.exec(statement)?.[1]);
+    return { script, tablespaces: names.filter((name) => name !== undefined) };
 }
 async function postgres_load_text(bytes) {
     const pieces = [];
@@ -4837,6 +6543,152 @@ async function orderDoubts(server, service) {
 /** musl's order has no version. */
 function versionOf(version) {
     return version === null ? 'an order without a version (of musl)' : `version ${version} of the system's order`;
+}
+
+;// CONCATENATED MODULE: ./src/compose/command-line.ts
+/**
+ * The argv up to the verb. Files and project name are always said: what Compose would choose by itself depends on
+ * COMPOSE_* variables and on the folder's name, which differ between a job and the administrator's shell.
+ */
+function composeArgv(dialect, project, ...verb) {
+    return [
+        ...dialect.argv,
+        // Cursor movements and colours have no place in a job's log.
+        ...(dialect.runtime === 'docker' ? ['--ansi', 'never'] : []),
+        '-p',
+        project.projectName,
+        ...project.files.flatMap((file) => ['-f', file]),
+        ...project.profiles.flatMap((profile) => ['--profile', profile]),
+        ...project.envFiles.flatMap((file) => ['--env-file', file]),
+        ...verb,
+    ];
+}
+/**
+ * Podman leaves processes of its own behind, whatever was asked (the keeper of a rootless user's namespace); with the job's tracking id in their
+ * environment the runner would end them, and with them the containers' network.
+ */
+function composeEnv(dialect) {
+    return dialect.runtime === 'podman' ? { RUNNER_TRACKING_ID: '' } : {};
+}
+function configArgv(dialect, project) {
+    return composeArgv(dialect, project, 'config', ...(dialect.capabilities.config === 'json' ? ['--format', 'json'] : []));
+}
+/** Never with `--yes` or `-V`: Compose would renew a volume whose definition changed, and the data with it. */
+function upArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'up', '-d', ...services);
+}
+function startArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'start', ...services);
+}
+function stopArgv(dialect, project, graceSeconds, services) {
+    return composeArgv(dialect, project, 'stop', '-t', String(Math.ceil(graceSeconds)), ...services);
+}
+/** Volumes stay: there is no `-v` here, whatever happens. */
+function downArgv(dialect, project) {
+    return composeArgv(dialect, project, 'down');
+}
+function buildArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'build', ...services);
+}
+function pullArgv(dialect, project, services) {
+    return composeArgv(dialect, project, 'pull', ...services);
+}
+
+;// CONCATENATED MODULE: ./src/compose/dialects.ts
+
+
+
+/** In the order of preference where a project tells nothing. */
+const table = [
+    {
+        name: 'docker-compose-v2',
+        runtime: 'docker',
+        argv: ['docker', 'compose'],
+        versionArgv: ['docker', 'compose', 'version', '--short'],
+        // v1 has no such subcommand of docker; whatever counts on from 2 keeps its command line.
+        version: (output) => /^v?((?:[2-9]|\d{2,})\.\d+\.\d+\S*)/m.exec(output)?.[1],
+        capabilities: () => ({
+            config: 'json',
+            upRecreatesChanged: true,
+            pull: true,
+            build: true,
+            profiles: true,
+            envFiles: 'many',
+            comparesConfiguration: true,
+            imageSeparator: '-',
+            reliableExitCodes: true,
+        }),
+    },
+    {
+        name: 'podman-compose',
+        runtime: 'podman',
+        argv: ['podman-compose'],
+        versionArgv: ['podman-compose', 'version'],
+        // 1.0.3 calls itself "podman-composer version".
+        version: (output) => /podman-composer? version\s+v?(\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
+        // Read in the sources of 1.0.3, 1.0.6, 1.1.0 and later up to 1.6.0. The hash is the whole project's before 1.6, so that `up` makes
+        // everything anew; before 1.0.6 it is the constant 123. No version puts the contents of an env_file into it.
+        capabilities: (version) => {
+            const since106 = atLeast(version, [1, 0, 6]);
+            const since110 = atLeast(version, [1, 1, 0]);
+            return {
+                config: since106 ? 'yaml' : 'none',
+                upRecreatesChanged: false,
+                pull: true,
+                build: true,
+                profiles: since110,
+                envFiles: since106 ? 'one' : 'none',
+                comparesConfiguration: since106,
+                imageSeparator: '_',
+                reliableExitCodes: since110,
+            };
+        },
+    },
+];
+const dialectNames = table.map((row) => row.name);
+/**
+ * The dialects whose program answers on this machine, in the order of preference. Asks programs for their version and
+ * nothing else; whether the engine below answers is the runtimes' affair.
+ */
+async function detectDialects(processes) {
+    const found = await Promise.all(table.map((row) => detect(row, processes)));
+    return found.filter((dialect) => dialect !== undefined);
+}
+async function detect(row, processes) {
+    let output;
+    try {
+        output = (await processes.run({ argv: row.versionArgv, env: composeEnv(row) }, { timeoutMs: system_limits/* LIMITS */.b.answer }))
+            .stdout;
+    }
+    catch (error) {
+        // No such program, or docker without the plugin: that is the answer "not here".
+        if (error instanceof errors/* CaretakerError */.xT && ['command-missing', 'command-failed'].includes(error.code))
+            return undefined;
+        throw error;
+    }
+    const version = row.version(output);
+    if (version === undefined)
+        return undefined;
+    return {
+        name: row.name,
+        runtime: row.runtime,
+        argv: row.argv,
+        version,
+        capabilities: row.capabilities(version),
+    };
+}
+/** The image of a service; one that is built and has no name of its own gets it from the Compose program. */
+function imageNameOf({ capabilities }, project, { name, image }) {
+    return image ?? `${project}${capabilities.imageSeparator}${name}`;
+}
+function atLeast(version, wanted) {
+    const parts = version.split(/[^\d]+/).map(Number);
+    for (const [index, part] of wanted.entries()) {
+        const have = parts[index] ?? 0;
+        if (have !== part)
+            return have > part;
+    }
+    return true;
 }
 
 ;// CONCATENATED MODULE: ./src/sources/postgres-rows.ts
@@ -5039,6 +6891,7 @@ function listed(lines) {
 
 
 
+
 /** For each look at a whole database: more than any takes that fits a drill. */
 const LOOK_MS = 6 * 60 * 60 * 1000;
 /** The shell's words for "no such program". */
@@ -5193,7 +7046,7 @@ async function imageOf(project, service) {
     const found = (await engine.compose.model()).services.find(({ name }) => name === service);
     if (found === undefined)
         return null;
-    return engine.runtime.imageId(found.image ?? `${project.name}${engine.compose.dialect.capabilities.imageSeparator}${service}`);
+    return engine.runtime.imageId(imageNameOf(engine.compose.dialect, project.name, found));
 }
 
 ;// CONCATENATED MODULE: ./src/sources/postgres-wal.ts
@@ -5432,15 +7285,22 @@ function postgresSource(spec, deps, writers) {
             finish: letGo,
         };
     };
-    const dump = (access, rows) => [
+    const dump = (access, rows) => {
+        const { tablespaces } = access.facts;
+        if (tablespaces.length > 0) {
+            log.warn(`${spec.name}: ${spec.service} has tablespaces outside its data directory (${tablespaces.join(', ')}). The dump has what is in them, but a restore makes none: all goes into the data directory`);
+        }
+        return dumps(access, rows);
+    };
+    const dumps = (access, rows) => [
         {
             suffix: 'globals.sql',
-            open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only']),
+            open: () => access.stream(['pg_dumpall', '-w', '-U', spec.user, '--globals-only', '--no-tablespaces']),
         },
         ...access.facts.databases.map((database) => ({
             suffix: dumpSuffix(database),
-            // -Z0: zstd does it better, outside the server's container.
-            open: () => countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0'], {
+            // -Z0: zstd does it better, outside the server's container. --no-tablespaces: of CREATE DATABASE; pg_restore leaves out the others.
+            open: () => countedDump(access, database, ['pg_dump', '-w', '-U', spec.user, '-Fc', '-Z0', '--no-tablespaces'], {
                 limit: () => MAX_COUNTED_TABLES - [...rows.values()].reduce((sum, one) => sum + Object.keys(one).length, 0),
                 onRows: (counts) => void rows.set(database, counts),
                 onUncounted: (error) => log.info(`${spec.name}: ${error.message}; the dump is complete without it`),
@@ -5474,12 +7334,15 @@ function postgresSource(spec, deps, writers) {
         const [base, ...tails] = part.files;
         if (base === undefined)
             return;
+        const links = new Set();
         const onMember = (member) => {
             rooted ||= member.path === '';
         };
-        await unpack(files, fresh, checkCluster(read(base), spec, onMember));
-        for (const file of tails)
-            await unpack(files, fresh, read(file), { onMember: refuseButWal }, { over: true });
+        await unpack(files, fresh, checkCluster(read(base), spec, onMember), { rawBytes: base.rawBytes }, { links });
+        for (const file of tails) {
+            const how = { over: true, rawBytes: file.rawBytes };
+            await unpack(files, fresh, read(file), how, { onMember: refuseButWal, links });
+        }
         // A base backup has no entry for the directory itself, and a server refuses one of another owner or mode.
         if (!rooted)
             await files.likeness(fresh, (await files.exists(live)) ? live : (0,external_node_path_.join)(fresh, 'base'));
@@ -5504,6 +7367,9 @@ function postgresSource(spec, deps, writers) {
                 await refuseMajor(part, deps, spec);
             if (deps.back !== true && deps.anew !== true)
                 await refuseLocale(part, deps, spec);
+            // Before anything is stopped, and not only when they are loaded.
+            if (part.method === 'dump')
+                await globalsOf(part, read);
             const { fresh, aside } = await placesFor(files, live, run);
             try {
                 if (part.method === 'dump') {
@@ -5549,7 +7415,9 @@ function refuseUnfit(facts, spec) {
     }
 }
 function tablespaces(spec, names) {
-    return new errors/* CaretakerError */.xT('postgres-tablespaces', `failed to copy ${spec.service}: its server has tablespaces outside its data directory (${names.join(', ')})`, { hint: `Use the portable way: type=postgres,service=${spec.service},method=dump.` });
+    return new errors/* CaretakerError */.xT('postgres-tablespaces', `failed to copy ${spec.service}: its server has tablespaces outside its data directory (${names.join(', ')})`, {
+        hint: `Use the portable way: type=postgres,service=${spec.service},method=dump. Its restore makes no tablespaces: all goes into the data directory.`,
+    });
 }
 /** A cluster's archive must hold a cluster, the whole of it. */
 async function* checkCluster(source, spec, onMember) {
@@ -5619,6 +7487,7 @@ async function majorOnDisk(files, path) {
 
 
 
+
 /** Below it lie, by their absolute paths, the files from outside the project directory. */
 const OUTSIDE = '.caretaker-outside';
 /** Compose and env files are small; what is larger was listed by mistake, and is not held in memory. */
@@ -5653,29 +7522,38 @@ function projectFilesSource(spec, deps) {
         warm: () => warmUnlessChanged(files, members, {}, () => capture('serving')),
         async stage(part, read, run) {
             const { fresh, aside } = beside(tree, run);
-            const found = [];
+            const found = new Set();
             try {
                 for (const file of part.files) {
-                    await unpack(files, fresh, read(file), {
+                    const { rawBytes } = file;
+                    await unpack(files, fresh, read(file), { rawBytes }, {
                         onMember: (member) => {
+                            refuseSetId(member);
+                            // A link that takes the place of a file is no file.
                             if (member.type === 'file')
-                                found.push(member.path);
+                                found.add(member.path);
+                            else
+                                found.delete(member.path);
                         },
                     });
                 }
-                const missing = await missingFiles(found, (path) => files.exists((0,external_node_path_.join)(root, path)));
-                for (const path of found.filter((one) => one.startsWith(`${OUTSIDE}/`))) {
+                const missing = await missingFiles([...found], (path) => files.exists((0,external_node_path_.join)(root, path)));
+                for (const path of [...found].filter((one) => one.startsWith(`${OUTSIDE}/`))) {
                     log.warn(`${spec.name}: /${path.slice(OUTSIDE.length + 1)} lies outside the project directory, and is not restored`);
                 }
+                const places = [];
+                for (const path of missing)
+                    places.push([path, await placeInProject(files, root, path)]);
                 const swaps = [];
-                for (const [index, path] of missing.entries()) {
-                    await makeParents(files, root, (0,external_node_path_.dirname)(path));
+                for (const [path, place] of places) {
+                    await makeParents(files, root, (0,external_node_path_.dirname)(place));
                     swaps.push({
                         kind: 'file',
-                        live: (0,external_node_path_.join)(root, path),
+                        live: (0,external_node_path_.join)(root, place),
                         fresh: (0,external_node_path_.join)(fresh, path),
-                        aside: `${aside}-${index}`,
+                        aside: `${aside}-${swaps.length}`,
                         carry: [],
+                        root,
                     });
                 }
                 if (swaps.length === 0)
@@ -5718,11 +7596,19 @@ async function missingFiles(paths, exists) {
     const missing = [];
     for (const path of paths) {
         // Never git's own files (its hooks are programs) nor this program's, whatever the archive holds.
-        const reserved = path.split('/').some((name) => name === '.git' || name.startsWith('.caretaker'));
-        if (!reserved && !(await exists(path)))
+        if (!isReserved(path) && !(await exists(path)))
             missing.push(path);
     }
     return missing;
+}
+/** A directory of the project may be a link, and `path` comes from outside: what it leads to, the answer, must be in the project, and neither git's nor this program's. */
+async function placeInProject(files, root, path) {
+    const real = await realPlace(files, (0,external_node_path_.join)(root, path), [root]);
+    const inProject = real === undefined ? undefined : within(root, real);
+    if (inProject !== undefined && !isReserved(inProject))
+        return inProject;
+    const why = real === undefined ? 'it lies behind a symbolic link' : `it leads to ${real}`;
+    throw (0,system_files/* fileError */.zS)(`write ${(0,external_node_path_.join)(root, path)}`, new Error(why));
 }
 async function makeParents(files, root, directory) {
     if (directory === '.' || (await files.exists((0,external_node_path_.join)(root, directory))))
@@ -5740,6 +7626,14 @@ async function* tarOf(files, root, members) {
         yield tarPadding(content.length);
     }
     yield TAR_END;
+}
+/** Compose and env files are read, not run. */
+function refuseSetId(member) {
+    if (member.type !== 'file' || (member.mode & 0o6000) === 0)
+        return;
+    throw new errors/* CaretakerError */.xT('part-hostile', `refused to unpack ${member.name}: it would run with its owner's rights`, {
+        hint: 'No configuration file is set-user-id or set-group-id. Find out where the file comes from.',
+    });
 }
 function tooLarge(path, size) {
     return new errors/* CaretakerError */.xT('project-file-large', `failed to keep ${path}: it holds ${size} bytes, too much for a configuration file`, { hint: 'Back it up as type=file.' });
@@ -5776,6 +7670,7 @@ async function readFile(files, path) {
 }
 
 ;// CONCATENATED MODULE: ./src/sources/sqlite.ts
+
 
 
 
@@ -5829,19 +7724,14 @@ function sqliteSource(spec, deps) {
         },
         async stage(part, read, run) {
             const { fresh: directory, aside } = beside(live, run);
-            const members = [];
+            const one = oneFile(part, 'database file');
             try {
                 for (const file of part.files) {
-                    await unpack(files, directory, read(file), { onMember: (member) => members.push(member.path) });
-                }
-                const [member] = members;
-                if (members.length !== 1 || member === undefined || member.includes('/')) {
-                    throw new errors/* CaretakerError */.xT('part-damaged', `failed to unpack ${part.name}: it is not the archive of one database file`, {
-                        hint: 'Choose another backup.',
-                    });
+                    const { rawBytes } = file;
+                    await unpack(files, directory, read(file), { rawBytes }, one);
                 }
                 // Its name where the backup was taken need not be the one here.
-                const fresh = (0,external_node_path_.join)(directory, member);
+                const fresh = (0,external_node_path_.join)(directory, one.name());
                 await files.checkSqlite(fresh);
                 // Whoever opens a database in WAL mode to look at it makes these; the copy is one file, and they hold nothing.
                 await files.remove(['-wal', '-shm', '-journal'].map((end) => fresh + end));
@@ -5909,6 +7799,24 @@ async function createSource(spec, deps) {
  */
 async function sourceForPart(part, deps, paths = []) {
     const place = await locate(part, deps, paths);
+    const source = await sourceAt(part, place, deps);
+    // The project's own files go to the project, whatever place a manifest gives them.
+    return part.kind === 'project-files' ? source : rooted(source, place.root);
+}
+/** Its exchanges follow no link that somebody made since on the way from `root` to the data. */
+function rooted(source, root) {
+    if (root === undefined)
+        return source;
+    const guarded = (swaps) => swaps.map((swap) => ({ ...swap, root }));
+    return {
+        ...source,
+        stage: async (...given) => guarded(await source.stage(...given)),
+        ...(source.stagePaths === undefined
+            ? {}
+            : { stagePaths: async (...given) => guarded((await source.stagePaths?.(...given)) ?? []) }),
+    };
+}
+function sourceAt(part, place, deps) {
     const { name, origin } = part;
     const common = {
         name,
@@ -5935,6 +7843,7 @@ async function sourceForPart(part, deps, paths = []) {
 ;// CONCATENATED MODULE: ./src/modes/data.ts
 
 
+
 /** Databases first: no row may refer to a file that the backup lacks. */
 const order = {
     postgres: 0,
@@ -5944,26 +7853,60 @@ const order = {
     file: 2,
     'project-files': 3,
 };
-/** Finds what has data, says what is taken and what is left and why, and binds it to where it lives. */
-async function dataSources(tools, lines) {
-    const plan = await planData(tools.project, lines, folders(tools));
+/**
+ * Finds what has data, says what is taken and what is left and why, and binds it to where it lives. Files of secrets are left out of a backup that whoever may read the
+ * repository could read; `stays`: it never leaves this host.
+ */
+async function dataSources(tools, lines, { stays = false } = {}) {
+    const withheld = stays ? [] : await withheldFiles(tools);
+    const plan = await planData(tools.project, lines, {
+        never: folders(tools),
+        withheld: withheld.map(({ file }) => file),
+    });
     const sources = await Promise.all(plan.take.map((spec) => createSource(spec, sourceDeps(tools))));
     sources.sort((one, other) => order[one.kind] - order[other.kind]);
     for (const source of sources)
         tools.log.info(`Taken: ${source.describe()}`);
     for (const note of plan.notes ?? [])
         tools.log.info(`Note:  ${note}`);
-    for (const { what, why } of plan.leave)
-        tools.log.info(`Left:  ${what}: ${why}`);
-    return { sources, left: plan.leave };
+    for (const { what, why, isData } of plan.leave) {
+        if (isData)
+            tools.recorder.warn(`Not in the backup: ${what}: ${why}. Back it up where it really lies.`);
+        else
+            tools.log.info(`Left:  ${what}: ${why}`);
+    }
+    const left = withheld.map(({ what }) => ({ what, why: WITHHELD, secret: true }));
+    if (left.length > 0) {
+        tools.recorder.warn(`Not in the backup: ${left.map(({ what }) => what).join(', ')}. Secrets don't go into workflow artifacts unencrypted, and a restore on another host will need these files from you: keep a copy, or set encrypt-to.`);
+    }
+    return { sources, left: [...plan.leave.map(({ what, why }) => ({ what, why })), ...left] };
+}
+const WITHHELD = 'it holds secrets, and the backup goes to workflow artifacts unencrypted; a restore on another host needs it from you';
+/** Files of secrets that must not be in this run's backups. What git has everybody can read who can read the artifacts. */
+async function withheldFiles({ project, stores, keys, checkout, }) {
+    if (keys.encryption !== undefined || !stores.some(({ kind }) => kind === 'artifact'))
+        return [];
+    const withheld = [];
+    for (const file of await project.secretFiles()) {
+        if ((await checkout?.isGits(file)) === true)
+            continue;
+        const inside = external_node_path_default().relative(project.directory, file);
+        withheld.push({ file, what: inside.startsWith('..') ? file : inside });
+    }
+    return withheld;
 }
 /** Folders that hold backups: one in a mounted tree must not be backed up into itself. */
 function folders({ stores, local }) {
     return [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
 }
 function sourceDeps(tools) {
-    const { project, log, clock, run, plan } = tools;
-    return { project, log, clock, run, ...(plan === undefined ? {} : { plan }) };
+    const { project, log, clock, run, plan, checkout } = tools;
+    const clone = checkout?.directory;
+    return {
+        ...{ project, log, clock, run },
+        ...(plan === undefined ? {} : { plan }),
+        ...(clone === undefined ? {} : { clone }),
+    };
 }
 /** The services that have to stand still for the sources not to change. An application run by commands stops as a whole. */
 async function data_writersOf(project, sources) {
@@ -5973,6 +7916,338 @@ async function data_writersOf(project, sources) {
 }
 function serversOf(sources) {
     return [...new Set(sources.flatMap((source) => (source.server === undefined ? [] : [source.server])))];
+}
+
+// EXTERNAL MODULE: ./src/encryption/keys.ts
+var encryption_keys = __webpack_require__(7685);
+// EXTERNAL MODULE: ./src/system/strangers.ts
+var strangers = __webpack_require__(8214);
+;// CONCATENATED MODULE: ./src/safety/state-directory.ts
+
+
+
+
+
+
+/**
+ * What a JSON file of ours holds, null where there is none. Throws `state-damaged` where it is not `whole`: a file that a disk or a hand has changed tells
+ * nothing. `without`: what it means to remove it, whole sentences.
+ */
+async function readStateFile(file, whole, without) {
+    const text = await (0,system_files/* readText */.yR)(file);
+    if (text === null)
+        return null;
+    try {
+        const value = JSON.parse(text);
+        if (typeof value === 'object' && value !== null && whole(value))
+            return value;
+    }
+    catch (error) {
+        if (!(error instanceof SyntaxError))
+            throw error;
+    }
+    throw new errors/* CaretakerError */.xT('state-damaged', `failed to read ${file}: it is not what was written there`, {
+        hint: `Remove or mend it. ${without}`,
+    });
+}
+/**
+ * Refuses a `.caretaker/` in which another user of the host may have put what leads a run astray: one that is his, that everybody may write (or a group that may not write the project
+ * directory, too), or in which something is his. Trusted are this user, root, and the owner of the project directory. One that is not there, or can't be looked at, is no danger.
+ * Throws `state-directory-unsafe`.
+ */
+function state_directory_refuseUnsafeState(projectDirectory) {
+    const directory = external_node_path_default().resolve(projectDirectory, '.caretaker');
+    const why = dangerIn(projectDirectory, directory);
+    if (why === undefined)
+        return;
+    throw new errors/* CaretakerError */.xT('state-directory-unsafe', `${directory} is not used: ${why}`, {
+        input: 'project-directory',
+        hint: 'Look at what lies in it, and who could write there. Then give it to the user who runs this, for him alone: chown -hR USER .caretaker; chmod 700 .caretaker.',
+    });
+}
+function dangerIn(projectDirectory, directory) {
+    try {
+        const project = (0,external_node_fs_.statSync)(projectDirectory);
+        const itself = (0,external_node_fs_.lstatSync)(directory);
+        const { uid, gid, mode } = (0,external_node_fs_.statSync)(directory);
+        for (const one of [itself, { uid }])
+            if ((0,strangers/* isStrangers */.yQ)(one, project))
+                return `it belongs to user ${one.uid}`;
+        if ((mode & 0o002) !== 0)
+            return 'every user may write to it';
+        const alike = gid === project.gid && (project.mode & 0o020) !== 0;
+        if ((mode & 0o020) !== 0 && !alike)
+            return `group ${gid} may write to it`;
+        for (const name of (0,external_node_fs_.readdirSync)(directory)) {
+            const stats = (0,external_node_fs_.lstatSync)(external_node_path_default().join(directory, name), { throwIfNoEntry: false });
+            if (stats !== undefined && (0,strangers/* isStrangers */.yQ)(stats, project))
+                return `${name} in it belongs to user ${stats.uid}`;
+        }
+        return undefined;
+    }
+    catch {
+        return undefined; // Whoever makes it tells what is wrong.
+    }
+}
+/**
+ * Makes `.caretaker/` (mode 0700) in the project directory, with `staging/` and `backups/`, and a .gitignore by which it ignores itself:
+ * the project directory may be a clone. Answers with its absolute path. Throws `state-directory-unsafe`, `state-directory-unwritable`.
+ */
+async function ensureStateDirectory(projectDirectory) {
+    const directory = external_node_path_default().resolve(projectDirectory, '.caretaker');
+    state_directory_refuseUnsafeState(projectDirectory);
+    try {
+        // Not with parents: a project directory that is misspelt must not come into being.
+        await (0,promises_.stat)(projectDirectory);
+        for (const part of ['.', 'staging', 'backups'])
+            await (0,system_files/* ensureDirectory */.EA)(external_node_path_default().join(directory, part));
+        await (0,promises_.access)(directory, external_node_fs_.constants.W_OK | external_node_fs_.constants.X_OK);
+        const ignore = external_node_path_default().join(directory, '.gitignore');
+        // Half written, it is written again by the next run.
+        if ((await (0,system_files/* readText */.yR)(ignore)) !== '*\n')
+            await (0,promises_.writeFile)(ignore, '*\n', { mode: 0o644 });
+        return directory;
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('state-directory-unwritable', `failed to prepare ${directory}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            input: 'project-directory',
+            hint: `The runner's user must be able to write ${directory}, which holds the lock, the journal and local backups.`,
+            cause: error,
+        });
+    }
+}
+
+;// CONCATENATED MODULE: ./src/modes/keys.ts
+
+
+
+
+
+
+
+
+/** Reads the secrets' files, and masks what is secret. Throws `identity-unreadable`, `passphrase-weak`, `file-operation-failed`. */
+async function openKeys(settings, log) {
+    const encryption = 'encryption' in settings ? settings.encryption : undefined;
+    const decryption = 'decryption' in settings ? settings.decryption : undefined;
+    const setting = encryption !== undefined && 'passphrase' in encryption ? encryption : decryption;
+    const passphrase = setting?.passphrase && (0,encryption_keys/* checkPassphrase */.Bt)(await secretOf(setting.passphrase, log));
+    if (passphrase !== undefined)
+        log.mask(passphrase);
+    const identities = decryption?.identity === undefined ? [] : (0,encryption_keys/* parseIdentities */.go)(await secretOf(decryption.identity, log));
+    for (const identity of identities)
+        log.mask(identity.reveal());
+    if (encryption === undefined)
+        return { encryption, identities, passphrase };
+    const how = 'recipients' in encryption
+        ? { recipients: (0,encryption_keys/* parseRecipients */.q)(encryption.recipients.join('\n')) }
+        : { passphrase: passphrase };
+    return { encryption: how, identities, passphrase };
+}
+async function secretOf(secret, log) {
+    if ('text' in secret)
+        return secret.text;
+    const { file } = secret;
+    try {
+        if (((await (0,promises_.stat)(file)).mode & 0o077) !== 0)
+            log.warn(`${file} holds a secret, and other users may open it: chmod 600 ${file}`);
+        return (await (0,promises_.readFile)(file, 'utf8')).trim();
+    }
+    catch (error) {
+        throw (0,system_files/* fileError */.zS)(`read ${file}`, error);
+    }
+}
+/**
+ * What decrypts the parts of this backup; undefined where they are not encrypted. Before anything is fetched it is certain that the key fits, and that the manifest is the one that was
+ * made with its parts. Throws `identity-missing`, `passphrase-missing`, and what `checkSeal` throws.
+ */
+async function unlock({ keys }, manifest) {
+    if (manifest.encryption === null)
+        return undefined;
+    const decryption = decryptionFor(keys, manifest, manifest.encryption.recipients);
+    await checkSeal(manifest, decryption);
+    return encryption_decryptWith(decryption);
+}
+/** An older backup may be plain; so may one be that was put in the place of another, which only the key would have told. What never left this host is plain always. */
+function warnOfPlain({ keys, local, recorder }, manifest, store) {
+    const hasKey = keys.identities.length > 0 || keys.passphrase !== undefined;
+    const isLocal = store === local || (store.directory !== undefined && store.directory === local.directory);
+    if (!hasKey || isLocal || manifest.encryption !== null)
+        return;
+    recorder.warn(`${manifest.name} is not encrypted, although a key is given to decrypt: whoever can write to ${store.name} may have made it. Use it only if it was taken before your backups were encrypted.`);
+}
+function decryptionFor({ identities, passphrase }, { name }, recipients) {
+    if (recipients.length === 0) {
+        if (passphrase !== undefined)
+            return { passphrase };
+        throw new errors/* CaretakerError */.xT('passphrase-missing', `${name} is encrypted with a passphrase, and none is given`, {
+            input: 'passphrase',
+            hint: 'Give the passphrase with which it was encrypted: the input passphrase, CARETAKER_PASSPHRASE, or passphrase-file.',
+        });
+    }
+    const [first, ...others] = identities;
+    if (first !== undefined)
+        return { identities: [first, ...others] };
+    throw new errors/* CaretakerError */.xT('identity-missing', `${name} is encrypted, and no identity is given`, {
+        input: 'identity',
+        hint: `Give the private key that belongs to ${recipients.join(' or ')}: the input identity, CARETAKER_IDENTITY, or identity-file.`,
+    });
+}
+const fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'proven-keys.json');
+async function provenKeys(stateDirectory) {
+    const found = await readStateFile(fileIn(stateDirectory), ({ keys }) => typeof keys === 'object' && keys !== null, 'Without it backups warn until the next drill that no key was proven.');
+    return found?.keys ?? {};
+}
+/** That what this run was given has decrypted all of this backup. */
+async function noteProven(tools, manifest) {
+    await note(tools, manifest).catch((error) => {
+        tools.recorder.warn(`That the key of ${manifest.name} works can't be noted: ${(0,errors/* messageOf */.bD)(error)}`);
+    });
+}
+async function note({ keys, project, clock }, { encryption }) {
+    if (encryption === null)
+        return;
+    const ours = (await (0,encryption_keys/* recipientsOf */.wX)(keys.identities)).map(({ text }) => text);
+    const used = encryption.recipients.length === 0 ? ['passphrase'] : encryption.recipients.filter((key) => ours.includes(key));
+    const at = clock.now().toISOString();
+    const proven = { ...(await provenKeys(project.stateDirectory)), ...Object.fromEntries(used.map((key) => [key, at])) };
+    await (0,system_files/* writeAtomic */.vZ)(fileIn(project.stateDirectory), `${JSON.stringify({ keys: proven }, null, 2)}\n`);
+}
+/** A key that was lost, or never was what somebody thought, is found out when it is needed: unless somebody tries it before. */
+async function warnOfUnproven({ keys, project, recorder }) {
+    const { encryption } = keys;
+    if (encryption === undefined)
+        return;
+    const needed = 'recipients' in encryption ? encryption.recipients.map(({ text }) => text) : ['passphrase'];
+    const proven = await provenKeys(project.stateDirectory);
+    const unproven = needed.filter((key) => !Object.hasOwn(proven, key));
+    if (unproven.length === 0)
+        return;
+    const what = 'recipients' in encryption
+        ? `the ${unproven.length === 1 ? 'identity' : 'identities'} of ${unproven.join(', ')}`
+        : 'the passphrase';
+    recorder.warn(`Nothing was ever decrypted on this host with ${what}: a key that is lost makes every backup worthless. Hold a drill (mode verify) with it.`);
+}
+
+;// CONCATENATED MODULE: ./src/modes/report.ts
+
+/** The report's sections of one mode. */
+function sectionsOf(outcome, { recorder, project }) {
+    switch (outcome.mode) {
+        case 'backup':
+            return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
+        case 'update':
+        case 'rehearse': {
+            const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
+            const changedServices = images.map(({ service }) => service);
+            const update = { from: outcome.from, to: outcome.to, changedServices, images };
+            if (outcome.captured === undefined)
+                return { update };
+            return { update, ...backupSections(outcome.captured.manifest, recorder.stored, project.directory) };
+        }
+        case 'rollback': {
+            const { update, restored, captured } = outcome;
+            const versions = { update: { from: update.to, to: update.from, changedServices: [] } };
+            if (captured !== undefined)
+                return versions;
+            return {
+                ...versions,
+                restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
+            };
+        }
+        case 'verify':
+            return { verify: { backup: outcome.chosen.manifest.name, level: outcome.level, proven: outcome.proven } };
+        case 'restore': {
+            const { chosen, parts } = outcome;
+            return { restore: { backup: chosen.manifest.name, parts, safetyBackup: recorder.safetyBackup } };
+        }
+    }
+}
+function backupSections(manifest, stores, directory) {
+    const parts = manifest.parts.map(({ name, kind, method, files, seconds, consistency }) => ({
+        ...{ name, kind, method, seconds, consistency },
+        bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+        rawBytes: files.reduce((sum, file) => sum + file.rawBytes, 0),
+    }));
+    const total = (key) => parts.reduce((sum, part) => sum + part[key], 0);
+    return {
+        backup: { name: manifest.name, parts, stores, bytes: total('bytes'), rawBytes: total('rawBytes') },
+        left: manifest.left,
+        restoreInstructions: {
+            command: `compose-caretaker restore --project-directory ${report_quoted(directory)} --backup ${manifest.name} --confirm ${manifest.project}`,
+            file: instructionsFile(manifest.name),
+        },
+    };
+}
+/** For a shell. */
+function report_quoted(text) {
+    return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+function listSection(listed) {
+    return {
+        backups: listed.map(({ createdAt, expiresAt, project: _ours, ids: _files, ...backup }) => ({
+            ...backup,
+            createdAt: createdAt.toISOString(),
+            expiresAt: expiresAt?.toISOString(),
+        })),
+    };
+}
+/** The action's outputs, by name; all are texts. Made of the report and nothing else. */
+function outputsOf(report, artifactIds) {
+    const { backup, update, restore, verify, backups, downtimeSeconds = 0, outcome } = report;
+    const name = backup?.name ?? restore?.backup ?? verify?.backup;
+    const serves = report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
+    return {
+        ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
+        ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
+        ...(report.mode === 'update' || report.mode === 'rehearse'
+            ? { updated: String(report.mode === 'update' && (outcome === 'done' || outcome === 'incomplete')) }
+            : {}),
+        ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
+        ...(typeof serves === 'string' ? { version: serves } : {}),
+        'rolled-back': String(outcome === 'rolled-back'),
+        'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
+        ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
+        ...(verify === undefined ? {} : { proof: outcome === 'done' ? verify.level : 'none' }),
+        ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
+        ...(report.status === undefined ? {} : { status: JSON.stringify(report.status) }),
+    };
+}
+
+;// CONCATENATED MODULE: ./src/modes/reserve.ts
+
+
+
+
+const MIB = 1024 * 1024;
+const RESERVED = 16 * MIB;
+const reserve_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'staging', 'reserve');
+/**
+ * Keeps some room before anything is changed, in case others fill the disk afterwards: the way back would fail for a few blocks, git's, or those in which an engine writes down that it
+ * starts a container. Once for a run. `disk-full` where there is none: better now than then.
+ */
+async function takeReserve(stateDirectory) {
+    const file = reserve_fileIn(stateDirectory);
+    await (0,system_files/* ensureDirectory */.EA)(external_node_path_default().dirname(file));
+    try {
+        const handle = await (0,promises_.open)(file, 'a', 0o600);
+        try {
+            // A filesystem that compresses would keep next to nothing for zeros.
+            const piece = (0,external_node_crypto_.randomBytes)(MIB);
+            for (let { size } = await handle.stat(); size < RESERVED; size += MIB)
+                await handle.writeFile(piece);
+        }
+        finally {
+            await handle.close();
+        }
+    }
+    catch (error) {
+        throw (0,system_files/* fileError */.zS)(`keep room for the way back, ${file}`, error, { place: file, bytes: RESERVED });
+    }
+}
+/** Before the way back, and when there is none any more. */
+async function giveReserve(stateDirectory) {
+    await (0,promises_.rm)(reserve_fileIn(stateDirectory), { force: true });
 }
 
 ;// CONCATENATED MODULE: ./src/health/wait.ts
@@ -6053,6 +8328,7 @@ async function beforeAbort(looking, signal) {
 ;// CONCATENATED MODULE: ./src/modes/serving.ts
 
 
+
 /** Waits until every probe passes and stays so. Throws `unhealthy` with what was seen last. */
 async function becomeHealthy(tools, patience) {
     const { probes, clock, log, signal, recorder } = tools;
@@ -6111,47 +8387,127 @@ async function runningServices(project) {
             .map(({ service }) => service)),
     ];
 }
-/** Ids of the containers that run now. */
-async function runningContainers(project) {
-    const containers = await project.containers();
+/** Ids of those that run. */
+function runningOf(containers) {
     return containers.filter(({ state, oneOff }) => state === 'running' && !oneOff).map(({ id }) => id);
 }
 /** Services that have a container, of any state. */
 async function knownServices(project) {
-    return [...new Set((await project.containers()).map(({ service }) => service))];
+    return servicesOf(await project.containers());
+}
+function servicesOf(containers) {
+    return [...new Set(containers.map(({ service }) => service))];
+}
+/** What serves now, by one look at its health. */
+async function nowServing({ project, probes, clock, log, signal }) {
+    const services = await runningServices(project);
+    const boot = bootId();
+    if (services.length === 0)
+        return { services, boot };
+    const quiet = { ...log, info: (line) => log.debug(line) };
+    const { healthy } = await waitHealthy(probes, { timeoutMs: 0, settleMs: 0, clock, log: quiet, signal });
+    return { services, boot, ...(healthy ? {} : { ill: true }) };
 }
 function serveAgain(data) {
     return { action: 'serve-again', data };
 }
-/** Brings back what served before, and waits until it does. Nothing to do is no error. */
+/** For what was ill before, which nothing says will be well. */
+const ILL_MS = 10_000;
+/** Waits until it is healthy. Where it was ill before, not for long, and only warns if it is so again. */
+async function becomeAsBefore(tools, patience, ill) {
+    const healthTimeoutMs = Math.min(patience.healthTimeoutMs, ill === undefined ? Infinity : ILL_MS);
+    try {
+        await becomeHealthy(tools, { ...patience, healthTimeoutMs });
+    }
+    catch (error) {
+        if (ill === undefined || !(error instanceof errors/* CaretakerError */.xT && error.code === 'unhealthy'))
+            throw error;
+        tools.recorder.warn(`${error.message}. It was not healthy before this run either.`);
+    }
+}
+/** Brings back what served before, and waits until it does. Where nothing did, nothing of a version that failed stays to be started by hand or by the host. */
 async function bringBack(tools, patience, data) {
-    const { project } = tools;
-    if (data.services.length === 0)
+    if (data.services.length === 0) {
+        await removeNewer(tools, data);
         return;
+    }
+    await bringUpAgain(tools, data);
+    await becomeAsBefore(tools, patience, data.ill);
+}
+async function removeNewer({ project }, { existing }) {
+    const { engine } = project;
+    if (engine === null || existing === undefined)
+        return;
+    const newer = (await project.containers()).map(({ id }) => id).filter((id) => !existing.includes(id));
+    if (newer.length === 0)
+        return;
+    await engine.runtime.stop(newer);
+    await engine.runtime.remove(newer);
+}
+/** Compose refuses to bring up a service that its files do not have: such a container is started as it is. */
+async function upOrStart(tools, services) {
+    const { project } = tools;
+    const defined = await project.services();
+    const wanted = services.filter((service) => defined.includes(service));
+    if (wanted.length > 0)
+        await project.up(wanted);
+    await startOthers(tools, services.filter((service) => !defined.includes(service)));
+}
+/** What runs under the project's name and is not in its compose files is nothing that a version is judged by. */
+async function startOthers({ project, recorder }, services) {
+    if (services.length === 0)
+        return;
+    try {
+        await project.start(services);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled')
+            throw error;
+        recorder.warn(`${services.join(', ')}, which ran under the name of ${project.name} and is not in its compose files, can't be started again: ${(0,errors/* messageOf */.bD)(error)}`);
+    }
+}
+async function bringUpAgain(tools, data) {
+    const { project, recorder } = tools;
     const { engine } = project;
     if (engine !== null) {
+        // Since a reboot it runs on whatever code was checked out then, where containers mount it.
+        if (data.by === 'up' && data.boot !== undefined && data.boot !== bootId())
+            await project.stop(data.services);
         const containers = await project.containers();
         const strangers = containers.filter(({ service }) => !data.known.includes(service)).map(({ id }) => id);
-        if (strangers.length > 0) {
+        if (strangers.length > 0)
             await engine.runtime.stop(strangers);
-            await engine.runtime.remove(strangers);
-        }
         // podman-compose 1.0.3 makes all containers anew on every `up`: a build that failed would cost the old version an outage.
         const untouched = data.running !== undefined &&
             data.running.length > 0 &&
             data.running.every((id) => containers.some((container) => container.id === id && container.state === 'running'));
         if (untouched) {
-            await becomeHealthy(tools, patience);
+            await engine.runtime.remove(strangers);
             return;
         }
         const present = new Set(containers.map(({ service }) => service));
         const complete = data.services.every((service) => present.has(service));
-        await (data.by === 'start' && complete ? project.start(data.services) : project.up(data.services));
+        try {
+            await (data.by === 'start' && complete ? project.start(data.services) : upOrStart(tools, data.services));
+        }
+        catch (error) {
+            // Compose itself fails where one service waits for another one's health.
+            const running = data.ill === undefined ? [] : await runningServices(project);
+            if (!data.services.every((service) => running.includes(service)))
+                throw error;
+            recorder.warn(`${(0,errors/* messageOf */.bD)(error)}. It was not healthy before this run either.`);
+        }
+        // Podman removes no container that another one requires: those of the failed version, until they are made anew.
+        await engine.runtime.remove(strangers);
+        return;
     }
-    else if (!(await project.running())) {
-        await project.start(data.services);
+    if (await project.running()) {
+        if (data.boot === undefined || data.boot === bootId())
+            return;
+        // The host has started it meanwhile, on whatever code was checked out then.
+        await project.stop(data.services);
     }
-    await becomeHealthy(tools, patience);
+    await project.start(data.services);
 }
 /** These services and all that depend on them: a proxy resolves an address once, and a stopped service may come back with another. */
 async function withDependents(project, services) {
@@ -6171,14 +8527,367 @@ async function withDependents(project, services) {
     return [...closed];
 }
 
-;// CONCATENATED MODULE: ./src/modes/backup.ts
+;// CONCATENATED MODULE: ./src/modes/outgoing.ts
+
+
+
+
+
 
 
 
 
 
 /**
- * backup: find the data → copy it while the application serves → verify the copy → store it.
+ * Safety backups lie plain on this host, so that going back needs no key; what leaves it is a copy. Made once for all stores, and kept until all have it: a second copy would have
+ * other bytes under the same names.
+ */
+const outgoingDirectory = (stateDirectory) => external_node_path_default().join(stateDirectory, 'outgoing');
+/** The copy of a plain backup that may leave this host. Throws `encryption-missing` where it must be encrypted and this run has no key, and what `encryptFile` throws. */
+async function encryptedCopy(tools, plain) {
+    const { project, recorder, keys } = tools;
+    const { name } = plain.manifest;
+    const home = outgoingDirectory(project.stateDirectory);
+    const directory = external_node_path_default().join(home, name);
+    try {
+        return await capturedIn(directory, name);
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'store-missing'))
+            throw error;
+    }
+    const { encryption } = keys;
+    if (encryption === undefined) {
+        throw new errors/* CaretakerError */.xT('encryption-missing', `${name} must not leave this host before it is encrypted`, {
+            input: 'encrypt-to',
+            hint: 'The run that made it encrypted its backups. Set encrypt-to (or the passphrase) again.',
+        });
+    }
+    const staging = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-${name}`);
+    await (0,promises_.rm)(staging, { recursive: true, force: true });
+    await (0,promises_.rm)(directory, { recursive: true, force: true });
+    await (0,system_files/* ensureDirectory */.EA)(home);
+    await (0,system_files/* ensureDirectory */.EA)(staging);
+    try {
+        await recorder.step(`Encrypt ${name}`, () => encryptInto(staging, plain, encryption, tools.signal));
+        await (0,promises_.rename)(staging, directory);
+        await (0,system_files/* syncDirectory */.zR)(home);
+    }
+    finally {
+        await (0,promises_.rm)(staging, { recursive: true, force: true });
+    }
+    return capturedIn(directory, name);
+}
+async function encryptInto(directory, { manifest: plain, directory: from }, encryption, signal) {
+    const { instructions: _plain, digest: _digest, ...rest } = plain;
+    const draft = { ...rest, encryption: unsealed(encryption) };
+    const parts = [];
+    for (const part of plain.parts) {
+        const files = [];
+        for (const file of part.files) {
+            const target = external_node_path_default().join(directory, storedName(file.file, draft));
+            files.push({ ...file, ...(await encryptFile(external_node_path_default().join(from, file.file), target, encryption, file, signal)) });
+        }
+        parts.push({ ...part, files });
+    }
+    const text = renderInstructions({ ...draft, parts });
+    const { bytes, sha256 } = await writeText(directory, instructionsFile(plain.name), text);
+    const instructions = { file: instructionsFile(plain.name), bytes, sha256 };
+    const manifest = await sealEncrypted({ ...draft, parts, instructions }, encryption);
+    await writeText(directory, names_manifestFile(plain.name), formatManifest(manifest));
+}
+/** Removes the copy of a backup that no store waits for any more. One that is not there is no error. */
+async function dropCopy(stateDirectory, backup) {
+    const directory = external_node_path_default().join(outgoingDirectory(stateDirectory), backup);
+    // What is only half removed is no copy.
+    await (0,promises_.rm)(external_node_path_default().join(directory, names_manifestFile(backup)), { force: true });
+    await (0,promises_.rm)(directory, { recursive: true, force: true });
+}
+/** Removes copies that wait for nothing: those of a run that was killed before it could. */
+async function dropStrayCopies(stateDirectory, waiting) {
+    const names = await (0,promises_.readdir)(outgoingDirectory(stateDirectory)).catch((error) => {
+        if (error.code === 'ENOENT')
+            return [];
+        throw error;
+    });
+    for (const name of names)
+        if (!waiting.includes(name))
+            await dropCopy(stateDirectory, name);
+}
+
+;// CONCATENATED MODULE: ./src/modes/unstored.ts
+
+
+
+
+
+
+
+
+const unstored_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'unstored.json');
+/** Oldest first; plain data in `.caretaker/unstored.json`, which is not there where nothing waits. Throws `unstored-damaged`. */
+async function unstored(stateDirectory) {
+    const file = unstored_fileIn(stateDirectory);
+    const text = await (0,system_files/* readText */.yR)(file);
+    try {
+        const entries = JSON.parse(text ?? '[]');
+        return entries.map(({ backup, stores, encrypted = false }) => {
+            if (parseBackupName(backup ?? '') === null || !Array.isArray(stores) || typeof encrypted !== 'boolean')
+                throw new TypeError('an entry is damaged');
+            return { backup, stores, ...(encrypted ? { encrypted } : {}) };
+        });
+    }
+    catch (error) {
+        throw new errors/* CaretakerError */.xT('unstored-damaged', `failed to read ${file}, which says what waits for which store`, {
+            hint: `It is a list of {"backup": "NAME", "stores": ["STORE"]}: mend it. Or remove it: then the backups in ${localDirectory(stateDirectory)} are ordinary safety backups.`,
+            cause: error,
+        });
+    }
+}
+async function write(stateDirectory, entries) {
+    if (entries.length > 0) {
+        await (0,system_files/* writeAtomic */.vZ)(unstored_fileIn(stateDirectory), `${JSON.stringify(entries, null, 2)}\n`);
+        return;
+    }
+    await (0,promises_.rm)(unstored_fileIn(stateDirectory), { force: true });
+    await (0,system_files/* syncDirectory */.zR)(stateDirectory);
+}
+/** Puts a backup at the end of the queue. One that is in it stays where it is. */
+async function queueBackup(stateDirectory, entry) {
+    const entries = await unstored(stateDirectory);
+    if (entry.stores.length === 0 || entries.some(({ backup }) => backup === entry.backup))
+        return;
+    await write(stateDirectory, [...entries, entry]);
+}
+/** `change`: what holds of it now; null: it leaves the queue. */
+async function requeue(stateDirectory, backup, change) {
+    const entries = await unstored(stateDirectory);
+    await write(stateDirectory, entries.flatMap((entry) => (entry.backup !== backup ? [entry] : change === null ? [] : [{ ...entry, ...change }])));
+}
+/** Removes from this host what is only to be in stores. One that is not there, or only half, is no error. */
+async function dropLocal({ local }, backup) {
+    await local.delete({ name: backup, runId: undefined, proofs: [] }, undefined).catch((error) => {
+        if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'store-missing'))
+            throw error;
+    });
+}
+/** Whether a store can't take a backup only now. Whatever else it says, and what blames an input, is the user's to mend. */
+function isAway(error) {
+    if (!(error instanceof errors/* CaretakerError */.xT) || error.input !== undefined)
+        return false;
+    return ['store-unreachable', 'store-full'].includes(error.code);
+}
+/** Whether another backup may still be stored. */
+function isOfBackup({ code }) {
+    return /^(store-damaged|store-exists|encryption-\w+|disk-full|file-operation-failed|host-files-denied|manifest-\w+)$/.test(code);
+}
+/** Refuses where a store can't be written to. With `wait` one that is only away is passed over: the backup will wait for it. */
+async function checkStores({ stores, log, keys }, { wait }) {
+    for (const store of stores) {
+        try {
+            await store.check(keys.encryption === undefined ? 'write' : 'write-encrypted');
+        }
+        catch (error) {
+            if (!wait || !isAway(error))
+                throw error;
+            log.info(`${(0,errors/* messageOf */.bD)(error)}: the backup will wait for it on this host`);
+        }
+    }
+}
+/**
+ * Stores what waits for the stores of this run, oldest first. What has reached all that it waited for leaves the queue; where it was made only to be stored, it leaves this host too.
+ * A store that fails is not asked again for what is left. `own`, the backup of this run, must reach all stores: throws `backup-unstored`, or warns with
+ * `onFailure: warn`. What earlier runs left is only warned of: they have failed themselves.
+ */
+async function storeUnstored(tools, { own, onFailure }) {
+    const { project, stores, recorder } = tools;
+    const { stateDirectory } = project;
+    const lacks = new Map();
+    const open = {
+        plain: unstored_once((store) => store.check('write')),
+        encrypted: unstored_once((store) => store.check('write-encrypted')),
+    };
+    const closed = new Map();
+    for (const { backup, stores: names, encrypted = false } of await unstored(stateDirectory)) {
+        recorder.acted = true;
+        let lacking = names;
+        let stays = false;
+        if (names.length > 0) {
+            const captured = await capturedOrGone(tools, { backup, stores: names });
+            if (captured === null)
+                continue;
+            stays = captured.manifest.reason !== 'backup';
+            const isPlain = captured.manifest.encryption === null;
+            const copied = isPlain && (encrypted || tools.keys.encryption !== undefined);
+            // A run without a key must not store the rest of them plain.
+            if (copied && !encrypted)
+                await requeue(stateDirectory, backup, { encrypted: true });
+            for (const store of stores.filter(({ name }) => names.includes(name))) {
+                const error = closed.get(store) ?? (await reach(store, captured, copied));
+                if (error === undefined) {
+                    lacking = lacking.filter((name) => name !== store.name);
+                    await requeue(stateDirectory, backup, lacking.length === 0 && stays ? null : { stores: lacking });
+                    continue;
+                }
+                const { backups } = lacks.get(store.name) ?? { backups: [] };
+                lacks.set(store.name, { error, backups: [...backups, backup] });
+            }
+        }
+        if (lacking.length > 0)
+            continue;
+        await dropCopy(stateDirectory, backup);
+        if (stays)
+            continue;
+        await dropLocal(tools, backup);
+        await requeue(stateDirectory, backup, null);
+    }
+    await tell();
+    /** Undefined where the store has it now. `copied`: an encrypted copy goes there, made when a store can take it. */
+    async function reach(store, kept, copied) {
+        const { name, encryption } = kept.manifest;
+        const isOwn = name === own;
+        try {
+            await (copied || encryption !== null ? open.encrypted : open.plain)(store);
+            const captured = copied ? await encryptedCopy(tools, kept) : kept;
+            if (!isOwn) {
+                if (await holds(tools, store, captured))
+                    return undefined;
+                // Linked into a folder on the same filesystem, it would not be read.
+                if (store.kind === 'folder')
+                    await refuseChanged(captured);
+            }
+            const title = isOwn ? `Store in ${store.name}` : `Store ${name}, of an earlier run, in ${store.name}`;
+            const place = await storeBackup(tools, captured, store, title);
+            if (isOwn)
+                recorder.stored.push(place);
+            return undefined;
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
+                throw error;
+            if (!isOfBackup(error))
+                closed.set(store, error);
+            return error;
+        }
+    }
+    async function tell() {
+        const ours = stores.map(({ name }) => name);
+        for (const [store, { error, backups }] of lacks) {
+            const others = backups.filter((name) => name !== own);
+            if (others.length > 0)
+                recorder.warn(`${waiting(others, store)}: ${said(error)}.`);
+        }
+        for (const [store, backups] of byStore(await unstored(stateDirectory))) {
+            if (ours.includes(store))
+                continue;
+            recorder.warn(`${waiting(backups, store)}, which is not among the stores of this run: ${NEXT}. To give it up, take it out of ${unstored_fileIn(stateDirectory)}.`);
+        }
+        const failed = [...lacks].filter(([, { backups }]) => own !== undefined && backups.includes(own));
+        const [first] = failed;
+        if (own === undefined || first === undefined)
+            return;
+        const why = failed.map(([store, { error }]) => `${store}: ${said(error)}`).join('; ');
+        const text = `${own} could not be stored in ${why}. It lies whole in ${localDirectory(stateDirectory)} on this host, and ${NEXT}`;
+        const { error } = first[1];
+        if (onFailure === 'warn')
+            recorder.warn(`${text}.`);
+        else
+            throw new errors/* CaretakerError */.xT('backup-unstored', text, {
+                ...(error.hint === undefined ? {} : { hint: error.hint }),
+                cause: error,
+            });
+    }
+}
+/** For other runs than those that store: a line for each store that something waits for. */
+function whatWaits(entries) {
+    return [...byStore(entries)].map(([store, backups]) => `${waiting(backups, store)}: ${NEXT}.`);
+}
+const NEXT = 'the next backup or update with that store stores it';
+function waiting(backups, store) {
+    return `${backups.join(', ')} ${backups.length === 1 ? 'waits' : 'wait'} on this host for ${store}`;
+}
+function said({ message, code }) {
+    return `${message} (${code})`;
+}
+function byStore(entries) {
+    const found = new Map();
+    for (const { backup, stores } of entries) {
+        for (const store of stores)
+            found.set(store, [...(found.get(store) ?? []), backup]);
+    }
+    return found;
+}
+/** What lay on this host since an earlier run must be what it was. Throws `store-damaged`. */
+async function refuseChanged({ files }) {
+    for (const file of files) {
+        const sha256 = await (0,system_files/* digestOf */.ol)(file.path).catch((error) => {
+            throw (0,system_files/* fileError */.zS)(`read ${file.path}`, error);
+        });
+        if (sha256 === file.sha256)
+            continue;
+        throw new errors/* CaretakerError */.xT('store-damaged', `failed to store ${file.path}: its SHA-256 is not the one that it had`, {
+            hint: 'It was changed on this host, by a disk or a hand. Take another backup, and look at the machine’s memory and disk.',
+        });
+    }
+}
+/** Null where it can't be read, and, out of the queue, where somebody has removed it from this host. */
+async function capturedOrGone({ project, recorder }, { backup, stores }) {
+    try {
+        return await capturedIn(localDirectory(project.stateDirectory), backup);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'store-missing') {
+            recorder.warn(`${error.message}: ${stores.join(', ')} will not get it.`);
+            await requeue(project.stateDirectory, backup, null);
+        }
+        else if (error instanceof errors/* CaretakerError */.xT || error instanceof SyntaxError) {
+            recorder.warn(`${waiting([backup], stores.join(', '))}, and its manifest can't be read: ${error.message}.`);
+        }
+        else
+            throw error;
+        return null;
+    }
+}
+/**
+ * Whether a store has the backup already: it is not known to a run that was killed before it could note it. Where listing needs a permission that is not given, it is not known
+ * here either, and the backup is stored again.
+ */
+async function holds({ project }, store, { manifest, files }) {
+    try {
+        const found = (await store.list(project.name)).find(({ name }) => name === manifest.name);
+        // Somebody may have removed a part of it since.
+        if (found === undefined || !files.every(({ name }) => found.files.includes(name)))
+            return false;
+        return openManifest(await store.readManifest(found), manifest.name).digest === manifest.digest;
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT && error.code === 'store-denied')
+            return false;
+        throw error;
+    }
+}
+/** Does it for each key once, whatever comes of it. */
+function unstored_once(work) {
+    const done = new Map();
+    return (key) => {
+        const before = done.get(key) ?? work(key);
+        done.set(key, before);
+        return before;
+    };
+}
+
+;// CONCATENATED MODULE: ./src/modes/backup.ts
+
+
+
+
+
+
+
+
+
+/**
+ * backup: find the data → copy it while the application serves → verify the copy → keep it on this host → commit → store it, and what earlier runs could not.
  * With `consistency=stopped` the services that write stand still while what changed since the first copy is copied, and only then.
  */
 async function backup(tools, settings) {
@@ -6186,41 +8895,345 @@ async function backup(tools, settings) {
     const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await recorder.step('Check the stores and the disk', async () => {
-        for (const store of tools.stores)
-            await store.check('write');
+        await warnOfUnproven(tools);
+        await checkStores(tools, { wait: true });
+        await tools.local.check('write');
         await checkDisk(sources, project.stateDirectory);
     });
     const head = (await tools.checkout?.head()) ?? null;
     let warm;
     try {
         let captured;
-        const request = { sources, left, reason: 'backup', head, directory };
+        const { encryption } = tools.keys;
+        const request = { sources, left, reason: 'backup', head, directory, encryption };
         if (settings.consistency === 'online' || !(await project.running())) {
             captured = await captureBackup(tools, { ...request, situation: 'serving' });
         }
         else {
             warm = await warmBackup(tools, request);
             const servers = serversOf(sources);
-            const running = await runningServices(project);
+            const { services: running, ill } = await nowServing(tools);
             const resting = (await data_writersOf(project, sources)).filter((service) => running.includes(service) && !servers.includes(service));
-            const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project) });
+            const undo = serveAgain({ services: resting, by: 'start', known: await knownServices(project), ill });
+            await takeReserve(project.stateDirectory);
             await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo }, async () => {
                 recorder.away();
                 await project.stop(resting);
             }));
             captured = await captureBackup(tools, { ...request, situation: 'quiesced' }, warm);
             await recorder.step('Start them again', () => saga.step('start writers', { undo: null }, () => project.start(resting)));
-            await becomeHealthy(tools, settings);
+            await becomeAsBefore(tools, settings, ill);
+            await giveReserve(project.stateDirectory);
         }
-        for (const store of tools.stores)
-            recorder.stored.push(await storeBackup(tools, captured, store));
+        const { name } = captured.manifest;
+        await recorder.step('Keep it on this host', () => saga.step('keep', { undo: { action: 'drop-backup', data: { backup: name } } }, () => keep(tools, captured)));
         const { keepLocalDays } = settings;
-        await saga.commit(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]);
+        await saga.commit([
+            { action: 'store-backup', data: { backup: name, stores: tools.stores.map((store) => store.name) } },
+            ...(keepLocalDays === undefined ? [] : [{ action: 'tidy', data: { keepLocalDays } }]),
+        ]);
+        recorder.sections = sectionsOf({ mode: 'backup', captured }, tools);
+        await storeUnstored(tools, { own: name, onFailure: settings.onStoreFailure });
         return { captured };
     }
     finally {
         await warm?.end();
         await (0,promises_.rm)(directory, { recursive: true, force: true });
+    }
+}
+/** Moves it to where it waits for its stores. Where no links can be made, that takes room for one file more, not for all. */
+async function keep({ local }, { files }) {
+    for (const file of files) {
+        await local.put(file);
+        await (0,promises_.rm)(file.path);
+    }
+}
+
+;// CONCATENATED MODULE: ./src/runtimes/storage.ts
+
+
+/** Does what writes into the engine's storage; `what` completes "failed to …". `disk-full` where there is no space. */
+async function inStorage(runtime, what, work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        throw (0,disk/* isNoSpace */.YV)(error) ? await storageFull(runtime, what, error) : error;
+    }
+}
+/** `disk-full`, with the numbers of the engine's storage if it can be seen from here. */
+async function storageFull(runtime, what, cause) {
+    const place = await runtime.storage();
+    return (0,disk/* diskFull */.xg)(what, (0,external_node_fs_.existsSync)(place) ? { place } : undefined, cause);
+}
+
+;// CONCATENATED MODULE: ./src/modes/images.ts
+
+
+
+// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
+const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
+const images_failure = (project) => `localhost/compose-caretaker/failed:${project}.`;
+/**
+ * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
+ * can't take away the way back; so do those of services that have no container. Answers with the names to put back on failure.
+ */
+async function protectImages(project, run) {
+    if (project.engine === null)
+        return [];
+    const { runtime, compose } = project.engine;
+    const names = [];
+    const containers = await project.containers();
+    for (const { service, imageId, imageName, oneOff } of containers) {
+        if (oneOff || names.some(({ name }) => name === imageName))
+            continue;
+        const name = `${protection(project.name)}${service}.${run}`;
+        await inStorage(runtime, `protect the image of ${service}`, () => runtime.tag(imageId, name));
+        // A name by digest can't be moved, and an image without a name has none to go back to.
+        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
+            names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
+    }
+    for (const defined of (await compose.model()).services) {
+        const service = defined.name;
+        if (containers.some((container) => container.service === service))
+            continue;
+        const name = imageNameOf(compose.dialect, project.name, defined);
+        if (name.includes('@') || names.some((one) => one.name === name))
+            continue;
+        const id = await runtime.imageId(name);
+        if (id === null)
+            continue;
+        await inStorage(runtime, `protect the image of ${service}`, () => runtime.tag(id, `${protection(project.name)}${service}.${run}`));
+        names.push({ name, id, was: id });
+    }
+    return names;
+}
+/** All names of ours that images have because of this project. */
+async function protectedNames(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime } = project.engine;
+    const names = await Promise.all([protection, images_failure].map((prefix) => runtime.imageNames(prefix(project.name))));
+    return names.flat().sort();
+}
+/** Versions whose images stay protected: the one before the last update, and one more. */
+const PROTECTED_VERSIONS = 2;
+/**
+ * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
+ * of every version that failed would stay for ever.
+ */
+async function imagesBack(project, names, { failed = false } = {}) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    for (const [index, { name, id, was }] of names.entries()) {
+        const now = await runtime.imageId(name);
+        if (now === id)
+            continue;
+        if (failed && now !== null && was !== undefined && now !== was)
+            await runtime.tag(now, `${images_failure(project.name)}${index}`);
+        await runtime.tag(id, name);
+    }
+}
+/**
+ * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
+ * theirs.
+ */
+async function dropRun(project, run) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const kept = await runtime.imageNames(protection(project.name));
+    const failed = await runtime.imageNames(images_failure(project.name));
+    for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed])
+        await runtime.untag(name);
+}
+/** Removes the protections of all runs but the newest `keep`, and that of the run `needed`, whatever the clock said. The images stay as long as they have other names or run. */
+async function dropProtections(project, keep, needed) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const names = await runtime.imageNames(protection(project.name));
+    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
+    const runs = [...new Set(names.map(runOf))].sort();
+    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep).filter((run) => run !== needed));
+    for (const name of names)
+        if (old.has(runOf(name)))
+            await runtime.untag(name);
+}
+/** Services whose running image is not the one that their name in the compose file stands for now. */
+async function changedImages(project) {
+    if (project.engine === null)
+        return [];
+    const { runtime, compose } = project.engine;
+    const containers = await project.containers();
+    const changes = [];
+    for (const { name: service, image } of (await compose.model()).services) {
+        const running = containers.find((container) => container.service === service && !container.oneOff);
+        if (running === undefined)
+            continue;
+        const name = image ?? running.imageName;
+        const to = await runtime.imageId(name);
+        if (to !== null && to !== running.imageId)
+            changes.push({ service, name, from: running.imageId, to });
+    }
+    return changes;
+}
+/** What the images that run now take, each once. */
+async function bytesOfImages(project) {
+    const ids = new Set((await project.containers()).flatMap(({ imageId, oneOff }) => (oneOff ? [] : [imageId])));
+    let bytes = 0;
+    for (const id of ids)
+        bytes += (await project.engine?.runtime.imageBytes(id)) ?? 0;
+    return bytes;
+}
+/**
+ * The room that building or pulling takes, reckoned as the size of today's images of the services that are made anew: those that the compose file builds, with a command
+ * those that came from no registry, with `pull` the others. Layers that old and new share are counted all the same. Nothing where the engine's storage can't be seen
+ * from here.
+ */
+async function roomForImages(project, build) {
+    if (project.engine === null || build.kind === 'none')
+        return [];
+    const { runtime, compose } = project.engine;
+    const directory = await runtime.storage();
+    if (!(0,external_node_fs_.existsSync)(directory))
+        return [];
+    const { services } = await compose.model();
+    const sizes = new Map();
+    for (const { service, imageId, oneOff } of await project.containers()) {
+        const builds = services.some(({ name, build: builds }) => name === service && builds);
+        const anew = build.kind === 'command'
+            ? (await runtime.imageDigests(imageId)).length === 0
+            : build.kind === 'pull'
+                ? !builds
+                : builds;
+        if (anew && !oneOff)
+            sizes.set(imageId, (await runtime.imageBytes(imageId)) ?? 0);
+    }
+    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+    return bytes === 0
+        ? []
+        : [{ directory, bytes, what: 'the new images, if they are as large as those that they replace' }];
+}
+
+;// CONCATENATED MODULE: ./src/modes/last-update.ts
+
+
+
+
+
+const last_update_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'last-update.json');
+async function rememberUpdate(stateDirectory, update) {
+    await (0,system_files/* writeAtomic */.vZ)(last_update_fileIn(stateDirectory), `${JSON.stringify(update, null, 2)}\n`);
+}
+async function forgetUpdate(stateDirectory) {
+    await (0,promises_.rm)(last_update_fileIn(stateDirectory), { force: true });
+}
+/** Null where no update has been made, or the last one has been rolled back. Throws `state-damaged`. */
+function lastUpdateOrNull(stateDirectory) {
+    return readStateFile(last_update_fileIn(stateDirectory), ({ run, backup, images, code }) => typeof run === 'string' && typeof backup === 'string' && Array.isArray(images) && typeof code === 'object', 'Without it the last update can’t be rolled back by mode rollback: its safety backup can still be restored, with with-code: true.');
+}
+/** Likewise, but throws `nothing-to-roll-back` there, and where the last update was another project's: several may share a directory. */
+async function lastUpdate({ stateDirectory, name, }) {
+    const update = await lastUpdateOrNull(stateDirectory);
+    if (update !== null && (update.project ?? name) !== name) {
+        throw new errors/* CaretakerError */.xT('nothing-to-roll-back', `the last update of this directory was one of the project ${update.project}, not of ${name}`, { input: 'project-name', hint: `Set project-name to ${update.project} to go back from that one.` });
+    }
+    if (update !== null)
+        return update;
+    throw new errors/* CaretakerError */.xT('nothing-to-roll-back', `there is no update to go back from: ${last_update_fileIn(stateDirectory)} is missing`, {
+        hint: 'A rollback goes back before the last update that this program made on this host, once. To go further back, update to an older ref with allow: downgrade, and restore a backup.',
+    });
+}
+
+;// CONCATENATED MODULE: ./src/modes/keep-local.ts
+
+
+
+
+
+
+
+
+
+
+const keep_local_DAY_MS = 24 * 60 * 60 * 1000;
+/**
+ * `backups`: newest first. The count takes all but the newest so many, age all that are older; but age never takes the newest, and neither what mode rollback
+ * would need (`needed`): updates that fail must not take that away. What is dated in the future neither goes nor counts: where the clock jumped, it would take the place of the newest. A count of 0
+ * keeps nothing at all.
+ */
+function safetyStays(backups, { keepLocal = Infinity, keepLocalDays }, needed, now) {
+    const counted = backups.filter((backup) => !isMisdated(backup, now));
+    return backups.map((backup) => {
+        const at = counted.indexOf(backup);
+        const ends = keepLocalDays === undefined ? undefined : new Date(backup.createdAt.getTime() + keepLocalDays * keep_local_DAY_MS);
+        if (backup.name === needed && keepLocal > 0) {
+            return { backup, goes: undefined, kept: 'for a rollback of the last update' };
+        }
+        if (at === -1 && keepLocal > 0)
+            return { backup, goes: undefined, kept: 'as it is dated in the future' };
+        const why = at >= keepLocal || keepLocal === 0
+            ? `removed: ${keepLocal} are kept`
+            : at > 0 && ends !== undefined && ends < now
+                ? `removed: older than ${keepLocalDays} days`
+                : undefined;
+        if (why !== undefined)
+            return { backup, goes: why, kept: 'until the next update, rollback or restore' };
+        const limits = [
+            ...(Number.isFinite(keepLocal)
+                ? [`until ${keepLocal - at} more ${keepLocal - at === 1 ? 'is' : 'are'} made`]
+                : []),
+            ...(ends === undefined
+                ? []
+                : [`until ${ends.toISOString().slice(0, 10)}${at === 0 ? ', as the newest longer' : ''}`]),
+        ];
+        return { backup, goes: undefined, kept: limits.length === 0 ? 'for ever' : limits.join(', or ') };
+    });
+}
+/**
+ * Removes old safety backups and, with `keepVersions`, names of old images, but not what a rollback of the last update needs: nothing at all where that can't be told. A
+ * backup that waits for a store stays, and does not count.
+ */
+async function keep_local_tidy(tools, { keepVersions, ...keep }) {
+    const { local, project, log, clock, recorder } = tools;
+    let last;
+    try {
+        last = await lastUpdateOrNull(project.stateDirectory);
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT) || error.code !== 'state-damaged')
+            throw error;
+        recorder.warn(`No safety backup and no image is removed: ${error.message}. ${error.hint ?? ''}`);
+        return;
+    }
+    const waiting = (await unstored(project.stateDirectory)).map(({ backup }) => backup);
+    const backups = (await local.list(project.name)).filter(({ name }) => !waiting.includes(name));
+    for (const { backup, goes } of safetyStays(backups, keep, last?.backup, clock.now())) {
+        if (goes === undefined)
+            continue;
+        log.info(`${backup.name}, of the ${local.name}: ${goes}`);
+        await local.delete(backup, undefined);
+    }
+    if (keepVersions !== undefined)
+        await dropProtections(project, keepVersions, last?.run);
+}
+/** Removes what a killed run left of a backup that has no manifest, yet or any more. The lock must be held, and nothing wait to be undone. */
+async function dropHalfBackups(stateDirectory) {
+    const directory = localDirectory(stateDirectory);
+    try {
+        const names = await (0,promises_.readdir)(directory);
+        for (const name of names) {
+            const [backup = ''] = name.split('.', 1);
+            const isHalf = parseBackupName(backup) !== null && !names.includes(names_manifestFile(backup));
+            if (isHalf || /^\..+\.caretaker-tmp$/.test(name))
+                await (0,promises_.rm)(external_node_path_default().join(directory, name));
+        }
+    }
+    catch (error) {
+        if (error.code !== 'ENOENT')
+            throw (0,system_files/* fileError */.zS)(`clear ${directory}`, error);
     }
 }
 
@@ -6285,7 +9298,35 @@ function verdict(proofs) {
     return told === undefined ? null : { at: told.at, level: told.level, ok: told.ok };
 }
 
+;// CONCATENATED MODULE: ./src/modes/made-at.ts
+
+
+/** Of this host and this project, as a backup's manifest has them. */
+function here({ directory }) {
+    return `on ${hostName()}, in ${directory}`;
+}
+/**
+ * Where a backup was made, for a reader (`on server2, in /srv/uso`); null where that is this project directory on this host, however it is reached, or one of this host that is gone. A host that
+ * was renamed is another one: nothing tells.
+ */
+async function madeElsewhere({ directory }, { host, projectDirectory }) {
+    const isHere = host === hostName() && !(await areTwo(projectDirectory, directory));
+    return isHere ? null : `on ${host}, in ${projectDirectory}`;
+}
+async function areTwo(one, other) {
+    if (one === other)
+        return false;
+    try {
+        const [a, b] = [await (0,promises_.stat)(one), await (0,promises_.stat)(other)];
+        return a.dev !== b.dev || a.ino !== b.ino;
+    }
+    catch (error) {
+        return !['ENOENT', 'ENOTDIR'].includes(error.code ?? '');
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/modes/list.ts
+
 
 
 
@@ -6297,7 +9338,7 @@ async function list(tools) {
         for (const { proofs, ...backup } of await store.list(tools.project.name)) {
             const row = { ...backup, store: store.name, proven: verdict(proofs) };
             try {
-                const manifest = openManifest(await store.readManifest({ ...backup, proofs }));
+                const manifest = openManifest(await store.readManifest({ ...backup, proofs }), backup.name);
                 const bytes = manifest.parts.flatMap(({ files }) => files).reduce((sum, file) => sum + file.bytes, 0);
                 const { tag, describe, commit } = manifest.version;
                 listed.push({
@@ -6307,6 +9348,7 @@ async function list(tools) {
                     version: tag ?? describe ?? commit,
                     parts: manifest.parts.map(({ name }) => name),
                     encrypted: manifest.encryption !== null,
+                    elsewhere: await madeElsewhere(tools.project, manifest),
                     problem: undefined,
                 });
             }
@@ -6319,6 +9361,7 @@ async function list(tools) {
                     version: null,
                     parts: [],
                     encrypted: false,
+                    elsewhere: null,
                     problem: `${error.code}: ${error.message}`,
                 });
             }
@@ -6327,7 +9370,43 @@ async function list(tools) {
     return listed.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime());
 }
 
+// EXTERNAL MODULE: ./src/version.ts
+var version = __webpack_require__(311);
+;// CONCATENATED MODULE: ./src/safety/journal-line.ts
+/** What is wrong with the shape of a line of the journal, null where nothing is. A type that is not known here is a newer version's affair. */
+function faultOf(line) {
+    if (typeof line !== 'object' || line === null)
+        return 'is no object';
+    const { type, ...fields } = line;
+    if (typeof type !== 'string')
+        return 'has no type';
+    const lacking = Object.entries(SHAPES[type] ?? {}).find(([name, fits]) => !fits(fields[name]));
+    return lacking === undefined ? null : `is of the type ${type} and has no ${lacking[0]}`;
+}
+const journal_line_text = (value) => typeof value === 'string';
+const index = (value) => Number.isInteger(value);
+const entry = (value) => typeof value === 'object' && value !== null && journal_line_text(value.action);
+/** What recovery acts on. Fields that older versions did not write are not among them. */
+const SHAPES = {
+    begin: { run: journal_line_text, mode: journal_line_text },
+    step: { index, name: journal_line_text, undo: (value) => value === null || entry(value) },
+    done: { index },
+    undone: { index },
+    prepared: { finish: entry, forward: (value) => Array.isArray(value) && value.every(entry) },
+    withdrawn: {},
+    commit: { forward: (value) => Array.isArray(value) && value.every(entry) },
+    forwarded: { index },
+};
+const journal_line_BEGIN = '{"type":"begin"';
+/** True for what a power cut may leave of the first line: its beginning, and zeros where its content has not reached the disk. */
+function isTornBegin(line) {
+    const rest = line.replace(/\0*\n?$/, '');
+    return journal_line_BEGIN.startsWith(rest) || rest.startsWith(journal_line_BEGIN);
+}
+
 ;// CONCATENATED MODULE: ./src/safety/journal.ts
+
+
 
 
 
@@ -6356,8 +9435,12 @@ async function openJournal(stateDirectory) {
                 await (0,system_files/* appendDurable */.Wo)(file, JSON.stringify(line));
             }
             catch (error) {
-                // A rename needs no space, and says as much: a full disk must not make the next run undo what is undone.
-                if (line.type !== 'end' || !(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'disk-full'))
+                    throw error;
+                // Cutting and renaming need no space, and say as much: a full disk must not make the next run take for well what is half undone, nor undo what is undone.
+                if (line.type === 'withdrawn')
+                    await cutPrepared(file);
+                else if (line.type !== 'end')
                     throw error;
             }
             if (line.type === 'end')
@@ -6367,14 +9450,17 @@ async function openJournal(stateDirectory) {
 }
 /**
  * The run that has not ended, as far as the journal tells now; null where there is none. Looks only, without the lock: another process may be about to write, so a last line
- * that can't be read counts as one that never was. Throws `journal-damaged`.
+ * that can't be read counts as one that never was. Throws `journal-damaged`, `journal-newer`.
  */
 async function unfinishedRun(stateDirectory) {
     const file = external_node_path_default().join(stateDirectory, 'journal.jsonl');
     const text = (await (0,system_files/* readText */.yR)(file)) ?? '';
     const lines = text.split('\n').slice(0, -1);
     const last = lines.at(-1);
-    return summarise(journal_linesOf(last !== undefined && parseLine(last) === null ? lines.slice(0, -1) : lines, file), file);
+    const whole = last !== undefined && parseLine(last) === null ? lines.slice(0, -1) : lines;
+    if (whole.length === 0)
+        requireTornBegin(text, file);
+    return summarise(journal_linesOf(whole, file), file);
 }
 /** The next line must not continue a torn one. */
 async function cutTornLine(file) {
@@ -6389,24 +9475,44 @@ async function cutTornLine(file) {
     // An empty file is what is left where the first line could not be written.
     if (whole === text && text !== '')
         return;
+    if (whole === '')
+        requireTornBegin(text, file);
+    // What is damaged anyway stays as it is, for whoever looks into it.
+    journal_linesOf(whole.split('\n').slice(0, -1), file);
     try {
         if (whole === '') {
             await (0,promises_.unlink)(file);
             await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
             return;
         }
-        const handle = await (0,promises_.open)(file, 'r+');
-        try {
-            await handle.truncate(Buffer.byteLength(whole));
-            await handle.sync();
-        }
-        finally {
-            await handle.close();
-        }
+        await cutTo(file, whole);
     }
     catch (error) {
         throw (0,system_files/* fileError */.zS)(`mend ${file}`, error);
     }
+}
+/** What follows it is no more than the ends of steps. */
+async function cutPrepared(file) {
+    await cutTornLine(file);
+    const lines = ((await (0,system_files/* readText */.yR)(file)) ?? '').split('\n');
+    const at = lines.findLastIndex((line) => parseLine(line)?.type === 'prepared');
+    if (at !== -1)
+        await cutTo(file, lines.slice(0, at).join('\n') + '\n');
+}
+async function cutTo(file, text) {
+    const handle = await (0,promises_.open)(file, 'r+');
+    try {
+        await handle.truncate(Buffer.byteLength(text));
+        await handle.sync();
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Nothing is whole in it, and it was not cut off either: it told something once. */
+function requireTornBegin(text, file) {
+    if (!isTornBegin(text))
+        throw journal_damaged(file, 'its first line begins no run');
 }
 async function readLines(file) {
     return journal_linesOf(((await (0,system_files/* readText */.yR)(file)) ?? '').split('\n').slice(0, -1), file);
@@ -6416,6 +9522,9 @@ function journal_linesOf(lines, file) {
         const parsed = parseLine(line);
         if (parsed === null)
             throw journal_damaged(file, `line ${index + 1} is not JSON`);
+        const fault = faultOf(parsed);
+        if (fault !== null)
+            throw journal_damaged(file, `line ${index + 1} ${fault}`);
         return parsed;
     });
 }
@@ -6434,12 +9543,15 @@ function summarise(lines, file) {
     if (begin.type !== 'begin')
         throw journal_damaged(file, 'its first line begins no run');
     const steps = new Map();
+    let prepared = null;
     let forward = null;
     for (const line of rest) {
         switch (line.type) {
             case 'begin':
                 throw journal_damaged(file, 'it begins two runs');
             case 'step':
+                if (steps.has(line.index))
+                    throw journal_damaged(file, `step ${line.index} begins twice`);
                 steps.set(line.index, { index: line.index, name: line.name, undo: line.undo, state: 'begun' });
                 break;
             case 'done':
@@ -6450,7 +9562,16 @@ function summarise(lines, file) {
                 step.state = line.type;
                 break;
             }
+            case 'prepared':
+                prepared = { finish: line.finish, forward: line.forward };
+                break;
+            case 'withdrawn':
+                prepared = null;
+                break;
             case 'commit':
+                if (forward !== null)
+                    throw journal_damaged(file, 'it commits twice');
+                prepared = null;
                 forward = line.forward.map((entry) => ({ entry, done: false }));
                 break;
             case 'forwarded': {
@@ -6461,17 +9582,25 @@ function summarise(lines, file) {
                 break;
             }
             case 'end':
+                if (line !== rest.at(-1))
+                    throw journal_damaged(file, 'it goes on after its end');
                 return null;
             default:
-                throw journal_damaged(file, `it has a line of the unknown type ${String(line.type)}`);
+                throw newer(file, begin, `a line of the type "${line.type}"`);
         }
     }
-    const { run, mode, at, settings } = begin;
-    return { run, mode, at, settings, steps: [...steps.values()], forward };
+    const { run, mode, at, settings, caretaker } = begin;
+    return { run, mode, at, caretaker, settings, steps: [...steps.values()], prepared, forward };
 }
 function journal_damaged(file, why) {
     return new errors/* CaretakerError */.xT('journal-damaged', `failed to read the journal ${file}: ${why}`, {
         hint: 'It tells what an interrupted run had done. See docs/recovery-by-hand.md for doing the rest by hand; then move the file away.',
+    });
+}
+/** `what` this version does not know in the journal of a run. */
+function newer(file, { run, mode, caretaker }, what) {
+    return new errors/* CaretakerError */.xT('journal-newer', `the ${mode} ${run} was cut off, and its journal ${file} has ${what}, which this version (${version/* VERSION */.x}) does not know: ${caretaker === undefined ? 'another version' : `version ${caretaker}`} wrote it`, {
+        hint: `Nothing was touched. Let ${caretaker === undefined ? 'that version' : `version ${caretaker} or a newer one`} run once: it undoes or finishes that run. Or do it by hand: docs/recovery-by-hand.md.`,
     });
 }
 async function rotate(file) {
@@ -6493,9 +9622,9 @@ async function rotate(file) {
 }
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __webpack_require__(38815);
+var yaml_dist = __webpack_require__(8815);
 ;// CONCATENATED MODULE: ./src/compose/interpolate.ts
-/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add. */
+/** A template that can't be filled in: a required variable is missing, or its form is wrong. Positions are the caller's to add; the text may be a secret, and stays out. */
 class InterpolationError extends Error {
 }
 /**
@@ -6505,7 +9634,7 @@ class InterpolationError extends Error {
 function interpolate(text, lookup) {
     const [result, end] = expand(text, 0, lookup, false);
     if (end !== text.length)
-        throw new InterpolationError(`invalid template: ${text}`);
+        throw new InterpolationError('invalid template');
     return result;
 }
 const interpolate_name = /[A-Za-z_][A-Za-z0-9_]*/y;
@@ -6533,7 +9662,7 @@ function expand(text, position, lookup, inBraces) {
         else {
             const variable = nameAt(text, at + 1);
             if (variable === undefined) {
-                throw new InterpolationError(`invalid template: a single $ in "${text}" (write $$ for a dollar)`);
+                throw new InterpolationError('invalid template: a single $ (write $$ for a dollar)');
             }
             result += lookup(variable) ?? '';
             at += 1 + variable.length;
@@ -6544,14 +9673,14 @@ function expand(text, position, lookup, inBraces) {
 function braced(text, position, lookup) {
     const variable = nameAt(text, position);
     if (variable === undefined)
-        throw new InterpolationError(`invalid template: no name after \${ in "${text}"`);
+        throw new InterpolationError('invalid template: no name after ${');
     let at = position + variable.length;
     const operator = /:?[-?+]/y;
     operator.lastIndex = at;
     const sign = operator.exec(text)?.[0];
     const [argument, end] = expandLazily(text, at + (sign?.length ?? 0), lookup);
     if (text[end] !== '}' || (sign === undefined && end !== at)) {
-        throw new InterpolationError(`invalid template: \${${variable} in "${text}" is not closed or has an unknown operator`);
+        throw new InterpolationError(`invalid template: \${${variable} is not closed or has an unknown operator`);
     }
     at = end + 1;
     const value = lookup(variable);
@@ -6585,12 +9714,18 @@ function isMapping(value) {
 }
 /**
  * One compose file as plain data: anchors and merge keys resolved, variables filled in when `lookup` is given (without one they stay as
- * written). Throws `compose-file-invalid` with line and column.
+ * written). Throws `compose-file-invalid` with line and column, in words that quote nothing of the file: it may be a password.
  */
 function parseComposeFile(path, text, lookup) {
-    const lines = new dist/* LineCounter */.HN();
+    const lines = new yaml_dist/* LineCounter */.HN();
     // Keys written twice: Compose refuses them itself, podman-compose takes the last.
-    const document = (0,dist/* parseDocument */.Tp)(text, { merge: true, uniqueKeys: false, lineCounter: lines, prettyErrors: false });
+    const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
+        merge: true,
+        uniqueKeys: false,
+        lineCounter: lines,
+        prettyErrors: false,
+        logLevel: 'error',
+    });
     const fail = (offset, why, cause) => {
         const position = offset === undefined ? undefined : lines.linePos(offset);
         const where = position === undefined ? '' : ` at line ${position.line}, column ${position.col}`;
@@ -6598,13 +9733,19 @@ function parseComposeFile(path, text, lookup) {
     };
     const error = document.errors[0];
     if (error !== undefined)
-        fail(error.pos[0], error.message, error);
+        fail(error.pos[0], FAULTS[error.code]);
     const tag = document.warnings.find((warning) => warning.code === 'TAG_RESOLVE_FAILED');
     if (lookup !== null && tag !== undefined)
-        fail(tag.pos[0], `this Compose implementation does not know the tag (${tag.message})`);
+        fail(tag.pos[0], 'this Compose implementation does not know the tag (a word that begins with !)');
+    (0,yaml_dist/* visit */.YR)(document, {
+        Alias(_key, node) {
+            if (node.resolve(document) === undefined)
+                fail(node.range?.[0], 'an alias (a word that begins with *) has no anchor');
+        },
+    });
     if (lookup !== null)
         fillIn(document, lookup, (offset, cause) => fail(offset, cause.message, cause));
-    const content = document.toJS();
+    const content = plainOf(document, () => fail(undefined, 'its aliases and merge keys (<<) can’t be resolved'));
     if (!isMapping(content))
         return fail(0, 'it is not a mapping with services in it');
     for (const key of ['services', 'volumes']) {
@@ -6624,9 +9765,44 @@ function parseComposeFile(path, text, lookup) {
     }
     return content;
 }
+/** The parser's own words quote the text. */
+const FAULTS = {
+    ALIAS_PROPS: 'an alias can have neither anchor nor tag',
+    BAD_ALIAS: 'an alias or anchor has no name, or one that ends in a colon',
+    BAD_COLLECTION_TYPE: 'a tag does not fit what it stands before',
+    BAD_DIRECTIVE: 'a line that begins with % is no directive',
+    BAD_DQ_ESCAPE: 'an escape in double quotes is none of YAML',
+    BAD_INDENT: 'the indentation does not fit what is around it',
+    BAD_PROP_ORDER: 'an anchor or a tag stands before the indicator that it belongs behind',
+    BAD_SCALAR_START: 'a value that begins so needs quotes',
+    BLOCK_AS_IMPLICIT_KEY: 'a list or mapping can’t begin here',
+    BLOCK_IN_FLOW: 'a list or mapping by indentation can’t stand within brackets',
+    DUPLICATE_KEY: 'a key is written twice',
+    IMPOSSIBLE: 'it can’t be understood',
+    KEY_OVER_1024_CHARS: 'a key is too long',
+    MISSING_CHAR: 'a quote, bracket, comma, colon or blank is missing',
+    MULTILINE_IMPLICIT_KEY: 'a key goes over several lines; is a quote, bracket or colon missing?',
+    MULTIPLE_ANCHORS: 'it has two anchors',
+    MULTIPLE_DOCS: 'a second document begins (---)',
+    MULTIPLE_TAGS: 'it has two tags',
+    NON_STRING_KEY: 'a key is no text',
+    RESOURCE_EXHAUSTION: 'it is nested too deep',
+    TAB_AS_INDENT: 'it is indented by a tab',
+    TAG_RESOLVE_FAILED: 'a value does not fit its tag (a word that begins with !), or the tag is none',
+    UNEXPECTED_TOKEN: 'something does not belong there',
+};
+/** `fail` where aliases multiply without bounds, or what is to be merged is no mapping. */
+function plainOf(document, fail) {
+    try {
+        return document.toJS();
+    }
+    catch {
+        return fail();
+    }
+}
 /** Values only: Compose leaves keys as they are. */
 function fillIn(document, lookup, fail) {
-    (0,dist/* visit */.YR)(document, {
+    (0,yaml_dist/* visit */.YR)(document, {
         Scalar(key, node) {
             if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$'))
                 return;
@@ -6832,129 +10008,88 @@ function serversIn(sources) {
     return sources.flatMap(({ kind, server }) => (kind === 'postgres' && server !== undefined ? [server] : []));
 }
 
-;// CONCATENATED MODULE: ./src/modes/images.ts
+;// CONCATENATED MODULE: ./src/modes/bring-up.ts
 
-// A full name (with `localhost/`), since Podman gives short names one and Docker does not. Project names hold no dot.
-const protection = (project) => `localhost/compose-caretaker/protected:${project}.`;
-const images_failure = (project) => `localhost/compose-caretaker/failed:${project}.`;
-/**
- * The images that run now get a name of ours, so that a build that reuses their tag, and a prune after it (USO's own script does both),
- * can't take away the way back. Answers with the names to put back on failure.
- */
-async function protectImages(project, run) {
-    if (project.engine === null)
-        return [];
-    const { runtime } = project.engine;
-    const names = [];
-    for (const { service, imageId, imageName, oneOff } of await project.containers()) {
-        if (oneOff || names.some(({ name }) => name === imageName))
-            continue;
-        await runtime.tag(imageId, `${protection(project.name)}${service}.${run}`);
-        // A name by digest can't be moved, and an image without a name has none to go back to.
-        if (imageName !== '' && !imageName.includes('@') && !imageName.startsWith('sha256:'))
-            names.push({ name: imageName, id: imageId, was: await runtime.imageId(imageName) });
-    }
-    return names;
-}
-/** All names of ours that images have because of this project. */
-async function protectedNames(project) {
-    if (project.engine === null)
-        return [];
-    const { runtime } = project.engine;
-    const names = await Promise.all([protection, images_failure].map((prefix) => runtime.imageNames(prefix(project.name))));
-    return names.flat().sort();
-}
-/** Versions whose images stay protected: the one before the last update, and one more. */
-const PROTECTED_VERSIONS = 2;
-/**
- * Puts the old names back where a build or a pull moved them. `failed`: what they stood for meanwhile gets a name of ours until `dropRun`; nameless, the images
- * of every version that failed would stay for ever.
- */
-async function imagesBack(project, names, { failed = false } = {}) {
-    if (project.engine === null)
+
+async function startUp(tools, start) {
+    const { project } = tools;
+    // What a killed run has started already: its start-command would start it a second time.
+    if (project.engine === null && (await project.running()))
         return;
-    const { runtime } = project.engine;
-    for (const [index, { name, id, was }] of names.entries()) {
-        const now = await runtime.imageId(name);
-        if (now === id)
-            continue;
-        if (failed && now !== null && was !== undefined && now !== was)
-            await runtime.tag(now, `${images_failure(project.name)}${index}`);
-        await runtime.tag(id, name);
+    if (start.by === 'start')
+        await startProject(tools, start.services);
+    else if (start.by === 'version')
+        await upWithVersion(tools);
+    else {
+        // Where they ran on beside the new ones, two servers could write to the same data.
+        if (start.dropped !== undefined && start.dropped.length > 0)
+            await project.stop(start.dropped);
+        await bringUp(tools);
+        await startOthers(tools, start.others ?? []);
     }
 }
+function comeUp(start, { healthTimeoutMs, settleMs }) {
+    return { action: 'come-up', data: { ...start, healthTimeoutMs, settleMs } };
+}
+/** An engine that was busy for a moment says nothing of a version. */
+const BETWEEN_TRIES_MS = 1000;
 /**
- * After a rollback: what serves has its own names again, and needs no protection of this run's. Images of the failed version that have no other name go with
- * theirs.
+ * What a killed run was about to bring up, or had brought up. Null when it is healthy; otherwise why it is not. Throws where that can't be told, since the engine does not answer.
  */
-async function dropRun(project, run) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    const kept = await runtime.imageNames(protection(project.name));
-    const failed = await runtime.imageNames(images_failure(project.name));
-    for (const name of [...kept.filter((one) => one.endsWith(`.${run}`)), ...failed])
-        await runtime.untag(name);
-}
-/** Removes the protections of all runs but the newest `keep`. The images stay as long as they have other names or run. */
-async function dropProtections(project, keep) {
-    if (project.engine === null)
-        return;
-    const { runtime } = project.engine;
-    const names = await runtime.imageNames(protection(project.name));
-    const runOf = (name) => name.slice(name.lastIndexOf('.') + 1);
-    const runs = [...new Set(names.map(runOf))].sort();
-    const old = new Set(keep === 0 ? runs : runs.slice(0, -keep));
-    for (const name of names)
-        if (old.has(runOf(name)))
-            await runtime.untag(name);
-}
-/** Services whose running image is not the one that their name in the compose file stands for now. */
-async function changedImages(project) {
-    if (project.engine === null)
-        return [];
-    const { runtime, compose } = project.engine;
-    const containers = await project.containers();
-    const changes = [];
-    for (const { name: service, image } of (await compose.model()).services) {
-        const running = containers.find((container) => container.service === service && !container.oneOff);
-        if (running === undefined)
-            continue;
-        const name = image ?? running.imageName;
-        const to = await runtime.imageId(name);
-        if (to !== null && to !== running.imageId)
-            changes.push({ service, name, from: running.imageId, to });
+async function finishComingUp(tools, data) {
+    const { project, recorder, log, clock, signal } = tools;
+    const up = () => startUp(tools, data);
+    try {
+        await recorder.step('Bring up what was prepared', () => up().catch(async (error) => {
+            if (signal.aborted)
+                throw error;
+            log.warn(`${(0,errors/* messageOf */.bD)(error)}; trying once more`);
+            await clock.sleep(BETWEEN_TRIES_MS, signal);
+            await up();
+        }));
+        await becomeHealthy(tools, data);
+        return null;
     }
-    return changes;
-}
-/**
- * The room that building or pulling takes, reckoned as the size of today's images of the services that are made anew: those that the compose file builds, with a command
- * those that came from no registry, with `pull` the others. Layers that old and new share are counted all the same. Nothing where the engine's storage can't be seen
- * from here.
- */
-async function roomForImages(project, build) {
-    if (project.engine === null || build.kind === 'none')
-        return [];
-    const { runtime, compose } = project.engine;
-    const directory = await runtime.storage();
-    if (!(0,external_node_fs_.existsSync)(directory))
-        return [];
-    const { services } = await compose.model();
-    const sizes = new Map();
-    for (const { service, imageId, oneOff } of await project.containers()) {
-        const builds = services.some(({ name, build: builds }) => name === service && builds);
-        const anew = build.kind === 'command'
-            ? (await runtime.imageDigests(imageId)).length === 0
-            : build.kind === 'pull'
-                ? !builds
-                : builds;
-        if (anew && !oneOff)
-            sizes.set(imageId, (await runtime.imageBytes(imageId)) ?? 0);
+    catch (error) {
+        if (signal.aborted || !(error instanceof errors/* CaretakerError */.xT))
+            throw error;
+        await project.containers();
+        return error.message;
     }
-    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-    return bytes === 0
-        ? []
-        : [{ directory, bytes, what: 'the new images, if they are as large as those that they replace' }];
+}
+/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
+async function bringUp(tools) {
+    try {
+        await tools.project.up();
+    }
+    catch (error) {
+        await noteLastWords(tools);
+        throw error;
+    }
+}
+/** Starts the containers that are there; brings the project up where it has none. */
+async function startProject(tools, services) {
+    const { project } = tools;
+    const present = new Set((await project.containers()).map(({ service }) => service));
+    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
+    if (services === undefined)
+        await project.up();
+    else
+        await (complete ? project.start(services) : upOrStart(tools, services));
+}
+/** Up with it. Services that it does not know would come back when the host starts, and write to its data. */
+async function upWithVersion(tools) {
+    const { project } = tools;
+    const { engine } = project;
+    if (engine !== null) {
+        const known = await project.services();
+        const strangers = (await project.containers()).filter(({ service }) => !known.includes(service));
+        if (strangers.length > 0) {
+            tools.log.info(`Removed, as this version does not have them: ${strangers.map(({ service }) => service).join(', ')}`);
+            await engine.runtime.remove(strangers.map(({ id }) => id));
+        }
+    }
+    await bringUp(tools);
 }
 
 ;// CONCATENATED MODULE: ./src/modes/switch-over.ts
@@ -6963,42 +10098,104 @@ async function roomForImages(project, build) {
 
 
 
+
+
+
+
 /** The first steps of every change of version, undone last: what serves now will serve again, and what the run kept in case goes. Answers with the services. */
 async function noteWhatServes(tools, { keepLocal, keepLocalDays }) {
     const { project, run, saga } = tools;
-    const services = await runningServices(project);
-    const known = await knownServices(project);
-    const running = await runningContainers(project);
+    const serving = await nowServing(tools);
+    const containers = await project.containers();
+    const known = servicesOf(containers);
+    const running = runningOf(containers);
+    const existing = containers.map(({ id }) => id);
+    await takeReserve(project.stateDirectory);
     await saga.step('begin', { undo: { action: 'clean-up', data: { run, keepLocal, keepLocalDays } } }, () => Promise.resolve());
-    await saga.step('note what serves', { undo: serveAgain({ services, by: 'up', known, running }) }, () => Promise.resolve());
-    return services;
+    const undo = serveAgain({ ...serving, by: 'up', known, running, existing, run });
+    await saga.step('note what serves', { undo }, () => Promise.resolve());
+    return serving.services;
+}
+/** How the version that is checked out now comes up after another one, and what of that one goes when it is kept. */
+async function startAfter({ project }, before) {
+    const defined = await project.services();
+    const known = await knownServices(project);
+    const dropped = known.filter((service) => before.defined.includes(service) && !defined.includes(service));
+    const others = before.serving.filter((service) => !before.defined.includes(service) && !defined.includes(service));
+    return {
+        start: { by: 'up', ...(dropped.length > 0 ? { dropped } : {}), ...(others.length > 0 ? { others } : {}) },
+        forward: dropped.length > 0 ? [{ action: 'remove-services', data: { services: dropped } }] : [],
+    };
 }
 /**
- * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `change`, which brings
- * up the other version → health → `commit`. Whatever fails puts the data back; what changed code and images before is undone by the steps that did so.
+ * Containers of services that the version which is kept no longer has: the host would start them again when it starts, and they would write to its data.
+ * What was made for one of them alone goes with nobody: an anonymous volume may be all that holds somebody's data.
  */
-async function switchOver(tools, patience, { serving, ...what }, change, commit) {
+async function removeServices({ project, recorder, log }, { services }) {
+    const { engine, files } = project;
+    if (engine === null)
+        return;
+    const defined = await project.services();
+    const doomed = [];
+    for (const { id, name, service, mounts } of await project.containers()) {
+        if (!services.includes(service) || defined.includes(service))
+            continue;
+        const own = mounts.find(({ volume }) => isAnonymousName(volume));
+        if (own !== undefined && (await files.scan(own.source)).files > 0) {
+            recorder.warn(`${name} is stopped and kept, although this version has no ${service}: the anonymous volume at ${own.target} is its alone. Remove it when its data are needed no more.`);
+            continue;
+        }
+        log.info(`Removing ${name}, as this version has no ${service}`);
+        doomed.push(id);
+    }
+    if (doomed.length === 0)
+        return;
+    try {
+        await engine.runtime.stop(doomed);
+        await engine.runtime.remove(doomed);
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT && error.code === 'engine-failed'))
+            throw error;
+        recorder.warn(`Containers of ${services.join(', ')}, which this version does not have, are left. Remove them by hand: ${error.message}`);
+    }
+}
+/**
+ * From one version to another on the same data: the bulk of a backup → stop what writes → the rest of it, verified, on this host → `migrate` → up → health →
+ * `commit` with what `forward` lists. Whatever fails puts the data back; what changed code and images before is undone by the steps that did so.
+ */
+async function switchOver(tools, patience, { before, ...what }, { migrate = () => Promise.resolve(), ...then }) {
     const { project, recorder, saga } = tools;
     const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${tools.run}-backup`);
     const request = { ...what, directory };
     let warm;
     try {
-        if (serving.length > 0)
+        if (before.serving.length > 0)
             warm = await warmBackup(tools, request);
+        // Nobody waits yet.
+        const { start, forward: after } = await startAfter(tools, before);
         const resting = await restingServices(tools, request.sources);
         await recorder.step('Stop the services that write', () => saga.step('stop writers', { undo: null }, async () => {
             recorder.away();
             await project.stop(resting);
         }));
-        const situation = serving.length === 0 ? 'stopped' : 'quiesced';
+        const situation = before.serving.length === 0 ? 'stopped' : 'quiesced';
         const captured = await captureBackup(tools, { ...request, situation }, warm);
         await storeBackup(tools, captured, tools.local);
         // A server that is told to stop might wait for a session of ours.
         await warm?.end();
         const dataBack = { action: 'data-back', data: { backup: captured.manifest.name, run: tools.run } };
-        await saga.step('switch', { undo: dataBack }, change);
+        const forward = [...(await then.forward(captured)), ...after];
+        await saga.step('switch', { undo: dataBack }, async () => {
+            if (start.dropped !== undefined)
+                await project.stop(start.dropped);
+            await migrate();
+            await saga.prepare(comeUp(start, patience), forward);
+            await recorder.step(then.title, () => startUp(tools, start));
+        });
         await becomeHealthy(tools, patience);
-        return await commit(captured);
+        await giveReserve(project.stateDirectory);
+        return await then.commit(captured, forward);
     }
     finally {
         await warm?.end();
@@ -7011,31 +10208,22 @@ async function restingServices({ project }, sources) {
     const writers = (await data_writersOf(project, sources)).filter((service) => !servers.includes(service));
     return (await withDependents(project, writers)).filter((service) => !servers.includes(service));
 }
-/** A container that dies at once makes Compose itself fail: what it said is worth as much as after a failed health check. */
-async function bringUp(tools) {
-    try {
-        await tools.project.up();
-    }
-    catch (error) {
-        await noteLastWords(tools);
-        throw error;
-    }
-}
 
 ;// CONCATENATED MODULE: ./src/modes/avoided.ts
 
 
 
-const fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'avoided.json');
+
+const avoided_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'avoided.json');
 async function avoid(stateDirectory, version) {
-    await (0,system_files/* writeAtomic */.vZ)(fileIn(stateDirectory), `${JSON.stringify(version, null, 2)}\n`);
+    await (0,system_files/* writeAtomic */.vZ)(avoided_fileIn(stateDirectory), `${JSON.stringify(version, null, 2)}\n`);
 }
 async function avoidNothing(stateDirectory) {
-    await (0,promises_.rm)(fileIn(stateDirectory), { force: true });
+    await (0,promises_.rm)(avoided_fileIn(stateDirectory), { force: true });
 }
-async function avoided(stateDirectory) {
-    const text = await (0,system_files/* readText */.yR)(fileIn(stateDirectory));
-    return text === null ? null : JSON.parse(text);
+/** Throws `state-damaged`. */
+function avoided(stateDirectory) {
+    return readStateFile(avoided_fileIn(stateDirectory), ({ commit, label, at, why }) => [commit, label, at, why].every((field) => typeof field === 'string'), 'Without it a version that did not do is tried once more.');
 }
 
 ;// CONCATENATED MODULE: ./src/modes/target.ts
@@ -7076,6 +10264,668 @@ async function chooseTarget(tools, settings) {
     return target;
 }
 
+;// CONCATENATED MODULE: ./src/system/cancelled.ts
+
+/** What is thrown where a run is cancelled: the signal's own reason where that is a coded error, else `cancelled`. */
+function cancelled(signal) {
+    const reason = signal.reason;
+    if (reason instanceof errors/* CaretakerError */.xT)
+        return reason;
+    return new errors/* CaretakerError */.xT('cancelled', 'the run was cancelled', { cause: reason });
+}
+
+// EXTERNAL MODULE: external "node:child_process"
+var external_node_child_process_ = __webpack_require__(1421);
+// EXTERNAL MODULE: external "node:timers/promises"
+var external_node_timers_promises_ = __webpack_require__(8500);
+;// CONCATENATED MODULE: ./src/system/live-processes.ts
+ // prettier-ignore
+
+
+/** Between the polite signal and the one that can't be refused. GitHub gives 7.5 s to its own second one, in which a run is to go back besides. */
+const GRACE_MS = 3000;
+const live = new Set();
+/** Remembers a running child for `killChildren` until it has ended, and notes it for whoever comes after this program where `noteCommands` says so. */
+function registerLive(child, kill, ended) {
+    const entry = { kill, ended };
+    live.add(entry);
+    const over = live_processes_note?.(child);
+    const forget = () => {
+        live.delete(entry);
+        over?.();
+    };
+    ended.then(forget, forget);
+}
+/** Ends every program that runs now, SIGTERM first, SIGKILL 3 s later. Fulfilled when none is left. For the signal handler. */
+async function killChildren() {
+    const now = [...live];
+    for (const { kill } of now)
+        kill();
+    await Promise.allSettled(now.map(({ ended }) => ended));
+}
+/**
+ * Begins to end a child that leads a process group, with all that descends from it, in whatever group or session; the answer is to be called when the
+ * child has ended, and ends at once what is left of it, so that nothing of a command still acts when its failure is reported. Who has cut himself off from
+ * all his parents (a daemon) is not found: what carries the runner's tracking id ends with the job.
+ *
+ * `descendants` spares what the child has sent into the background: an engine's network helpers stay in the group of whoever ran
+ * `up`, and a container whose helper is killed runs on, unreachable.
+ */
+function killTree(pid, scope) {
+    let family = [];
+    const signal = (name) => {
+        family = withDescendants(family, pid);
+        if (scope === 'group')
+            send(-pid, name);
+        for (const one of family) {
+            const stat = processStat(one.pid);
+            const isTold = scope === 'group' && stat?.group === pid;
+            if (stat?.startTime === one.startTime && !isTold)
+                send(one.pid, name);
+        }
+    };
+    signal('SIGTERM');
+    const timer = setTimeout(() => signal('SIGKILL'), GRACE_MS);
+    return () => {
+        clearTimeout(timer);
+        signal('SIGKILL');
+    };
+}
+let live_processes_note;
+/**
+ * From now on every command that this program starts is noted in a new file; the answer ends that, and removes it. A run that is killed alone (SIGKILL, out of memory)
+ * leaves its command running: `endCommands` finds it there. Nothing is forced to the disk: commands end with their host. What keeps it from being noted (a full
+ * disk) is handed to `failed` once: the command is worth more than its note.
+ */
+function noteCommands(file, failed) {
+    const attempt = (work) => {
+        try {
+            work();
+        }
+        catch (error) {
+            live_processes_note = undefined;
+            failed(error);
+        }
+    };
+    let descriptor;
+    attempt(() => {
+        (0,external_node_fs_.rmSync)(file, { force: true });
+        descriptor = (0,external_node_fs_.openSync)(file, external_node_fs_.constants.O_WRONLY | external_node_fs_.constants.O_APPEND | external_node_fs_.constants.O_CREAT | external_node_fs_.constants.O_EXCL, 0o600);
+        const opened = descriptor;
+        const where = { bootId: bootId(), pidNamespace: pidNamespace() };
+        const write = (line) => attempt(() => void (0,external_node_fs_.writeSync)(opened, `${JSON.stringify(line)}\n`));
+        const own = (child) => {
+            const startTime = processStat(child.pid)?.startTime;
+            if (startTime === undefined)
+                return undefined;
+            const line = { ...child, startTime, ...where };
+            write(line);
+            return () => {
+                if (live_processes_note === own)
+                    write({ ...line, over: true });
+            };
+        };
+        live_processes_note = own;
+    });
+    return () => {
+        live_processes_note = undefined;
+        attempt(() => {
+            if (descriptor !== undefined)
+                (0,external_node_fs_.closeSync)(descriptor);
+            (0,external_node_fs_.rmSync)(file, { force: true });
+        });
+    };
+}
+/**
+ * Ends what the file of `noteCommands` names and still runs, as a cancelled run does: SIGTERM first, SIGKILL 3 s later. Removes the file, and answers with the programs that
+ * were ended and those that could not be, after 10 s: another user's (sudo), or one that waits for a disk that does not answer. Then, and where the file is another
+ * user's and this one is not root, it stays. Root ends by it nothing but that user's own processes, with what these have started.
+ */
+async function endCommands(file) {
+    const { noted, owner } = notedIn(file);
+    const isOwn = owner === process.geteuid?.();
+    if (noted === null)
+        return { ended: [], left: [`what ${file} names, which is user ${owner}’s`] };
+    const living = noted.filter(isAlive);
+    const told = living.filter(({ pid }) => isOwn || ownerOf(pid) === owner);
+    const finish = told.map(({ pid, scope }) => killTree(pid, scope));
+    for (let waited = 0; waited < 10_000 && told.some(isAlive); waited += 50)
+        await (0,external_node_timers_promises_.setTimeout)(50);
+    for (const end of finish)
+        end();
+    const left = living.filter(isAlive);
+    const named = ({ program, pid }) => `${program} (process ${pid})`;
+    if (left.length === 0)
+        (0,external_node_fs_.rmSync)(file, { force: true });
+    return { ended: living.filter((one) => !left.includes(one)).map(named), left: left.map(named) };
+}
+/** Null where the file may not be read. */
+function notedIn(file) {
+    let text;
+    let owner;
+    try {
+        owner = (0,external_node_fs_.lstatSync)(file).uid;
+        const descriptor = (0,external_node_fs_.openSync)(file, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW | external_node_fs_.constants.O_NONBLOCK);
+        try {
+            const stats = (0,external_node_fs_.fstatSync)(descriptor);
+            owner = stats.uid;
+            if (!stats.isFile())
+                return { noted: [], owner };
+            text = (0,external_node_fs_.readFileSync)(descriptor, 'utf8');
+        }
+        finally {
+            (0,external_node_fs_.closeSync)(descriptor);
+        }
+    }
+    catch (error) {
+        const { code } = error;
+        if (code === 'ENOENT' || code === 'ELOOP')
+            return { noted: [], owner };
+        if (code === 'EACCES' || code === 'EPERM')
+            return { noted: null, owner };
+        throw error;
+    }
+    const noted = new Map();
+    const here = { bootId: bootId(), pidNamespace: pidNamespace() };
+    for (const line of text.split('\n')) {
+        const one = readLine(line, here);
+        if (one === null)
+            continue;
+        const key = `${one.pid} ${one.startTime}`;
+        if (one.over === true)
+            noted.delete(key);
+        else
+            noted.set(key, one);
+    }
+    return { noted: [...noted.values()], owner };
+}
+/** Null for one that is none (the last may be torn), or tells of another boot or another container. */
+function readLine(line, here) {
+    let value;
+    try {
+        value = JSON.parse(line);
+    }
+    catch {
+        return null;
+    }
+    const { pid, startTime, program, scope, over, ...where } = value ?? {};
+    if (!Number.isSafeInteger(pid) || pid === undefined || pid <= 1 || typeof startTime !== 'string')
+        return null;
+    if (where.bootId !== here.bootId || where.pidNamespace !== here.pidNamespace)
+        return null;
+    return {
+        ...{ pid, startTime, program: String(program), scope: scope === 'group' ? 'group' : 'descendants' },
+        ...here,
+        ...(over === true ? { over } : {}),
+    };
+}
+/** Of a command that was still at work when its run was killed: it lives, or has died since (its output went nowhere) and its group lives. */
+function isAlive({ pid, startTime, scope }) {
+    const stat = processStat(pid);
+    if (stat !== null && stat.startTime !== startTime)
+        return false;
+    if (stat !== null && !'ZXx'.includes(stat.state))
+        return true;
+    if (scope === 'descendants')
+        return false;
+    // No new process gets the number of a group or session that lives.
+    return processes().some((one) => {
+        const member = processStat(one);
+        return member?.group === pid && member.session === pid && !'ZXx'.includes(member.state);
+    });
+}
+function ownerOf(pid) {
+    return (0,external_node_fs_.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+}
+function processes() {
+    return (0,external_node_fs_.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+}
+function send(pid, signal) {
+    try {
+        process.kill(pid, signal);
+    }
+    catch (error) {
+        // ESRCH: it has ended already. EPERM: sudo or a setuid helper runs as another user; the rest was signalled.
+        const { code } = error;
+        if (code !== 'ESRCH' && code !== 'EPERM')
+            throw error;
+    }
+}
+/** The process, those of the family that live, and all that descends from any of them: a parent that has ended is no link any more. */
+function withDescendants(family, root) {
+    const children = new Map();
+    const starts = new Map();
+    for (const pid of processes()) {
+        const stat = processStat(pid);
+        if (stat === null)
+            continue;
+        starts.set(pid, stat.startTime);
+        children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);
+    }
+    const found = new Map();
+    const walk = (pid) => {
+        const startTime = starts.get(pid);
+        if (startTime === undefined || found.has(pid))
+            return;
+        found.set(pid, { pid, startTime });
+        children.get(pid)?.forEach(walk);
+    };
+    walk(root);
+    for (const { pid, startTime } of family)
+        if (starts.get(pid) === startTime)
+            walk(pid);
+    return [...found.values()];
+}
+
+;// CONCATENATED MODULE: ./src/system/text-tail.ts
+
+/** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
+class TextTail {
+    #limit;
+    #buffer = Buffer.alloc(0);
+    #used = 0;
+    #cut = false;
+    constructor(limit) {
+        this.#limit = limit;
+    }
+    push(chunk) {
+        const kept = chunk.length > this.#limit ? chunk.subarray(chunk.length - this.#limit) : chunk;
+        if (kept !== chunk)
+            this.#cut = true;
+        if (this.#used + kept.length > this.#buffer.length)
+            this.#makeRoom(kept.length);
+        this.#buffer.set(kept, this.#used);
+        this.#used += kept.length;
+    }
+    #makeRoom(bytes) {
+        if (this.#used > this.#limit)
+            this.#cut = true;
+        const old = this.#buffer.subarray(Math.max(0, this.#used - this.#limit), this.#used);
+        const size = Math.min(2 * this.#limit, Math.max(4096, 2 * (old.length + bytes)));
+        const next = Buffer.alloc(size);
+        next.set(old);
+        this.#buffer = next;
+        this.#used = old.length;
+    }
+    text() {
+        let from = Math.max(0, this.#used - this.#limit);
+        // Where the beginning was cut, not in the middle of a character.
+        if (from > 0 || this.#cut)
+            while (from < this.#used && ((this.#buffer[from] ?? 0) & 0xc0) === 0x80)
+                from++;
+        return this.#buffer.toString('utf8', from, this.#used);
+    }
+}
+/** A line that never ends comes in pieces, so that memory stays bounded. */
+const LONGEST_LINE = 64 * 1024;
+/** Cuts bytes into lines, without their `\n` or `\r\n`. */
+class LineCutter {
+    #onLine;
+    #decoder = new external_node_string_decoder_.StringDecoder('utf8');
+    #rest = '';
+    constructor(onLine) {
+        this.#onLine = onLine;
+    }
+    push(chunk) {
+        const pieces = (this.#rest + this.#decoder.write(chunk)).split('\n');
+        this.#rest = pieces.pop() ?? '';
+        for (const piece of pieces)
+            this.#onLine(piece.endsWith('\r') ? piece.slice(0, -1) : piece);
+        if (this.#rest.length > LONGEST_LINE)
+            this.#flush();
+    }
+    end() {
+        this.#rest += this.#decoder.end();
+        if (this.#rest !== '')
+            this.#flush();
+    }
+    #flush() {
+        const line = this.#rest;
+        this.#rest = '';
+        this.#onLine(line);
+    }
+}
+/** The last lines of a text, for an error's message. */
+function lastLines(text, lines = 15, characters = 2000) {
+    return text.trimEnd().split('\n').slice(-lines).join('\n').slice(-characters);
+}
+/** Shorter values ("1", "no") are no secrets, and blotting them out would make every text unreadable. */
+const SHORTEST_SECRET = 4;
+/** Blots out the values of an environment, whole and line by line. */
+function redactor(env) {
+    const secrets = Object.values(env ?? {})
+        .flatMap((value) => [value, ...value.split('\n')])
+        .filter((value) => value.length >= SHORTEST_SECRET)
+        .sort((one, other) => other.length - one.length);
+    return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
+}
+
+;// CONCATENATED MODULE: ./src/system/node-processes.ts
+
+
+
+
+
+
+
+const STDOUT_KEPT = 1024 * 1024;
+const STDERR_KEPT = 64 * 1024;
+/** How long output may lag behind its process's end before a daemonised grandchild is taken to hold the pipe. */
+const DRAIN_MS = 300;
+/** `Processes` on Node's own spawn: every child in a session, and so in a process group, of its own. */
+const nodeProcesses = {
+    async run(command, options = {}) {
+        const clean = redactor(command.env);
+        const stdout = new TextTail(STDOUT_KEPT);
+        const stderr = new TextTail(STDERR_KEPT);
+        const child = launch(command, options);
+        let broken;
+        const cutters = [];
+        const collect = (stream, tail) => {
+            const { onLine } = options;
+            const cutter = onLine && new LineCutter((line) => onLine(clean(line)));
+            if (cutter)
+                cutters.push(cutter);
+            stream.on('data', (chunk) => {
+                tail.push(chunk);
+                if (broken)
+                    return;
+                try {
+                    cutter?.push(chunk);
+                }
+                catch (error) {
+                    // Thrown in an event handler it would end this whole program.
+                    broken = { error };
+                    child.kill();
+                }
+            });
+        };
+        collect(child.process.stdout, stdout);
+        collect(child.process.stderr, stderr);
+        child.process.stdin.end(options.input ?? '');
+        const ending = await child.ended;
+        await node_processes_drained(child, options.outlivesJob === true);
+        if (broken)
+            throw broken.error;
+        for (const cutter of cutters)
+            cutter.end();
+        const accept = options.accept ?? [0];
+        if (ending.why !== null || ending.code === null || !accept.includes(ending.code)) {
+            throw node_processes_failure(command, ending, clean(lastLines(stderr.text()) || lastLines(stdout.text())), options);
+        }
+        return { exitCode: ending.code, stdout: stdout.text(), stderr: stderr.text() };
+    },
+    stream(command, options = {}) {
+        const clean = redactor(command.env);
+        let child;
+        const stderr = new TextTail(STDERR_KEPT);
+        try {
+            child = launch(command, options);
+        }
+        catch (error) {
+            return neverStarted(error);
+        }
+        child.process.stderr.on('data', (chunk) => stderr.push(chunk));
+        const { stdout } = child.process;
+        // Not stdout itself: when the process ends, Node sets it flowing, and drops what is in it where nobody has begun to read.
+        const output = stdout.pipe(new external_node_stream_.PassThrough(), { end: false });
+        output.on('error', () => undefined);
+        output.once('close', () => stdout.destroy());
+        stdout.once('end', () => {
+            if (child.process.pid !== undefined)
+                output.end();
+        });
+        stdout.once('close', () => {
+            if (!output.writableEnded)
+                done.then(() => output.end(), (error) => output.destroy(error));
+        });
+        const done = (async () => {
+            const ending = await child.ended;
+            await node_processes_drained({ process: { stdout: null, stderr: child.process.stderr } }, false);
+            if (ending.why !== null || ending.code !== 0) {
+                throw node_processes_failure(command, ending, clean(lastLines(stderr.text())), options);
+            }
+        })();
+        done.catch(() => undefined);
+        return { stdin: child.process.stdin, stdout: output, done, kill: child.kill };
+    },
+};
+/**
+ * Given to this program alone: its inputs and secrets, the token among them, and the job's own tokens. What it starts may be anybody's, and may live on for months. Not `GITHUB_TOKEN` and `GH_TOKEN`, which the action is not given by
+ * them: who sets them has compose files and builds find them, and a compose file that did not would bring up other containers.
+ */
+const node_processes_OURS = /^(?:INPUT_.*|ACTIONS_RUNTIME_TOKEN|ACTIONS_ID_TOKEN_REQUEST_TOKEN|CARETAKER_PASSPHRASE|CARETAKER_IDENTITY)$/;
+function inherited() {
+    return Object.fromEntries(Object.entries(process.env).filter(([name]) => !node_processes_OURS.test(name)));
+}
+/** Starts a program in a session of its own. The caller reads its outputs and ends its input. */
+function launch(command, options) {
+    const { signal, timeoutMs, outlivesJob = false, wholeGroup = !outlivesJob } = options;
+    if (signal?.aborted)
+        throw cancelled(signal);
+    const scope = wholeGroup ? 'group' : 'descendants';
+    const [program, ...args] = command.argv;
+    let child;
+    try {
+        child = (0,external_node_child_process_.spawn)(program, args, {
+            cwd: command.cwd,
+            // The runner ends, after the job, all whose environment carries its tracking id.
+            env: { ...inherited(), ...command.env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
+            detached: true,
+            stdio: ['pipe', 'pipe', 'pipe'],
+        });
+    }
+    catch (error) {
+        // No cause and no text of Node's: for a NUL byte it quotes the argument or the variable with its value.
+        const { code } = error;
+        throw new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: the system refused its arguments or environment (${code})`);
+    }
+    // A program that does not read its input closes it first (EPIPE): its exit code tells whether that was right.
+    child.stdin.on('error', () => undefined);
+    child.stdout.on('error', () => undefined);
+    child.stderr.on('error', () => undefined);
+    let why = null;
+    let stop;
+    const end = (reason) => {
+        if (why !== null || child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+            return;
+        why = reason;
+        stop = killTree(child.pid, scope);
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
+    const onAbort = () => end('cancelled');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const ended = new Promise((resolve, reject) => {
+        child.once('error', (error) => {
+            if (child.pid === undefined)
+                reject(notStarted(command, error));
+        });
+        child.once('exit', (code, by) => {
+            stop?.();
+            resolve({ code, signal: by, why });
+        });
+    }).finally(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+    });
+    ended.catch(() => undefined);
+    if (child.pid !== undefined)
+        registerLive({ pid: child.pid, program, scope }, () => end('killed'), ended);
+    return { process: child, ended, kill: () => end('killed') };
+}
+/**
+ * Waits until both outputs are read to their end, but not for a grandchild that went into the background with the pipe open. Where it is
+ * meant to stay, its pipe gets another reader, or its next word would kill it (SIGPIPE).
+ */
+async function node_processes_drained(child, stays) {
+    const streams = [child.process.stdout, child.process.stderr].filter((stream) => stream !== null);
+    await Promise.all(streams.map(async (stream) => {
+        if (stream.closed)
+            return;
+        if (await closesSoon(stream))
+            return;
+        if (stays) {
+            (0,external_node_child_process_.spawn)('cat', [], {
+                stdio: [stream, 'ignore', 'ignore'],
+                detached: true,
+                env: { ...inherited(), RUNNER_TRACKING_ID: '' },
+            })
+                .on('error', () => undefined)
+                .unref();
+        }
+        stream.destroy();
+    }));
+}
+async function closesSoon(stream) {
+    const closed = new Promise((resolve) => stream.once('close', () => resolve(true)));
+    // Four rounds at most while something still comes: a busy machine reads slowly, a daemon talks for ever.
+    for (let round = 0; round < 4; round++) {
+        let came = false;
+        const note = () => {
+            came = true;
+        };
+        stream.on('data', note);
+        let timer;
+        const over = new Promise((resolve) => {
+            // setImmediate: what is already waiting in the pipe is read before the verdict.
+            timer = setTimeout(() => setImmediate(() => resolve(false)), DRAIN_MS);
+        });
+        const isClosed = await Promise.race([closed, over]);
+        clearTimeout(timer);
+        stream.off('data', note);
+        if (isClosed)
+            return true;
+        if (!came)
+            return false;
+    }
+    return false;
+}
+function notStarted(command, error) {
+    const [program] = command.argv;
+    if (error.code === 'ENOENT' && command.cwd !== undefined && !(0,external_node_fs_.existsSync)(command.cwd)) {
+        return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: there is no directory ${command.cwd}`);
+    }
+    if (error.code === 'ENOENT') {
+        return new errors/* CaretakerError */.xT('command-missing', `failed to start ${program}: there is no such program on PATH`, {
+            hint: `Install ${program}, or put its directory on the PATH of the runner's user.`,
+            cause: error,
+        });
+    }
+    return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: ${(0,errors/* messageOf */.bD)(error)}`, { cause: error });
+}
+function node_processes_failure(command, ending, words, options) {
+    const shown = redactor(command.env)(command.argv.join(' ')).slice(0, 300);
+    const after = words === '' ? '' : `: ${words}`;
+    switch (ending.why) {
+        case 'timeout':
+            return new errors/* CaretakerError */.xT('command-timeout', `failed to run ${shown}: not done after ${(options.timeoutMs ?? 0) / 1000} s${after}`);
+        case 'cancelled':
+            return options.signal
+                ? cancelled(options.signal)
+                : new errors/* CaretakerError */.xT('cancelled', `cancelled while ${shown} ran`);
+        case 'killed':
+            return new errors/* CaretakerError */.xT('cancelled', `${shown} was ended before it was done`);
+        case null: {
+            const how = ending.signal === null ? `exit code ${ending.code}` : `ended by ${ending.signal}`;
+            return new errors/* CaretakerError */.xT('command-failed', `failed to run ${shown}: ${how}${after}`);
+        }
+    }
+}
+/** A stream of a program that could not even be tried: all its ends say why. */
+function neverStarted(error) {
+    const done = Promise.reject(error);
+    done.catch(() => undefined);
+    const stdin = new external_node_stream_.PassThrough();
+    const stdout = new external_node_stream_.PassThrough();
+    for (const end of [stdin, stdout]) {
+        end.on('error', () => undefined);
+        end.destroy(error);
+    }
+    return { stdin, stdout, done, kill: () => undefined };
+}
+
+;// CONCATENATED MODULE: ./src/system/author-command.ts
+
+
+
+
+
+
+
+
+/** `code 3`, or `code 137 (SIGKILL)`. */
+function codeWords(exitCode) {
+    const [name] = Object.entries(external_node_os_.constants.signals).find(([, number]) => number === exitCode - 128) ?? [];
+    return name === undefined ? `code ${exitCode}` : `code ${exitCode} (${name})`;
+}
+/*
+ * Both outputs are one, in the order in which they come. Node's own pipes are sockets, on which `echo … > /dev/stderr` fails: a true one leads to
+ * them. Its reader hands on the last words of a command that is told to end.
+ */
+const BASH = `exec </dev/null > >(trap '' INT TERM; exec cat) 2>&1
+exec bash -euo pipefail -c "$1" bash`;
+const SH = 'exec sh -eu -c "$1" sh </dev/null 2>&1';
+/**
+ * Runs a shell command that the workflow's author wrote: `bash -euo pipefail`, or `sh -eu` where there is no bash. Its input is empty.
+ * Any exit code is an answer. Throws `command-failed` (could not start), `command-timeout`, `cancelled`; nothing of the command runs on then. What it
+ * leaves in the background after its own end runs on, and may go on talking.
+ */
+const runAuthorCommand = async (text, options) => {
+    const { cwd, env = {}, onLine, signal, timeoutMs } = options;
+    const tail = new TextTail(64 * 1024);
+    let broken;
+    const lines = new LineCutter((line) => onLine?.(line));
+    const shell = (await isOnPath('bash')) ? ['bash', '-c', BASH] : ['sh', '-c', SH];
+    const child = launch({ argv: [...shell, 'caretaker', text], cwd, env }, { ...options, wholeGroup: true });
+    for (const stream of [child.process.stdout, child.process.stderr]) {
+        stream.on('data', (chunk) => {
+            tail.push(chunk);
+            if (broken)
+                return;
+            try {
+                lines.push(chunk);
+            }
+            catch (error) {
+                // Thrown in an event handler it would end this whole program.
+                broken = { error };
+                child.kill();
+            }
+        });
+    }
+    child.process.stdin.end();
+    const ending = await child.ended;
+    await node_processes_drained(child, true);
+    if (broken)
+        throw broken.error;
+    lines.end();
+    const last = lastLines(tail.text(), 40, 4000);
+    switch (ending.why) {
+        case 'timeout':
+            throw new errors/* CaretakerError */.xT('command-timeout', `failed to run the command "${text}": not done after ${(timeoutMs ?? 0) / 1000} s: ${lastLines(last)}`);
+        case 'cancelled':
+        case 'killed':
+            throw signal?.aborted
+                ? cancelled(signal)
+                : new errors/* CaretakerError */.xT('cancelled', `the command "${text}" was ended before it was done`);
+        case null: {
+            const { code, signal: by } = ending;
+            return { exitCode: by === null ? (code ?? 0) : 128 + external_node_os_.constants.signals[by], tail: last };
+        }
+    }
+};
+async function isOnPath(program) {
+    for (const directory of (process.env['PATH'] ?? '').split((external_node_path_default()).delimiter)) {
+        try {
+            await (0,promises_.access)(external_node_path_default().join(directory, program), external_node_fs_.constants.X_OK);
+            return true;
+        }
+        catch {
+            continue; // Not there, or not ours to run: the next directory.
+        }
+    }
+    return false;
+}
+
 ;// CONCATENATED MODULE: ./src/archive/image-archive.ts
 
 
@@ -7089,7 +10939,7 @@ const READ = /^(?:manifest\.json|index\.json|repositories|[0-9a-f]{64}\.json|blo
 const NAMING = /"(?:io\.containerd\.image\.name|org\.opencontainers\.image\.ref\.name)"/;
 /**
  * Walks over an archive in the format of `docker save`, which somebody else may have made, before an engine loads it: each image has the digest of its own configuration for an
- * id, is for that platform (`linux/amd64`), and brings no name, since loading would move it, whosever it is. A configuration holds the digests of its layers, which the
+ * id, is for that platform (`linux/amd64`), and brings no name, since loading would move it, whosever it is. Nothing in it may be read in two ways. A configuration holds the digests of its layers, which the
  * engines compare as they load. Answers with the ids (`sha256:…`) and the SHA-256 of the archive. Throws `image-archive-bad`, and `part-damaged` or `part-hostile` for
  * what is wrong with the tar itself.
  */
@@ -7123,12 +10973,16 @@ async function checkImageArchive(file, platform) {
         const content = text(name);
         if (content === null)
             return null;
+        const plain = content.toString('utf8');
+        let value;
         try {
-            return JSON.parse(content.toString('utf8'));
+            value = JSON.parse(plain);
         }
         catch {
             throw bad(`${name} is not JSON`);
         }
+        refuseAmbiguous(plain, name);
+        return value;
     };
     const manifest = json('manifest.json');
     const listed = Array.isArray(manifest) ? manifest : [];
@@ -7137,6 +10991,7 @@ async function checkImageArchive(file, platform) {
     if (Object.keys(json('repositories') ?? {}).length > 0 || NAMING.test(JSON.stringify(json('index.json'))))
         throw bad('it would move a name');
     const ids = listed.map((image) => {
+        refuseLookalikes(image, ['Config', 'RepoTags']);
         const { Config: config, RepoTags: names } = (image ?? {});
         const named = names === undefined || names === null ? '' : JSON.stringify(names);
         if (named !== '' && named !== '[]')
@@ -7147,13 +11002,41 @@ async function checkImageArchive(file, platform) {
             throw bad('it lacks the configuration of an image');
         if ((0,external_node_crypto_.createHash)('sha256').update(content).digest('hex') !== hex)
             throw bad(`the configuration ${hex} is another one`);
-        const { os, architecture } = (json(config) ?? {});
+        const platformOf = json(config);
+        refuseLookalikes(platformOf, ['os', 'architecture']);
+        const { os, architecture } = (platformOf ?? {});
         const made = `${String(os)}/${String(architecture)}`;
         if (made !== platform)
             throw bad(`it is for ${made}, and this is ${platform}`);
         return `sha256:${hex}`;
     });
     return { sha256: hash.digest('hex'), ids: new Set(ids) };
+}
+/** The engines' parser merges what stands twice in an object, and this one takes the last. `text` is JSON. */
+function refuseAmbiguous(text, name) {
+    const open = [];
+    for (const [token, key] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+        if (token === '{' || token === '[')
+            open.push(new Set());
+        else if (token === '}' || token === ']')
+            open.pop();
+        else if (key !== undefined) {
+            const plain = JSON.parse(key);
+            if (open.at(-1)?.has(plain) === true)
+                throw bad(`${name} says ${key} twice`);
+            open.at(-1)?.add(plain);
+        }
+        if (open.length > 100)
+            throw bad(`${name} is nested too deeply`);
+    }
+}
+/** The engines' parser takes a key for a field's name in whatever letters, with ſ for s as well. */
+function refuseLookalikes(object, known) {
+    const folded = (key) => key.toUpperCase().toLowerCase();
+    for (const key of Object.keys(object ?? {})) {
+        if (!known.includes(key) && known.some((one) => folded(one) === folded(key)))
+            throw bad(`it has a field ${JSON.stringify(key)}`);
+    }
 }
 function bad(why) {
     return new errors/* CaretakerError */.xT('image-archive-bad', why);
@@ -7172,6 +11055,7 @@ async function removeNameless(runtime, id) {
 }
 
 ;// CONCATENATED MODULE: ./src/modes/image-cache.ts
+
 
 
 
@@ -7224,7 +11108,7 @@ async function imagesFromCache(tools, settings) {
         for (const [name, id] of Object.entries(list.images)) {
             const service = services.find((one) => one.name === name);
             if (service !== undefined)
-                await runtime.tag(id, imageNameOf(engine, tools.project.name, service));
+                await runtime.tag(id, imageNameOf(engine.compose.dialect, tools.project.name, service));
         }
         tools.log.info(`Loaded ${Object.keys(list.images).join(', ')} from the cache (${entry.key})`);
         return true;
@@ -7241,7 +11125,7 @@ async function imagesToCache(tools, settings) {
         for (const service of (await compose.model()).services) {
             if (!mayBeBuilt(settings, service))
                 continue;
-            const id = await runtime.imageId(imageNameOf(engine, tools.project.name, service));
+            const id = await runtime.imageId(imageNameOf(engine.compose.dialect, tools.project.name, service));
             // A command may build what it likes; what came from a registry comes from there again.
             if (id === null || (!service.build && (await runtime.imageDigests(id)).length > 0))
                 continue;
@@ -7251,10 +11135,10 @@ async function imagesToCache(tools, settings) {
         }
         if (size === 0)
             return true;
-        const free = await freeBytes(entry.folder);
+        const free = await (0,disk/* freeBytes */.go)(entry.folder);
         // The archive, and the client's compressed one of it.
         if (free < 2 * size)
-            throw new NotUsable(`saving needs ${(0,units/* formatBytes */.z3)(2 * size)} of disk, and ${(0,units/* formatBytes */.z3)(free)} are free`);
+            throw new NotUsable(`saving needs ${(0,system_bytes/* formatBytes */.z)(2 * size)} of disk, and ${(0,system_bytes/* formatBytes */.z)(free)} are free`);
         const archive = external_node_path_default().join(entry.folder, ARCHIVE);
         await runtime.saveImages([...new Set(Object.values(images))], archive);
         // Podman writes for everybody to read.
@@ -7274,9 +11158,6 @@ function mayBeBuilt({ build }, service) {
     if (build.kind === 'command')
         return service.build || service.image !== null;
     return service.build && (build.kind === 'auto' || build.kind === 'compose');
-}
-function imageNameOf({ compose }, project, { name, image }) {
-    return image ?? `${project}${compose.dialect.capabilities.imageSeparator}${name}`;
 }
 /** Does the work in a folder of its own with the entry of what is checked out. False, with a warning, for whatever goes wrong. */
 async function withEntry(tools, settings, otherwise, work) {
@@ -7334,7 +11215,7 @@ async function readList({ key, folder }, platform) {
         if (found?.isFile() !== true)
             throw new NotUsable(`it has no file ${name}`);
         if (name === LIST && found.size > image_cache_MAX_LIST_BYTES)
-            throw new NotUsable(`${name} has ${(0,units/* formatBytes */.z3)(found.size)}`);
+            throw new NotUsable(`${name} has ${(0,system_bytes/* formatBytes */.z)(found.size)}`);
     }
     let list;
     try {
@@ -7374,13 +11255,31 @@ class NotUsable extends Error {
 ;// CONCATENATED MODULE: ./src/modes/build.ts
 
 
+
+
+
+
+
 /**
  * Gets the new images while the old version serves. `auto`: build what the compose file builds, pull what is not on the host yet; a name that is on the host is not pulled
  * anew, since a release pins its tags and a local build can't be pulled at all (`pull` asks the registries for all). Whatever the way: an image that
- * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too.
+ * nothing has brought is pulled now, since `up` would do it when nobody is served any more, and fail then. Throws `image-missing` when that is in vain too, `disk-full`.
  * `wanted`: only for these services; a command or the cache may bring more.
  */
 async function prepareImages(tools, settings, wanted) {
+    const { project } = tools;
+    try {
+        await getImages(tools, settings, wanted);
+    }
+    catch (error) {
+        if (project.engine === null || !(0,disk/* isNoSpace */.YV)(error))
+            throw error;
+        const now = (0,system_bytes/* formatBytes */.z)(await bytesOfImages(project));
+        const what = `build or pull the new images, where those that run now take ${now}`;
+        throw await storageFull(project.engine.runtime, what, error);
+    }
+}
+async function getImages(tools, settings, wanted) {
     const { build } = settings;
     const { engine } = tools.project;
     const cached = settings.cacheImages && (await imagesFromCache(tools, settings));
@@ -7414,7 +11313,7 @@ async function prepareImages(tools, settings, wanted) {
     catch (error) {
         if (!(error instanceof errors/* CaretakerError */.xT && ['compose-failed', 'command-failed'].includes(error.code)))
             throw error;
-        throw imageMissing(missing, error);
+        throw (0,disk/* isNoSpace */.YV)(error) ? error : imageMissing(missing, error);
     }
     // podman-compose and names of `localhost/` are not asked for.
     const still = await absent();
@@ -7430,116 +11329,33 @@ function imageMissing(missing, cause) {
     });
 }
 async function buildByCommand(tools, settings, command) {
-    const ended = await run(tools, settings, command, settings.sourceDirectory ?? tools.project.directory);
+    const ended = await run(tools, settings, command, { cwd: settings.sourceDirectory ?? tools.project.directory });
     if (ended.exitCode === 0)
         return;
-    throw new errors/* CaretakerError */.xT('build-failed', `the build command ended with code ${ended.exitCode}: ${command}`, {
+    throw new errors/* CaretakerError */.xT('build-failed', `the build command ended with ${codeWords(ended.exitCode)}: ${command}`, {
         input: 'build',
         hint: `Its last lines were:\n${ended.tail}`,
     });
 }
 /** `env`: in a rehearsal, what leads Compose to the throwaway. Throws `migration-failed`: the data are undone then like everything else. */
 async function migrate(tools, settings, command, env = {}) {
-    const ended = await run(tools, settings, command, tools.project.directory, env);
+    // Under rootless Podman it may be what starts the database, which `up` then finds running.
+    const ended = await run(tools, settings, command, { cwd: tools.project.directory, env, outlivesJob: true });
     if (ended.exitCode === 0)
         return;
-    throw new errors/* CaretakerError */.xT('migration-failed', `the migrate command ended with code ${ended.exitCode}: ${command}`, {
+    throw new errors/* CaretakerError */.xT('migration-failed', `the migrate command ended with ${codeWords(ended.exitCode)}: ${command}`, {
         input: 'migrate-command',
         hint: `Its last lines were:\n${ended.tail}`,
     });
 }
-function run(tools, settings, command, cwd, env = {}) {
+function run(tools, settings, command, options) {
     const { log, signal } = tools;
     return tools.runAuthorCommand(command, {
-        ...{ cwd, signal, env },
+        ...options,
+        signal,
         onLine: (line) => log.info(line),
         timeoutMs: settings.buildTimeoutMs,
     });
-}
-
-;// CONCATENATED MODULE: ./src/modes/report.ts
-
-/** The report's sections of one mode. */
-function sectionsOf(outcome, { recorder, project }) {
-    switch (outcome.mode) {
-        case 'backup':
-            return backupSections(outcome.captured.manifest, recorder.stored, project.directory);
-        case 'update':
-        case 'rehearse': {
-            const images = outcome.changed.map(({ service, from, to }) => ({ service, from, to }));
-            const changedServices = images.map(({ service }) => service);
-            const update = { from: outcome.from, to: outcome.to, changedServices, images };
-            if (outcome.captured === undefined)
-                return { update };
-            return { update, ...backupSections(outcome.captured.manifest, recorder.stored, project.directory) };
-        }
-        case 'rollback': {
-            const { update, restored, captured } = outcome;
-            const versions = { update: { from: update.to, to: update.from, changedServices: [] } };
-            if (captured !== undefined)
-                return versions;
-            return {
-                ...versions,
-                restore: { backup: restored ?? update.backup, parts: [], safetyBackup: recorder.safetyBackup },
-            };
-        }
-        case 'verify':
-            return { verify: { backup: outcome.chosen.manifest.name, level: outcome.level, proven: outcome.proven } };
-        case 'restore': {
-            const { chosen, parts } = outcome;
-            return { restore: { backup: chosen.manifest.name, parts, safetyBackup: recorder.safetyBackup } };
-        }
-    }
-}
-function backupSections(manifest, stores, directory) {
-    const parts = manifest.parts.map(({ name, kind, method, files, seconds, consistency }) => ({
-        ...{ name, kind, method, seconds, consistency },
-        bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-        rawBytes: files.reduce((sum, file) => sum + file.rawBytes, 0),
-    }));
-    const total = (key) => parts.reduce((sum, part) => sum + part[key], 0);
-    return {
-        backup: { name: manifest.name, parts, stores, bytes: total('bytes'), rawBytes: total('rawBytes') },
-        left: manifest.left,
-        restoreInstructions: {
-            command: `compose-caretaker restore --project-directory ${quoted(directory)} --backup ${manifest.name} --confirm ${manifest.project}`,
-            file: instructionsFile(manifest.name),
-        },
-    };
-}
-/** For a shell. */
-function quoted(text) {
-    return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-function listSection(listed) {
-    return {
-        backups: listed.map(({ createdAt, expiresAt, project: _ours, ids: _files, ...backup }) => ({
-            ...backup,
-            createdAt: createdAt.toISOString(),
-            expiresAt: expiresAt?.toISOString(),
-        })),
-    };
-}
-/** The action's outputs, by name; all are texts. Made of the report and nothing else. */
-function outputsOf(report, artifactIds) {
-    const { backup, update, restore, verify, backups, downtimeSeconds = 0, outcome } = report;
-    const name = backup?.name ?? restore?.backup ?? verify?.backup;
-    const serves = report.plan === undefined && ['done', 'no-op', 'incomplete'].includes(outcome) ? update?.to : update?.from;
-    return {
-        ...(name === undefined ? {} : { backup: name, manifest: manifestFile(name) }),
-        ...(backup === undefined ? {} : { bytes: String(backup.bytes), 'artifact-ids': artifactIds.join(',') }),
-        ...(report.mode === 'update' || report.mode === 'rehearse'
-            ? { updated: String(report.mode === 'update' && (outcome === 'done' || outcome === 'incomplete')) }
-            : {}),
-        ...(typeof update?.from === 'string' ? { 'previous-version': update.from } : {}),
-        ...(typeof serves === 'string' ? { version: serves } : {}),
-        'rolled-back': String(outcome === 'rolled-back'),
-        'downtime-seconds': downtimeSeconds.toFixed(1).replace(/\.0$/, ''),
-        ...(restore?.safetyBackup === undefined ? {} : { 'safety-backup': restore.safetyBackup }),
-        ...(verify === undefined ? {} : { proof: outcome === 'done' ? verify.level : 'none' }),
-        ...(backups === undefined ? {} : { backups: JSON.stringify(backups) }),
-        ...(report.status === undefined ? {} : { status: JSON.stringify(report.status) }),
-    };
 }
 
 ;// CONCATENATED MODULE: ./src/compose/ports.ts
@@ -7576,7 +11392,7 @@ function range(text) {
 }
 
 // EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __webpack_require__(77030);
+var external_node_net_ = __webpack_require__(7030);
 ;// CONCATENATED MODULE: ./src/system/ports.ts
 
 /** Why nobody could listen on this TCP port now, for an error's text; undefined where somebody could, or where this user may not find out. `''` stands for all addresses. */
@@ -7623,7 +11439,10 @@ async function refuseTakenPorts({ project }) {
     }
 }
 
+// EXTERNAL MODULE: ./src/report/units.ts
+var units = __webpack_require__(7885);
 ;// CONCATENATED MODULE: ./src/modes/checks.ts
+
 
 
 /** The user's own checks of what was restored. Throws `check-failed` with what a check answered. */
@@ -7658,7 +11477,7 @@ async function proveSql({ tools, staged }, { part, database, query, expect }) {
         const name = database ?? (known.length === 1 ? known[0] : known.find((one) => one !== 'postgres')) ?? 'postgres';
         const [psql, ...words] = server.psql;
         const argv = [psql, ...words.slice(0, -1), conninfo(name), '-c', query];
-        const { exitCode, stdout, stderr } = await server.run(argv);
+        const { exitCode, stdout, stderr } = await server.run(argv, undefined, CHECK_MS);
         if (exitCode !== 0)
             throw checkFailed(query, stderr.trim());
         return stdout.trim();
@@ -7673,7 +11492,7 @@ async function proveCommand({ tools, plan }, run) {
     });
     const said = tail.trim().split('\n').at(-1) ?? '';
     if (exitCode !== 0)
-        throw checkFailed(run, `it ended with code ${exitCode}: ${said}`);
+        throw checkFailed(run, `it ended with ${codeWords(exitCode)}: ${said}`);
     return `${run}: ended with code 0${said === '' ? '' : `: ${said}`}`;
 }
 /** What a command needs to mean the throwaway: the variables of Compose, and one by which the command itself can tell. */
@@ -7686,55 +11505,6 @@ function checkFailed(check, why) {
         input: 'check',
         hint: 'Either the backup lacks what the check looks for, or the check is wrong: try it on the live application.',
     });
-}
-
-;// CONCATENATED MODULE: ./src/compose/command-line.ts
-/**
- * The argv up to the verb. Files and project name are always said: what Compose would choose by itself depends on
- * COMPOSE_* variables and on the folder's name, which differ between a job and the administrator's shell.
- */
-function composeArgv(dialect, project, ...verb) {
-    return [
-        ...dialect.argv,
-        // Cursor movements and colours have no place in a job's log.
-        ...(dialect.runtime === 'docker' ? ['--ansi', 'never'] : []),
-        '-p',
-        project.projectName,
-        ...project.files.flatMap((file) => ['-f', file]),
-        ...project.profiles.flatMap((profile) => ['--profile', profile]),
-        ...project.envFiles.flatMap((file) => ['--env-file', file]),
-        ...verb,
-    ];
-}
-/**
- * Podman leaves processes of its own behind, whatever was asked (the keeper of a rootless user's namespace); with the job's tracking id in their
- * environment the runner would end them, and with them the containers' network.
- */
-function composeEnv(dialect) {
-    return dialect.runtime === 'podman' ? { RUNNER_TRACKING_ID: '' } : {};
-}
-function configArgv(dialect, project) {
-    return composeArgv(dialect, project, 'config', ...(dialect.capabilities.config === 'json' ? ['--format', 'json'] : []));
-}
-/** Never with `--yes` or `-V`: Compose would renew a volume whose definition changed, and the data with it. */
-function upArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'up', '-d', ...services);
-}
-function startArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'start', ...services);
-}
-function stopArgv(dialect, project, graceSeconds, services) {
-    return composeArgv(dialect, project, 'stop', '-t', String(Math.ceil(graceSeconds)), ...services);
-}
-/** Volumes stay: there is no `-v` here, whatever happens. */
-function downArgv(dialect, project) {
-    return composeArgv(dialect, project, 'down');
-}
-function buildArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'build', ...services);
-}
-function pullArgv(dialect, project, services) {
-    return composeArgv(dialect, project, 'pull', ...services);
 }
 
 ;// CONCATENATED MODULE: ./src/compose/env-file.ts
@@ -7839,6 +11609,7 @@ function env_file_unescape(raw) {
 
 
 
+
 /**
  * The model out of one merged and interpolated document: what `docker compose config --format json` prints, what podman-compose's `config`
  * prints, or what our own reading made. Relative paths are relative to `directory`, that of the first compose file. Throws
@@ -7849,10 +11620,21 @@ function modelOf(content, name, directory) {
         key,
         topLevelVolume(key, asMapping(value), name),
     ]));
-    const services = Object.entries(asMapping(content['services'])).map(([service, fields]) => serviceOf(service, asMapping(fields), directory));
+    const services = Object.entries(asMapping(content['services'])).map(([service, fields]) => withDirectories(serviceOf(service, asMapping(fields), directory), asMapping(content['volumes'])));
     if (services.length === 0)
         throw invalidComposeFile(`failed to find a service in the compose files of ${directory}`);
     return { name, services, volumes };
+}
+/** A volume that is a directory of this host by its `driver_opts` is that directory. */
+function withDirectories(service, volumes) {
+    const mounts = service.volumes.map((volume) => {
+        const fields = asMapping(volume.type === 'volume' ? volumes[volume.source] : undefined);
+        const device = ['local', undefined].includes(textOf(fields['driver']))
+            ? deviceOf(asMapping(fields['driver_opts']))
+            : null;
+        return device?.bound ? { ...volume, type: 'bind', source: device.source } : volume;
+    });
+    return { ...service, volumes: mounts };
 }
 function topLevelVolume(key, fields, project) {
     const external = fields['external'];
@@ -7978,7 +11760,63 @@ function absolute(path, directory) {
     return (0,external_node_path_.isAbsolute)(path) ? path : (0,external_node_path_.resolve)(directory, path);
 }
 
+;// CONCATENATED MODULE: ./src/compose/read-file.ts
+
+
+
+
+
+/** Of a compose file or an env file. The largest that people write have some hundred KiB. */
+const MOST_BYTES = 4 * 1024 * 1024;
+/**
+ * The text of a compose file. Throws `compose-file-missing` where it can't be read, and at once `compose-file-invalid` (`isEndless`) for a pipe, a device, and what is too large: a version of the
+ * code may bring anything by that name.
+ */
+async function readComposeFile(file) {
+    try {
+        const found = await (0,promises_.stat)(file);
+        // A directory holds nobody up.
+        if (!found.isFile() && !found.isDirectory())
+            throw new strangers/* NotAFile */.pX('it is no regular file');
+        return (await (0,system_files/* readSmallOrPipe */.nN)(file, MOST_BYTES, 0)).toString('utf8');
+    }
+    catch (error) {
+        if (error instanceof strangers/* NotAFile */.pX) {
+            throw new errors/* CaretakerError */.xT('compose-file-invalid', `failed to read the compose file ${file}: ${error.message}`, {
+                hint: 'It must be a regular file of at most 4 MiB.',
+                input: 'compose-files',
+                cause: error,
+            });
+        }
+        throw new errors/* CaretakerError */.xT('compose-file-missing', `failed to read the compose file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
+            hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
+            input: 'compose-files',
+            cause: error,
+        });
+    }
+}
+/** The text of an env file, which may be a pipe. Throws `env-file-invalid` (`isEndless`) for what is too large or a pipe that nobody writes into, and what the system says. */
+async function readEnvFile(file) {
+    try {
+        return (await (0,system_files/* readSmallOrPipe */.nN)(file, MOST_BYTES, system_limits/* LIMITS */.b.answer)).toString('utf8');
+    }
+    catch (error) {
+        if (!(error instanceof strangers/* NotAFile */.pX))
+            throw error;
+        throw new errors/* CaretakerError */.xT('env-file-invalid', `failed to read the env file ${file}: ${error.message}`, {
+            hint: 'It must be a file of at most 4 MiB, or a pipe into which somebody writes each time that it is read.',
+            cause: error,
+        });
+    }
+}
+/** Whether a file was refused for what it is, and not for what is written in it. */
+function isEndless(error) {
+    return error instanceof errors/* CaretakerError */.xT && error.cause instanceof strangers/* NotAFile */.pX;
+}
+
 ;// CONCATENATED MODULE: ./src/compose/read-model.ts
+
+
 
 
 
@@ -8025,26 +11863,62 @@ async function readFiles(dialect, project, processes, environment) {
     // Also where Compose reads the files itself: its errors name no column, and podman-compose's are Python tracebacks.
     const raw = [];
     for (const file of project.files)
-        raw.push(parseComposeFile(file, await read(file), null));
+        raw.push(parseComposeFile(file, await readComposeFile(file), null));
     const lookup = variablesOf(dialect, await readEnvFiles(dialect, project, environment), environment, project.projectName);
     const found = (content) => ({ content, raw, lookup });
+    await refuseEndless(project.files, raw, lookup);
     if (dialect.capabilities.config === 'none')
         return found(await readByOurselves(project.files, lookup));
     const output = await config(dialect, project, processes, directory);
     if (dialect.capabilities.config === 'json')
-        return found(unescapeDollars(JSON.parse(output)));
+        return found(unescapeDollars(parsed(output, project)));
     const content = parseComposeFile('the output of podman-compose config', output, null);
-    return found(await resolveExtends(content, async (file) => parseComposeFile(file, await read((0,external_node_path_.resolve)(directory, file)), lookup)));
+    return found(await resolveExtends(content, async (file) => parseComposeFile(file, await readComposeFile((0,external_node_path_.resolve)(directory, file)), lookup)));
 }
 async function config(dialect, project, processes, cwd) {
     try {
-        return (await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: 120_000 })).stdout;
+        return (await processes.run({ argv: configArgv(dialect, project), cwd, env: composeEnv(dialect) }, { timeoutMs: system_limits/* LIMITS */.b.look })).stdout;
     }
     catch (error) {
         if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed') {
-            throw invalidComposeFile(`failed to read ${project.files.join(', ')}: ${read_model_lastLine(error.message)}`, error);
+            const what = `failed to read ${project.files.join(', ')}`;
+            // The line after it is the value, which may be a secret.
+            const place = /invalid interpolation format for (\S+?)\.?$/m.exec(error.message)?.[1];
+            if (place !== undefined)
+                throw invalidComposeFile(`${what}: ${place} is an invalid template (write $$ for a dollar)`);
+            const said = error.message.replace(/^failed to run .*?: exit code \d+: /, '');
+            const envFile = ofEnvFile(said);
+            if (envFile !== null)
+                throw envFile;
+            // What follows it in quotes is the file's text.
+            const yaml = /^(.*\byaml: [^'"`\n]*)['"`]/m.exec(said)?.[1];
+            if (yaml !== undefined)
+                throw invalidComposeFile(`${what}: ${yaml.trim()}`);
+            throw invalidComposeFile(`${what}: ${read_model_lastLine(error.message)}`, error);
         }
         throw error;
+    }
+}
+/** What Compose says of a service's env file, without the text that it quotes of it; null where it speaks of something else. */
+function ofEnvFile(message) {
+    const [, file, rest = ''] = /^failed to (?:read|parse env_file) (.+?): (.*)$/m.exec(message) ?? [];
+    if (file === undefined)
+        return null;
+    const [, line, kind] = ENV_FILE_FAULT.exec(rest) ?? [];
+    const why = [line, kind].filter((part) => part !== undefined).join(': ');
+    return new errors/* CaretakerError */.xT('env-file-invalid', `failed to read the env file ${file}: ${why === '' ? 'Compose does not take it' : why}`, {
+        hint: 'Write one KEY=VALUE a line, and quote values that hold spaces, # or $. The user who runs this must be able to read the file.',
+    });
+}
+/** A line, and the beginning of those of Compose's words that are its own. */
+const ENV_FILE_FAULT = /^(?:(line \d+): )?(unterminated quoted value|key cannot contain a space|unexpected character|Invalid template|required variable \w+ is missing a value|(?:open|read|stat) \S+: [a-z ]+$)?/;
+function parsed(output, project) {
+    try {
+        return JSON.parse(output);
+    }
+    catch {
+        // Its own words would quote the output, which has all values in it.
+        throw invalidComposeFile(`failed to read ${project.files.join(', ')}: what Compose makes of them is not JSON`);
     }
 }
 /** A Python traceback and Compose's own message have this in common: the last line says what is wrong. */
@@ -8054,7 +11928,7 @@ function read_model_lastLine(message) {
 async function readByOurselves(files, lookup) {
     const contents = [];
     for (const file of files) {
-        const content = parseComposeFile(file, await read(file), lookup);
+        const content = parseComposeFile(file, await readComposeFile(file), lookup);
         if (content['include'] !== undefined) {
             throw invalidComposeFile(`failed to read ${file}: this podman-compose does not know include and would leave those services out`);
         }
@@ -8063,7 +11937,7 @@ async function readByOurselves(files, lookup) {
     const directory = read_model_projectDirectoryOf(files);
     return resolveExtends(mergeComposeFiles(contents), async (file) => {
         const path = (0,external_node_path_.resolve)(directory, file);
-        return parseComposeFile(path, await read(path), lookup);
+        return parseComposeFile(path, await readComposeFile(path), lookup);
     });
 }
 /** Compose prints a dollar as `$$`, so that its output is a compose file again. */
@@ -8091,9 +11965,11 @@ async function readEnvFiles(dialect, project, environment) {
     for (const file of given ? project.envFiles : [(0,external_node_path_.join)(read_model_projectDirectoryOf(project.files), '.env')]) {
         let text;
         try {
-            text = await (0,promises_.readFile)(file, 'utf8');
+            text = await readEnvFile(file);
         }
         catch (error) {
+            if (error instanceof errors/* CaretakerError */.xT)
+                throw error;
             if (!given && error.code === 'ENOENT')
                 continue;
             throw new errors/* CaretakerError */.xT('env-file-missing', `failed to read the env file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
@@ -8123,22 +11999,31 @@ function variablesOf(dialect, envFile, environment, projectName) {
 async function readProfiles(files) {
     const result = new Map();
     for (const file of files) {
-        for (const [name, service] of Object.entries(asMapping(parseComposeFile(file, await read(file), null)['services']))) {
+        for (const [name, service] of Object.entries(asMapping(parseComposeFile(file, await readComposeFile(file), null)['services']))) {
             const profiles = asList(asMapping(service)['profiles']).map(textOf);
             result.set(name, [...(result.get(name) ?? []), ...profiles.filter((profile) => profile !== undefined)]);
         }
     }
     return result;
 }
-/** Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. Absolute; may be missing. */
-async function filesOfModel(files, lookup) {
+/**
+ * Every file that makes up the model: the compose files and what they include or extend, env files, files of secrets and configs. `secret`: those of them that are made
+ * for secrets. `read`: what Compose reads besides the compose files to make the model. Absolute; may be missing.
+ */
+async function filesOfModel(files, lookup, contentOf = asWritten) {
     const directory = read_model_projectDirectoryOf(files);
     const all = new Set();
+    const secret = new Set();
+    const read = new Set();
+    const secretRead = (file) => {
+        secret.add(file);
+        read.add(file);
+    };
     const visit = async (file, base) => {
         if (all.has(file))
             return;
         all.add(file);
-        const content = parseComposeFile(file, await read(file), null);
+        const content = await contentOf(file);
         const fill = (path) => lenient(path, lookup);
         for (const entry of asList(content['include'])) {
             const parts = isMapping(entry) ? entry : { path: entry };
@@ -8146,15 +12031,17 @@ async function filesOfModel(files, lookup) {
             for (const path of paths) {
                 const included = (0,external_node_path_.resolve)(base, fill(path ?? ''));
                 await visit(included, (0,external_node_path_.dirname)(included));
+                if (parts['env_file'] === undefined)
+                    read.add((0,external_node_path_.join)((0,external_node_path_.dirname)(included), '.env'));
             }
             for (const path of asList(parts['env_file']).map(textOf))
-                all.add((0,external_node_path_.resolve)(base, fill(path ?? '')));
+                secretRead((0,external_node_path_.resolve)(base, fill(path ?? '')));
         }
         for (const kind of ['secrets', 'configs']) {
             for (const entry of Object.values(asMapping(content[kind]))) {
                 const path = textOf(asMapping(entry)['file']);
                 if (path !== undefined)
-                    all.add((0,external_node_path_.resolve)(base, fill(path)));
+                    (kind === 'secrets' ? secret : all).add((0,external_node_path_.resolve)(base, fill(path)));
             }
         }
         for (const service of Object.values(asMapping(content['services']))) {
@@ -8165,12 +12052,42 @@ async function filesOfModel(files, lookup) {
                 await visit(path, (0,external_node_path_.dirname)(path));
             }
             for (const path of envFilesOf(fields))
-                all.add((0,external_node_path_.resolve)(base, fill(path)));
+                secretRead((0,external_node_path_.resolve)(base, fill(path)));
+            for (const path of asList(fields['label_file']).map(textOf))
+                read.add((0,external_node_path_.resolve)(base, fill(path ?? '')));
         }
     };
     for (const file of files)
         await visit(file, directory);
-    return [...all];
+    return { all: [...new Set([...all, ...secret])], secret: [...secret], read: [...read] };
+}
+/**
+ * What comes with a version of the code may be a link to a device that never ends: Compose would read it until the memory is full. Throws `compose-file-invalid`, `env-file-invalid`.
+ * `raw`: the `files` as they are written. Other faults are left to Compose: it knows files of elsewhere, and says more. A pipe of variables is left to it, too, since whoever writes into it counts the readers.
+ */
+async function refuseEndless(files, raw, lookup) {
+    const { read } = await filesOfModel(files, lookup, async (file) => {
+        try {
+            return raw[files.indexOf(file)] ?? (await asWritten(file));
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT) || isEndless(error))
+                throw error;
+            return {};
+        }
+    });
+    for (const file of read) {
+        const found = await (0,promises_.stat)(file).catch(() => null);
+        if (found === null || found.isFIFO())
+            continue;
+        await readEnvFile(file).catch((error) => {
+            if (isEndless(error))
+                throw error;
+        });
+    }
+}
+async function asWritten(file) {
+    return parseComposeFile(file, await readComposeFile(file), null);
 }
 /** A list of files must not fail for a variable that only matters elsewhere. */
 function lenient(path, lookup) {
@@ -8181,18 +12098,6 @@ function lenient(path, lookup) {
         if (error instanceof InterpolationError)
             return path;
         throw error;
-    }
-}
-async function read(file) {
-    try {
-        return await (0,promises_.readFile)(file, 'utf8');
-    }
-    catch (error) {
-        throw new errors/* CaretakerError */.xT('compose-file-missing', `failed to read the compose file ${file}: ${(0,errors/* messageOf */.bD)(error)}`, {
-            hint: 'Check project-directory and compose-files, and that the user who runs this may read the file.',
-            input: 'compose-files',
-            cause: error,
-        });
     }
 }
 
@@ -8228,8 +12133,9 @@ function throwawayFile(document, options) {
             return [volume];
         const copy = own.find(({ live }) => isWithin(live, source));
         const kind = options.kindOf(source);
-        if (copy === undefined && kind === 'other') {
-            without.push(`${service} gets no ${target}: ${source} is a socket or a device of this host`);
+        if (copy === undefined && (kind === 'other' || kind === 'sockets')) {
+            const is = kind === 'other' ? 'is a socket or a device' : 'may hold sockets or devices';
+            without.push(`${service} gets no ${target}: ${source} ${is} of this host`);
             return [];
         }
         if (copy === undefined && !readOnly)
@@ -8299,12 +12205,12 @@ function throwawayFile(document, options) {
         ...withFiles('secrets', document, options.base),
         ...withFiles('configs', document, options.base),
     };
-    const directories = own.filter(({ live }) => ['directory', 'missing'].includes(options.kindOf(live)));
-    const text = (0,dist/* stringify */.As)(escapeDollars(content), { version: '1.1', lineWidth: 0 });
+    const directories = own.filter(({ live }) => options.kindOf(live) !== 'file');
+    const text = (0,yaml_dist/* stringify */.As)(escapeDollars(content), { version: '1.1', lineWidth: 0 });
     const nested = [
         ...new Set(binds.flatMap(({ source }) => {
             const home = own.find(({ live }) => live !== source && isWithin(live, source));
-            const isDirectory = ['directory', 'missing'].includes(options.kindOf(source));
+            const isDirectory = ['directory', 'missing', 'sockets'].includes(options.kindOf(source));
             return home === undefined || !isDirectory ? [] : [(0,external_node_path_.join)(home.copy, (0,external_node_path_.relative)(home.live, source))];
         })),
     ];
@@ -8373,6 +12279,7 @@ function escapeDollars(value) {
 }
 
 ;// CONCATENATED MODULE: ./src/compose/compose-files.ts
+
 
 
 
@@ -8472,7 +12379,7 @@ function normaliseProjectName(name, dialect) {
 async function nameInFiles(files, dialect) {
     const names = [];
     for (const file of files)
-        names.push(textOf(parseComposeFile(file, await (0,promises_.readFile)(file, 'utf8'), null)['name']));
+        names.push(textOf(parseComposeFile(file, await readComposeFile(file), null)['name']));
     return dialect.runtime === 'docker' ? names.filter((name) => name !== undefined).at(-1) : names[0];
 }
 async function exists(path) {
@@ -8489,6 +12396,12 @@ async function exists(path) {
         });
     }
 }
+
+// EXTERNAL MODULE: ./src/report/redact.ts
+var redact = __webpack_require__(649);
+;// CONCATENATED MODULE: ./src/system/processes.ts
+/** For those who judge every exit code themselves. */
+const processes_ANY_CODE = Array.from({ length: 256 }, (_, code) => code);
 
 ;// CONCATENATED MODULE: ./src/compose/order.ts
 /**
@@ -8537,21 +12450,39 @@ function order_withDependents(services, names) {
 
 
 
+
+
+
+
 const projectLabel = 'com.docker.compose.project';
 /** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
 const startTries = 5;
 const startPauseMs = 3_000;
+/** Of a line in an error, in characters. */
+const compose_program_LONGEST_LINE = 400;
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 function createCompose(dialect, project, deps) {
-    const { processes, runtime, log, clock } = deps;
+    const { processes, runtime, log, clock, limits = system_limits/* LIMITS */.b } = deps;
     const { capabilities } = dialect;
     const directory = read_model_projectDirectoryOf(project.files);
-    const model = () => readModel(dialect, project, processes, deps.environment);
+    /** podman-compose prints the commands that it runs, with the values of variables and build arguments in them. */
+    async function model() {
+        const found = await readModel(dialect, project, processes, deps.environment);
+        const given = found.services.flatMap(({ environment, buildOptions }) => [
+            environment,
+            Object.fromEntries(buildOptions.args ?? []),
+        ]);
+        for (const values of [await readEnvFiles(dialect, project, deps.environment), ...given]) {
+            for (const secret of (0,redact/* secretsOf */.Fj)(values))
+                log.mask(secret);
+        }
+        return found;
+    }
     const containers = async (services) => {
         const all = await runtime.containers({ [projectLabel]: project.projectName });
         return all.filter((container) => !container.oneOff && (services.length === 0 || services.includes(container.service)));
     };
-    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones. */
+    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones, `command-timeout`, `cancelled`. */
     async function run(title, argv, options = {}) {
         await log.group(title, async () => {
             const tail = [];
@@ -8567,20 +12498,25 @@ function createCompose(dialect, project, deps) {
                 if (options.isFailure?.(line) === true)
                     failed = true;
             };
+            const { outlivesJob = false, timeoutMs = limits.build } = options;
+            let exitCode;
             try {
-                await processes.run({ argv, cwd: directory, env: composeEnv(dialect) }, { onLine, outlivesJob: options.outlivesJob ?? false });
+                ({ exitCode } = await processes.run({ argv, cwd: directory, env: composeEnv(dialect) }, { accept: processes_ANY_CODE, onLine, outlivesJob, timeoutMs }));
             }
             catch (error) {
+                // A signal ended it, or it could not be started.
                 if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-failed')
-                    throw composeFailed(title, tail, error);
+                    throw composeFailed(title, [error.message], error);
                 throw error;
             }
+            if (exitCode !== 0)
+                throw composeFailed(title, [`exit code ${exitCode}`, ...tail]);
             if (failed)
                 throw composeFailed(title, tail);
         });
     }
     function composeFailed(title, tail, cause) {
-        const words = tail.length === 0 ? '' : `: ${tail.join('\n')}`;
+        const words = tail.length === 0 ? '' : `: ${tail.map((line) => line.slice(0, compose_program_LONGEST_LINE)).join('\n')}`;
         return new errors/* CaretakerError */.xT('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
             hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
             cause,
@@ -8621,7 +12557,7 @@ function createCompose(dialect, project, deps) {
         for (const { service, mounts } of doomed) {
             for (const { volume, target } of mounts) {
                 // Docker Compose hands them on; under Podman a new container begins with an empty one, and the old one stays behind.
-                if (/^[0-9a-f]{64}$/.test(volume ?? ''))
+                if (isAnonymousName(volume))
                     log.info(`${service} gets a new anonymous volume at ${target}; ${volume} is kept`);
             }
         }
@@ -8646,7 +12582,7 @@ function createCompose(dialect, project, deps) {
         for (const file of service.envFiles) {
             if (!(await exists(file)))
                 continue;
-            const text = await (0,promises_.readFile)(file, 'utf8');
+            const text = await readEnvFile(file);
             Object.assign(wanted, parseEnvFile(file, text, (name) => wanted[name] ?? deps.environment[name], 'python-dotenv'));
         }
         return Object.entries({ ...wanted, ...service.environment }).some(([name, value]) => container.env[name] !== value);
@@ -8688,7 +12624,9 @@ function createCompose(dialect, project, deps) {
             const grace = defined.find((service) => service.name === container.service)?.stopGraceSeconds;
             if (dialect.runtime === 'podman' && grace !== undefined && ['running', 'paused'].includes(container.state)) {
                 // podman-compose does not hand the grace period to the container, so podman alone would kill after 10 s.
-                await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]));
+                await run('Stop the containers', stopArgv(dialect, project, grace, [container.service]), {
+                    timeoutMs: grace * 1000 + limits.act,
+                });
             }
             await runtime.stop([container.id]);
         }
@@ -8706,6 +12644,8 @@ function createCompose(dialect, project, deps) {
     return {
         dialect,
         files: project.files,
+        envFiles: project.envFiles,
+        profiles: project.profiles,
         model,
         document: () => readDocument(dialect, project, processes, deps.environment),
         of: (file, projectName) => createCompose(dialect, { files: [file], projectName, profiles: [], envFiles: [] }, deps),
@@ -8745,13 +12685,16 @@ function createCompose(dialect, project, deps) {
             const existing = inStopOrder(await containers([]), defined);
             // With each container's own grace: podman-compose 1.0.3's `down` kills after one second.
             await stopContainers(existing, defined);
-            await run('Remove the containers', downArgv(dialect, project));
+            await run('Remove the containers', downArgv(dialect, project), { timeoutMs: limits.act });
             // Also those that are gone by now: the engine may have kept something of them.
             const left = [...existing, ...(await containers([]))].map((container) => container.id);
             if (left.length > 0)
                 await runtime.remove([...new Set(left)]);
         },
         async build(services = []) {
+            // For what it masks: the version that is built may have secrets of its own.
+            if (dialect.runtime === 'podman')
+                await model();
             // podman-compose 1.0.3 prints the exit codes of its children and answers 0.
             const isFailure = (line) => /^exit code: [1-9]/.test(line);
             // Podman keeps each step as an image, and of a build that fails the last one without a name; it prints their ids.
@@ -8850,6 +12793,7 @@ function labelled(container) {
 
 
 
+
 /** Larger ones are data. */
 const MAX_MOUNTED_BYTES = 1024 * 1024;
 /** A project of Docker Compose or podman-compose. Reads containers and model anew at every call: updates change both. */
@@ -8899,6 +12843,18 @@ function createComposeProject(parts) {
         }
         return now === 'none' ? null : now === 'unhealthy' && container.health === 'starting' ? 'starting' : now;
     }
+    /** Those that are there of the files that make up the model. */
+    async function modelFiles() {
+        const { files, dialect } = compose;
+        const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
+        const named = await filesOfModel(files, variablesOf(dialect, variables, parts.environment, parts.name));
+        const given = parts.envFiles.length > 0 ? parts.envFiles : [(0,external_node_path_.join)(read_model_projectDirectoryOf(files), '.env')];
+        const there = [];
+        for (const file of new Set([...named.all, ...given]))
+            if (await exists(file))
+                there.push(file);
+        return { all: there, secret: there.filter((file) => named.secret.includes(file) || given.includes(file)) };
+    }
     /** Small files of the project directory that services only read: what an administrator writes beside the compose file. */
     async function mountedFiles() {
         const existing = await containers();
@@ -8941,7 +12897,7 @@ function createComposeProject(parts) {
         },
         async up(services) {
             expected = undefined;
-            await compose.up(services);
+            await inStorage(runtime, `bring up the containers of ${parts.name}`, () => compose.up(services));
         },
         async look() {
             const seen = await views();
@@ -8964,26 +12920,14 @@ function createComposeProject(parts) {
             for (const container of ordered) {
                 words.push({
                     service: container.service,
-                    state: stateOf(container),
+                    state: compose_project_stateOf(container),
                     text: await runtime.logTail(container.id, lines),
                 });
             }
             return words;
         },
-        async configurationFiles() {
-            const { files, dialect } = compose;
-            const variables = await readEnvFiles(dialect, { files, envFiles: parts.envFiles }, parts.environment);
-            const lookup = variablesOf(dialect, variables, parts.environment, parts.name);
-            const all = new Set([
-                ...(await filesOfModel(files, lookup)),
-                ...(parts.envFiles.length > 0 ? parts.envFiles : [(0,external_node_path_.join)(read_model_projectDirectoryOf(files), '.env')]),
-            ]);
-            const present = [];
-            for (const file of all)
-                if (await exists(file))
-                    present.push(file);
-            return [...new Set([...present, ...(await mountedFiles())])];
-        },
+        configurationFiles: async () => [...new Set([...(await modelFiles()).all, ...(await mountedFiles())])],
+        secretFiles: async () => [...(await modelFiles()).secret],
     };
 }
 /** What one container's state means for its service. Pure, so that every state can be tested. */
@@ -9014,7 +12958,7 @@ function viewOf(container, service, health) {
             return say(false, container.state);
     }
 }
-function stateOf(container) {
+function compose_project_stateOf(container) {
     if (container.state === 'running' && container.health !== null)
         return `running, ${container.health}`;
     return container.state === 'stopped' ? `exited with code ${container.exitCode ?? 'unknown'}` : container.state;
@@ -9032,10 +12976,14 @@ function isUp(container) {
 
 
 
+
+
 /** What a throwaway is known by: on every container and volume of it, and in the journal. */
 const THROWAWAY_LABEL = 'compose-caretaker.throwaway';
 /** Whose throwaway it is. */
 const OF_LABEL = 'compose-caretaker.of';
+/** Where a host has sockets, devices, and ways to those of other processes. */
+const SOCKETS = ['/run', '/var/run', '/dev', '/proc'];
 /** Throws `no-containers` for an application run by commands, and what reading the compose files throws. */
 async function planThrowaway(project, request) {
     const { engine } = project;
@@ -9052,14 +13000,13 @@ async function planThrowaway(project, request) {
             kinds.set(source, await kindOf(source));
     }
     const labels = { [THROWAWAY_LABEL]: name, [OF_LABEL]: project.name };
-    const separator = compose.dialect.capabilities.imageSeparator;
     const content = throwawayFile(document, {
         ...{ name, base, labels, data: request.data, outside: request.outside },
         directory: external_node_path_default().join(directory, 'data'),
         volumes: Object.fromEntries(Object.entries(model.volumes).map(([key, volume]) => [key, volume.name])),
         kindOf: (source) => kinds.get(source) ?? 'missing',
         aliases: compose.dialect.capabilities.config !== 'none',
-        imageOf: (service) => `${project.name}${separator}${service}`,
+        imageOf: (service) => imageNameOf(compose.dialect, project.name, { name: service, image: null }),
     });
     const real = new Map();
     for (const { live } of content.places) {
@@ -9076,8 +13023,25 @@ async function planThrowaway(project, request) {
         }),
     };
 }
-/** What this user may not look at is a directory: files that are mounted one by one are configuration, which he has. */
+/** What lies at an absolute path. What this user may not look at is a directory: files that are mounted one by one are configuration, which he has. */
 async function kindOf(source) {
+    const kind = await ownKindOf(source);
+    if (kind !== 'directory' && kind !== 'missing')
+        return kind;
+    const real = await realAsFarAsThere(source);
+    const isOfHost = [source, real].some((one) => SOCKETS.some((tree) => contains(tree, one) || contains(one, tree)));
+    return isOfHost ? 'sockets' : kind;
+}
+async function realAsFarAsThere(file) {
+    try {
+        return await (0,promises_.realpath)(file);
+    }
+    catch {
+        // Not there, or not for us to see: what is above it tells where it would be.
+        return file === '/' ? file : external_node_path_default().join(await realAsFarAsThere(external_node_path_default().dirname(file)), external_node_path_default().basename(file));
+    }
+}
+async function ownKindOf(source) {
     try {
         const found = await (0,promises_.stat)(source);
         return found.isDirectory() ? 'directory' : found.isFile() ? 'file' : 'other';
@@ -9094,39 +13058,46 @@ async function kindOf(source) {
 
 
 /**
- * Unpack beside the live data → stop → swap by renames → load → start → health. The data from before lie aside, untouched, when it has
- * ended: answers with where. Undone, they are live again.
+ * Unpack beside the live data → stop → swap by renames → load → start → health → commit. The data from before lie aside, untouched, until then, and what
+ * `forward` lists may use them. Undone, they are live again.
  */
 async function exchangeData(tools, patience, exchange) {
     const { project, recorder, saga } = tools;
-    const { parts, sources, directory, run, anew } = exchange;
+    const { parts, sources, read, run, anew } = exchange;
     const staged = [];
     for (const part of parts) {
         const source = sources.get(part.name);
-        const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run, anew } } }, () => source.stage(part, partReader(directory), run)));
+        const swaps = await recorder.step(`Unpack ${part.name} beside the live data`, () => saga.step(`stage ${part.name}`, { undo: { action: 'unstage', data: { part, run, anew } } }, () => source.stage(part, read, run)));
         staged.push({ part, source, swaps });
     }
     const writers = [...(await data_writersOf(project, [...sources.values()])), ...(exchange.databases?.writers ?? [])];
     const resting = anew
         ? [...new Set([...(await project.services()), ...(await knownServices(project))])]
         : await withDependents(project, [...new Set(writers)]);
+    await takeReserve(project.stateDirectory);
     await recorder.step('Stop the services that use the data', () => saga.step('stop', { undo: null }, async () => {
         if (await project.running())
             recorder.away();
         await project.stop(resting);
     }));
     if (staged.length > 0)
-        await recorder.step('Swap the data', () => swapAll(tools, staged));
+        await recorder.step('Swap the data', () => swapAll(tools, staged, resting));
     const loading = (part, work) => recorder.step(`Load ${part.name}`, () => saga.step(`load ${part.name}`, { undo: { action: 'stop', data: { services: resting } } }, work));
-    await loadAll(tools, staged, directory, loading, anew ? (server) => upAlone(project, server) : undefined);
+    await loadAll(tools, staged, read, loading, anew ? (server) => upAlone(project, server) : undefined);
     const { databases } = exchange;
     if (databases !== undefined)
         await recorder.step('Swap the databases', () => databases.exchange());
-    await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, () => exchange.start(resting)));
+    const start = exchange.start(resting);
+    const forward = exchange.forward(staged.map(({ part, swaps }) => ({ part, swaps })));
+    await recorder.step('Start', () => saga.step('start', { undo: { action: 'stop', data: { services: resting } } }, async () => {
+        await saga.prepare(comeUp(start, patience), forward);
+        await startUp(tools, start);
+    }));
     await becomeHealthy(tools, patience);
     for (const { part, source } of staged)
         await warnOfDoubts(tools, part, source);
-    return staged.map(({ part, swaps }) => ({ part, swaps }));
+    await giveReserve(project.stateDirectory);
+    await saga.commit(forward);
 }
 /** Nothing is given up for what can only not be asked. */
 async function warnOfDoubts({ recorder, log }, part, source) {
@@ -9142,29 +13113,26 @@ async function warnOfDoubts({ recorder, log }, part, source) {
 function dataParts(parts) {
     return parts.filter(({ kind }) => kind !== 'project-files');
 }
-function partReader(directory) {
-    return (file) => readPart(external_node_path_default().join(directory, file.file), file);
-}
 /** Trees before the single database files that lie inside them: a tree carries those along, and they are exchanged after it. */
 function inSwapOrder(staged) {
     const swaps = staged.flatMap(({ swaps }) => swaps);
     return [...swaps.filter(({ kind }) => kind === 'directory'), ...swaps.filter(({ kind }) => kind !== 'directory')];
 }
-async function swapAll(tools, staged) {
+async function swapAll(tools, staged, services) {
     for (const swap of inSwapOrder(staged)) {
         tools.log.info(`${swap.live}: the backup's data in, the data from before aside in ${swap.aside}`);
-        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: swap } }, () => tools.project.files.swap(swap));
+        await tools.saga.step(`swap ${swap.live}`, { undo: { action: 'unswap', data: { ...swap, services } } }, () => tools.project.files.swap(swap));
     }
 }
 /** A dump needs its database server, and nothing else that could write meanwhile. `around` journals each load where there is a saga. */
-async function loadAll(tools, staged, directory, around, start = (server) => startProject(tools, [server])) {
+async function loadAll(tools, staged, read, around, start = (server) => startProject(tools, [server])) {
     for (const { part, source } of staged) {
         const { server } = source;
         if (!source.loads || server === undefined)
             continue;
         await around(part, async () => {
             await start(server);
-            await source.load?.(part, partReader(directory));
+            await source.load?.(part, read);
         });
     }
 }
@@ -9172,13 +13140,6 @@ async function loadAll(tools, staged, directory, around, start = (server) => sta
 async function upAlone(project, server) {
     await project.up([server]);
     await project.stop((await knownServices(project)).filter((service) => service !== server));
-}
-/** Starts the containers that are there; brings the project up where it has none. */
-async function startProject(tools, services) {
-    const { project } = tools;
-    const present = new Set((await project.containers()).map(({ service }) => service));
-    const complete = project.engine === null || (services ?? []).every((service) => present.has(service));
-    await (services !== undefined && complete ? project.start(services) : project.up(services));
 }
 
 ;// CONCATENATED MODULE: ./src/modes/throwaway.ts
@@ -9240,7 +13201,7 @@ async function make({ project }, { content, file, labels }, directory) {
         await project.engine?.runtime.createVolume(name, labels);
 }
 /** What the files of the databases tell, what is left to load (dumps), and what the database servers tell, started alone. */
-async function proveDatabases(throwaway, directory, note) {
+async function proveDatabases(throwaway, read, note) {
     const { staged } = throwaway;
     const { recorder } = throwaway.tools;
     for (const { part, source } of staged) {
@@ -9249,7 +13210,7 @@ async function proveDatabases(throwaway, directory, note) {
             continue;
         note(await recorder.step(`Check the files of ${part.name}`, () => proves.resting?.(part) ?? Promise.resolve([])));
     }
-    await startDatabases(throwaway, directory);
+    await startDatabases(throwaway, read);
     for (const { part, source } of staged) {
         const { proves } = source;
         if (proves?.serving === undefined)
@@ -9258,15 +13219,15 @@ async function proveDatabases(throwaway, directory, note) {
     }
 }
 /** The database servers alone, with what is left to load (dumps). */
-async function startDatabases({ tools, staged }, directory) {
+async function startDatabases({ tools, staged }, read) {
     const { project, recorder } = tools;
-    await loadAll(tools, staged, directory, (part, work) => recorder.step(`Load ${part.name}`, work));
+    await loadAll(tools, staged, read, (part, work) => recorder.step(`Load ${part.name}`, work));
     const servers = serversOf(staged.map(({ source }) => source));
     if (servers.length > 0)
         await recorder.step('Start the database servers', () => project.up(servers));
 }
 /** One part, unpacked beside the place where the throwaway has it: nowhere else, whatever the manifest and the compose file say. */
-async function fill(tools, plan, directory, part, { directory: files, asItWas = false }) {
+async function fill(tools, plan, directory, part, { read, asItWas = false }) {
     const { log, clock, run, project } = tools;
     const origin = ownOrigin(part, plan);
     if (asItWas && origin === null) {
@@ -9285,7 +13246,7 @@ async function fill(tools, plan, directory, part, { directory: files, asItWas = 
         throw new errors/* CaretakerError */.xT('part-homeless', `failed to find where ${part.name} belongs in a throwaway: it would go to ${source.origin.path}, which is not its own`, { input: 'data', hint: 'Data that no service has mounted can be checked with proof: read.' });
     }
     await throwaway_makeParents(project.files, source.origin.path, homes);
-    return { part, source, swaps: await source.stage(part, partReader(files), run) };
+    return { part, source, swaps: await source.stage(part, read, run) };
 }
 /** A database may lie deeper than what is mounted. */
 async function throwaway_makeParents(files, place, homes) {
@@ -9388,25 +13349,26 @@ const LEAST_FREE_BYTES = 1024 ** 3;
 async function roomProbe({ project }, parts) {
     const { stateDirectory } = project;
     const data = parts.flatMap(({ files }) => files).reduce((sum, { rawBytes }) => sum + rawBytes, 0);
-    const before = await freeBytes(stateDirectory);
+    const before = await (0,disk/* freeBytes */.go)(stateDirectory);
     const least = Math.max(before - data - WORKING_BYTES, Math.min(LEAST_FREE_BYTES, before / 2));
     return {
         name: DISK_PROBE,
         shallow: true,
         async check() {
-            const free = await freeBytes(stateDirectory);
+            const free = await (0,disk/* freeBytes */.go)(stateDirectory);
             return free >= least
-                ? { ok: true, detail: `${(0,units/* formatBytes */.z3)(free)} free` }
+                ? { ok: true, detail: `${(0,system_bytes/* formatBytes */.z)(free)} free` }
                 : {
                     ok: false,
                     fatal: true,
-                    detail: `${(0,units/* formatBytes */.z3)(before - free)} were written since it began, ${(0,units/* formatBytes */.z3)(free)} are free`,
+                    detail: `${(0,system_bytes/* formatBytes */.z)(before - free)} were written since it began, ${(0,system_bytes/* formatBytes */.z)(free)} are free`,
                 };
         },
     };
 }
 
 ;// CONCATENATED MODULE: ./src/modes/rehearsal.ts
+
 
 
 
@@ -9452,14 +13414,15 @@ async function rehearse(tools, settings, what) {
     try {
         const request = { ...what, situation: 'serving', reason: 'before-update', directory };
         const { manifest } = await captureBackup(tools, request);
+        const read = partReader(directory);
         const options = {
-            ...{ parts: manifest.parts, directory, health: settings.health, asItWas: true },
+            ...{ parts: manifest.parts, read, health: settings.health, asItWas: true },
             outside: settings.throwawayNetwork === 'open',
         };
         await withThrowaway(tools, options, async (throwaway) => {
             const { tools: copy, plan } = throwaway;
             try {
-                await startDatabases(throwaway, directory);
+                await startDatabases(throwaway, read);
                 const { migrateCommand } = settings;
                 if (migrateCommand !== undefined) {
                     const env = throwawayEnv(copy, plan.file);
@@ -9505,6 +13468,32 @@ function rehearsalFailed(error) {
     });
 }
 
+;// CONCATENATED MODULE: ./src/modes/settings-of-version.ts
+
+/**
+ * Why every run that follows would be refused, with the caretaker.yml that a version has brought: those that back up too. `settings-of-version`; null where none would be. An update to it
+ * goes back; whoever restores an older one must be told, and needs it all the same.
+ */
+function settingsProblem({ checkSettings }, label) {
+    try {
+        checkSettings();
+        return null;
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT) && !(error instanceof errors/* CaretakerErrors */.Ur))
+            throw error;
+        const words = (0,errors/* messageOf */.bD)(error).replaceAll('\n', '; ');
+        return new errors/* CaretakerError */.xT('settings-of-version', `with the settings of ${label} no run could follow: ${words}`, {
+            hint: 'Mend the caretaker.yml of that version, or what the workflow gives beside it.',
+        });
+    }
+}
+function warnOfSettings(tools, label) {
+    const problem = settingsProblem(tools, label);
+    if (problem !== null)
+        tools.recorder.warn(`${problem.message}. ${problem.hint}`);
+}
+
 ;// CONCATENATED MODULE: ./src/modes/update.ts
 
 
@@ -9520,13 +13509,29 @@ function rehearsalFailed(error) {
 
 
 
+
+
+
+
+/** update: a new version, where there is one, and then its backup is stored, with what earlier runs could not store. */
+async function update(tools, settings) {
+    const outcome = await changeVersion(tools, settings);
+    if (settings.rehearse === 'only')
+        return outcome;
+    await storeUnstored(tools, { own: outcome.captured?.manifest.name, onFailure: settings.onStoreFailure });
+    // What waited did not count.
+    if (outcome.updated)
+        await keep_local_tidy(tools, settings);
+    return outcome;
+}
 /**
- * update: choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
- * what writes → the rest of the verified local backup → migrate → up → health → commit → store the backup. Whatever fails before the commit is undone in reverse by the
+ * Choose the version and refuse what must not be → code → images and the bulk of the backup, while the old version serves → stop
+ * what writes → the rest of the verified local backup → migrate → up → health → commit. Whatever fails before the commit is undone in reverse by the
  * table in undo.ts: data back, images back, code back, the old version up and healthy.
  */
-async function update(tools, settings) {
+async function changeVersion(tools, settings) {
     const { project, checkout, recorder, saga } = tools;
+    const { migrateCommand } = settings;
     refuseMigrateCommand(settings);
     const head = (await checkout?.head()) ?? null;
     const target = await recorder.step('Look for a new version', () => chooseTarget(tools, settings));
@@ -9538,9 +13543,10 @@ async function update(tools, settings) {
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await recorder.step('Check health, stores and disk before anything is touched', async () => {
         await refuseUnhealthy(tools, settings);
-        if (settings.rehearse !== 'only')
-            for (const store of tools.stores)
-                await store.check('write');
+        if (settings.rehearse !== 'only') {
+            await warnOfUnproven(tools);
+            await checkStores(tools, { wait: settings.onStoreFailure === 'warn' });
+        }
         await tools.local.check('write');
         await checkDisk(sources, project.stateDirectory, [
             ...(await roomForImages(project, settings.build)),
@@ -9549,11 +13555,17 @@ async function update(tools, settings) {
         await refuseMajorChangeAt(tools, sources, target, settings.allow);
     });
     const modelBefore = JSON.stringify(await project.engine?.compose.model());
-    const serving = await noteWhatServes(tools, settings);
+    const defined = await project.services();
+    const before = { defined, serving: await noteWhatServes(tools, settings) };
     let code = null;
     if (checkout !== null && target !== 'as-it-is') {
         code = await checkout.snapshot(target);
-        await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: code } }, () => checkout.checkout(target, settings.allow)));
+        await recorder.step(`Check out ${target.label}`, async () => {
+            await saga.step('check out', { undo: { action: 'code-back', data: code } }, () => checkout.checkout(target, settings.allow));
+            const problem = settingsProblem(tools, target.label);
+            if (problem !== null)
+                throw problem;
+        });
     }
     const names = await protectImages(project, tools.run);
     await recorder.step('Build or pull the images while the old version serves', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => prepareImages(tools, settings)));
@@ -9563,7 +13575,7 @@ async function update(tools, settings) {
     const modelChanged = JSON.stringify(await project.engine?.compose.model()) !== modelBefore;
     if (project.engine !== null && changed.length === 0 && !modelChanged) {
         if (target === 'as-it-is') {
-            await dropProtections(project, PROTECTED_VERSIONS);
+            await dropRun(project, tools.run);
             await saga.commit([]);
             return unchanged;
         }
@@ -9576,27 +13588,45 @@ async function update(tools, settings) {
             await recorder.step('Put code and images back', () => saga.goBack());
             return { ...unchanged, rehearsed: true, to: labelOf(target), changed };
         }
-        const outcome = await switchOver(tools, settings, { sources, left, reason: 'before-update', head, serving }, async () => {
-            const { migrateCommand } = settings;
-            if (migrateCommand !== undefined) {
-                await recorder.step('Migrate', () => migrate(tools, settings, migrateCommand));
-            }
-            await recorder.step('Switch to the new version', () => bringUp(tools));
-        }, async (captured) => {
-            const outcome = { updated: true, from, to: labelOf(target), changed, captured };
-            recorder.sections = { ...recorder.sections, ...sectionsOf({ mode: 'update', ...outcome }, tools) };
-            const done = {
-                ...{ run: tools.run, from, to: labelOf(target), code, images: names, backup: captured.manifest.name },
-                at: tools.clock.now().toISOString(),
-                commit: (await checkout?.head())?.commit ?? null,
-            };
-            const { keepLocal, keepLocalDays } = settings;
-            await saga.commit([
-                { action: 'remember-update', data: done },
-                { action: 'store-backup', data: { backup: captured.manifest.name } },
-                { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
-            ]);
-            return outcome;
+        const outcome = await switchOver(tools, settings, { sources, left, reason: 'before-update', head, before }, {
+            ...(migrateCommand === undefined
+                ? {}
+                : { migrate: () => recorder.step('Migrate', () => migrate(tools, settings, migrateCommand)) }),
+            title: 'Switch to the new version',
+            forward: async (captured) => {
+                const done = {
+                    ...{
+                        run: tools.run,
+                        project: project.name,
+                        from,
+                        to: labelOf(target),
+                        code,
+                        images: names,
+                        backup: captured.manifest.name,
+                    },
+                    at: tools.clock.now().toISOString(),
+                    commit: (await checkout?.head())?.commit ?? null,
+                };
+                const { keepLocal, keepLocalDays } = settings;
+                return [
+                    { action: 'remember-update', data: done },
+                    {
+                        action: 'store-backup',
+                        data: {
+                            backup: captured.manifest.name,
+                            stores: tools.stores.map((store) => store.name),
+                            encrypted: tools.keys.encryption !== undefined,
+                        },
+                    },
+                    { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } },
+                ];
+            },
+            commit: async (captured, forward) => {
+                const outcome = { updated: true, from, to: labelOf(target), changed, captured };
+                recorder.sections = { ...recorder.sections, ...sectionsOf({ mode: 'update', ...outcome }, tools) };
+                await saga.commit(forward);
+                return outcome;
+            },
         });
         if (settings.cacheImages) {
             await recorder.step('Keep the images for other hosts', () => imagesToCache(tools, settings));
@@ -9657,6 +13687,7 @@ async function refuseUnhealthy(tools, settings) {
 
 
 
+
 /**
  * update with `dry-run`: all that refuses is asked, and what would follow is said. Touches nothing but the clone's knowledge of its remote (`git fetch`). What the new
  * version's compose file changes can't be known before it is checked out.
@@ -9670,12 +13701,11 @@ async function planUpdate(tools, settings) {
     const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
     await recorder.step('Check health, stores and disk', async () => {
         await refuseUnhealthy(tools, settings);
-        for (const store of stores) {
-            // The state directory is made by the first run that does something.
-            const ours = store.directory !== undefined && external_node_path_default().dirname(store.directory) === project.stateDirectory;
-            if (!ours || (0,external_node_fs_.existsSync)(project.stateDirectory))
-                await store.check('write');
-        }
+        // The state directory is made by the first run that does something.
+        const there = stores.filter(({ directory }) => directory === undefined ||
+            external_node_path_default().dirname(directory) !== project.stateDirectory ||
+            (0,external_node_fs_.existsSync)(project.stateDirectory));
+        await checkStores({ ...tools, stores: there }, { wait: settings.onStoreFailure === 'warn' });
         await checkDisk(sources, project.directory, await roomForImages(project, settings.build));
         await refuseMajorChangeAt(tools, sources, target, settings.allow);
     });
@@ -9696,7 +13726,7 @@ async function planUpdate(tools, settings) {
         const passes = source.warm === undefined
             ? 'while it stands still'
             : 'while it serves, and what changed since while it stands still';
-        plan.push(`Back up ${source.describe()}, ${(0,units/* formatBytes */.z3)(sizes[index] ?? 0)} before compression, ${passes}.`);
+        plan.push(`Back up ${source.describe()}, ${(0,system_bytes/* formatBytes */.z)(sizes[index] ?? 0)} before compression, ${passes}.`);
     }
     for (const { what, why } of left)
         plan.push(`Leave out ${what}: ${why}.`);
@@ -9707,7 +13737,7 @@ async function planUpdate(tools, settings) {
         : `Stop ${resting.join(', ')}; ${plan_listed(serving.filter((service) => !resting.includes(service)))} until the switch.`);
     if (settings.migrateCommand !== undefined)
         plan.push(`Migrate: ${settings.migrateCommand}`);
-    plan.push(`Bring up the new version, wait up to ${settings.healthTimeoutMs / 1000} s for health and ${settings.settleMs / 1000} s for it to last; on failure all goes back.`, `Store the backup in ${stores.map(({ name }) => name).join(', ')}. ${(0,units/* formatBytes */.z3)(await freeBytes(project.directory))} are free in ${project.directory}.`);
+    plan.push(`Bring up the new version, wait up to ${settings.healthTimeoutMs / 1000} s for health and ${settings.settleMs / 1000} s for it to last; on failure all goes back.`, `Store the backup in ${stores.map(({ name }) => name).join(', ')}. ${(0,system_bytes/* formatBytes */.z)(await (0,disk/* freeBytes */.go)(project.directory))} are free in ${project.directory}.`);
     return { from, to: labelOf(target), plan };
 }
 function plan_listed(others) {
@@ -9803,7 +13833,232 @@ class Recorder {
     }
 }
 
+;// CONCATENATED MODULE: ./src/modes/restore-database.ts
+
+
+
+
+
+
+
+/**
+ * Single databases of dumps go back while their server runs: each is loaded beside the live one, under another name, while the application serves; when nobody writes any more, the
+ * two change names in one transaction. Nothing else of the server is touched. What can be refused is refused here, with nothing done.
+ */
+async function planDatabases(tools, pieces, sources, read) {
+    const planned = [];
+    for (const { part, databases } of pieces) {
+        const source = sources.get(part.name);
+        if (databases.length === 0 || source?.server === undefined)
+            continue;
+        const server = { service: source.server, user: part.postgres?.user ?? 'postgres' };
+        if ((await serverContainer(tools.project, server.service))?.state !== 'running') {
+            throw new errors/* CaretakerError */.xT('postgres-not-running', `failed to restore ${databases.join(', ')}: the database server ${server.service} does not run, and a single database goes into a running one`, { input: 'only', hint: `Start ${server.service}, or restore the whole part: only: ${part.name}.` });
+        }
+        const access = await openServer(tools.project, tools.log, server);
+        const here = [];
+        for (const database of databases) {
+            const names = databaseNames(database, tools.run, planned.length + here.length + 1);
+            const dumped = await readDumped(access, part, database, read);
+            here.push({ part, ...server, names, source, dumped });
+        }
+        await refuseMissingRoles(access, here.map(({ dumped }) => dumped));
+        planned.push(...here);
+    }
+    return planned;
+}
+/** Loads them beside the live ones; answers with what is left to do when the writers stand still. */
+async function stageDatabases(tools, planned, read) {
+    const { project, recorder, saga } = tools;
+    for (const { service, user, names, dumped } of planned) {
+        const undo = { action: 'drop-db', data: { service, user, database: names.fresh } };
+        await recorder.step(`Load ${names.live} beside the live database`, () => saga.step(`load ${names.fresh}`, { undo }, async () => loadBeside(await openServer(project, tools.log, { service, user }), names, dumped, read)));
+    }
+    if (planned.length === 0)
+        return undefined;
+    const servers = new Set(planned.map(({ service }) => service));
+    return {
+        // Whoever writes to another server may write to this one: from outside it can't be seen. The server itself runs on.
+        writers: [...new Set(planned.flatMap(({ source }) => source.writers))].filter((service) => !servers.has(service)),
+        async exchange() {
+            for (const { service, user, names } of planned) {
+                const access = await reach(tools, { service, user });
+                const existed = (await databasesOf(access)).has(names.live);
+                const undo = { action: 'unswap-db', data: { service, user, names, existed } };
+                tools.log.info(`${names.live}: the backup's database in, the one from before aside as ${names.aside}`);
+                await saga.step(`swap ${names.live}`, { undo }, () => swapDatabase(access, names));
+            }
+        },
+    };
+}
+/** For the journal's undo: also where the server was stopped meanwhile, or the host. */
+async function undoDrop(tools, data) {
+    await dropDatabase(await reach(tools, data), data.database);
+}
+async function undoSwap(tools, data) {
+    await unswapDatabase(await reach(tools, data), { ...data.names, existed: data.existed });
+}
+/** Plain data of what lies aside, for the journal. */
+function asideOf(planned) {
+    return planned.map(({ part, service, user, names }) => ({ part, service, user, names }));
+}
+/** What lies aside in the servers, as sources of a safety backup, by part; `drop` removes it. */
+async function databasesAside(tools, exchanged) {
+    const sources = [];
+    const drops = [];
+    const byPart = Map.groupBy(exchanged, ({ part }) => part.name);
+    for (const [first, ...others] of byPart.values()) {
+        if (first === undefined)
+            continue;
+        const access = await reach(tools, first);
+        const there = await databasesOf(access);
+        const names = [first, ...others].map((one) => one.names).filter(({ aside }) => there.has(aside));
+        if (names.length === 0)
+            continue;
+        sources.push(asideDatabases(access, await sourceForPart(first.part, sourceDeps(tools)), names));
+        drops.push(...names.map(({ aside }) => () => dropDatabase(access, aside)));
+    }
+    return {
+        sources,
+        async drop() {
+            for (const drop of drops)
+                await drop();
+        },
+    };
+}
+async function reach(tools, server) {
+    const { project, log } = tools;
+    if ((await serverContainer(project, server.service))?.state !== 'running')
+        await startProject(tools, [server.service]);
+    await waitReady(server, tools);
+    return openServer(project, log, server);
+}
+
+;// CONCATENATED MODULE: ./src/modes/aside.ts
+
+
+
+
+
+
+
+/**
+ * Turns the data that a restore put aside into a safety backup in the common format: the state at the very moment of the stop, taken without a second of downtime.
+ * They stay where they are: removing them is an action of its own (`dropAside`), so that what is removed half is never taken for data.
+ */
+async function keepAside(tools, kept) {
+    const { parts, run, reason, head, images } = kept;
+    const { project, recorder } = tools;
+    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
+    await (0,promises_.rm)(directory, { recursive: true, force: true });
+    const databases = await databasesAside(tools, kept.databases ?? []);
+    const sources = [...databases.sources];
+    for (const { part, swaps } of parts) {
+        for (const swap of swaps) {
+            // Where nothing was before, a mark lies aside and no data; or a directory that was made for them.
+            const { kind, files } = await project.files.scan(swap.aside);
+            if (kind !== 'file' && (kind !== 'directory' || files === 0))
+                continue;
+            const source = await asideSource(tools, part, swap, kind);
+            sources.push({ ...source, name: nameBeside(source.name, sources) });
+        }
+    }
+    if (sources.length > 0) {
+        try {
+            const captured = await captureBackup(tools, {
+                sources,
+                left: [],
+                situation: 'stopped',
+                reason,
+                head,
+                images,
+                directory,
+            });
+            await storeBackup(tools, captured, tools.local);
+            recorder.safetyBackup = captured.manifest.name;
+        }
+        finally {
+            await (0,promises_.rm)(directory, { recursive: true, force: true });
+        }
+    }
+}
+/** What `keepAside` has stored, or what was nothing. */
+async function dropAside(tools, { parts, databases, run }) {
+    await (await databasesAside(tools, databases ?? [])).drop();
+    await tools.project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
+    for (const { part } of parts)
+        await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
+}
+/** The two forward actions, in their order. */
+function keepAndDrop(kept) {
+    const { parts, databases, run } = kept;
+    const dropped = { parts, run, ...(databases === undefined ? {} : { databases }) };
+    return [
+        { action: 'keep-aside', data: kept },
+        { action: 'drop-aside', data: dropped },
+    ];
+}
+/** The source that reads from aside, and whose part goes back to where the live data are. */
+async function asideSource(tools, part, swap, found) {
+    const deps = sourceDeps(tools);
+    const { name, writers, origin } = await sourceForPart(part, deps);
+    if (part.kind === 'sqlite') {
+        const file = external_node_path_default().join(swap.aside, external_node_path_default().basename(swap.live));
+        return { ...(await createSource({ type: 'sqlite', name, path: file, writers }, deps)), origin };
+    }
+    if (part.kind === 'postgres') {
+        // No service: nothing serves from aside. A cluster that was shut down is whole, and goes back into a server of the same major version.
+        const user = part.postgres?.user ?? 'postgres';
+        const spec = {
+            type: 'postgres',
+            name,
+            service: '',
+            method: 'files',
+            path: swap.aside,
+            containerPath: '',
+            user,
+        };
+        return { ...(await createSource(spec, deps)), origin, writers };
+    }
+    const files = await createSource({ type: found, name, path: swap.aside, exclude: [], writers }, deps);
+    const inside = swap.kind === 'sqlite' || swap.within === undefined ? '' : (within(swap.within, swap.live) ?? '');
+    if (inside === '')
+        return { ...files, kind: part.kind, origin };
+    // What was at a path inside the part is a part of its own, that goes back to that path and leaves the rest alone.
+    return { ...files, name: `${name}-${plain(inside)}`, kind: found, origin: originInside(origin, inside) };
+}
+function originInside(origin, inside) {
+    const { service, volume, path: root, relativePath, containerPath } = origin;
+    return {
+        ...(service === undefined ? {} : { service }),
+        ...(volume === undefined ? {} : { volume }),
+        path: external_node_path_default().join(root, inside),
+        ...(relativePath === undefined ? {} : { relativePath: external_node_path_default().join(relativePath, inside) }),
+        ...(containerPath === undefined ? {} : { containerPath: external_node_path_default().join(containerPath, inside) }),
+    };
+}
+/** As much of a path as the name of a part may hold. */
+function plain(inside) {
+    return inside
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9]+/g, '-')
+        .replaceAll(/^-|-$/g, '');
+}
+const aside_LONGEST_NAME = 63;
+/** The name, shortened to what a part's may have, and told from those that are taken by a number. */
+function nameBeside(name, taken) {
+    for (let number = 1;; number++) {
+        const end = number === 1 ? '' : `-${number}`;
+        const free = name.slice(0, aside_LONGEST_NAME - end.length).replace(/-+$/, '') + end;
+        if (!taken.some((other) => other.name === free))
+            return free;
+    }
+}
+
 ;// CONCATENATED MODULE: ./src/modes/choose.ts
+
+
+
 
 
 
@@ -9811,8 +14066,10 @@ class Recorder {
  * Finds the backup that is meant. A name, an id or a path is looked for in the user's stores and then among the local safety backups; what is only described (`latest`, before a time, of a version) in the
  * user's stores alone, where there are any: a safety backup holds what somebody wanted to get away from. Of several copies of one backup that in the store named first is
  * taken. `anywhere`: nothing tells yet how the project is called, so that a name or an id may be another's, too. One that is missing or ambiguous lists the candidates: `backup-not-found`, `backup-ambiguous`.
+ * What is only described may be another host's, which stores under the same project name: a warning; with `inPlace`, where it would replace live data, `backup-ambiguous` if there is one that was made here, too.
+ * Of an encrypted one it is certain that it can be decrypted: throws what `unlock` throws.
  */
-async function chooseBackup(tools, wanted, openFolder, { anywhere = false } = {}) {
+async function chooseBackup(tools, wanted, openFolder, { anywhere = false, inPlace = false } = {}) {
     const { project } = tools;
     const manifestAt = wanted.by === 'path' && wanted.path.endsWith('.manifest.json') ? wanted.path : undefined;
     const stores = wanted.by === 'path'
@@ -9831,7 +14088,37 @@ async function chooseBackup(tools, wanted, openFolder, { anywhere = false } = {}
     const chosen = await choose();
     if (chosen === undefined)
         throw missing(wanted.text, project.name, candidates, anywhere);
-    return { ...chosen, manifest: openManifest(await chosen.store.readManifest(chosen.backup)) };
+    if (['latest', 'version', 'path'].includes(wanted.by) && manifestAt === undefined)
+        refuseMisdated(chosen);
+    const manifest = openManifest(await chosen.store.readManifest(chosen.backup), chosen.backup.name);
+    if (wanted.by !== 'name' && wanted.by !== 'id' && manifestAt === undefined)
+        await tellOfOthers(chosen, manifest);
+    warnOfPlain(tools, manifest, chosen.store);
+    return { ...chosen, manifest, decrypt: await unlock(tools, manifest) };
+    /** By its date it comes first, and perhaps it is the oldest. */
+    function refuseMisdated({ store, backup }) {
+        const now = tools.clock.now();
+        if (candidates.length === 1 || !isMisdated(backup, now))
+            return;
+        throw new errors/* CaretakerError */.xT('backup-ambiguous', `which backup "${wanted.text}" means can't be told: ${misdatedText(backup, store.name, now)}`, {
+            input: 'backup',
+            hint: `Set the clock, where it is wrong, or give the backup by its name:\n${choose_linesOf(candidates).join('\n')}`,
+        });
+    }
+    async function tellOfOthers({ store }, manifest) {
+        const theirs = await madeElsewhere(project, manifest);
+        if (theirs === null)
+            return;
+        const ours = inPlace && wanted.by !== 'path' ? await newestOfOurs(tools, described) : undefined;
+        if (ours === undefined) {
+            tools.recorder.warn(`${manifest.name} was made ${theirs}, and not here (${here(project)}).`);
+            return;
+        }
+        throw new errors/* CaretakerError */.xT('backup-ambiguous', `"${wanted.text}" means ${manifest.name} (${store.name}), which was made ${theirs}, and there are others that were made here, ${here(project)}: ${ours.backup.name}`, {
+            input: 'backup',
+            hint: `Give the one that is meant by its name. Hosts that keep data of their own under one project name need a store each, or another project-name.\n${choose_linesOf(described).join('\n')}`,
+        });
+    }
     async function choose() {
         switch (wanted.by) {
             case 'latest':
@@ -9853,13 +14140,33 @@ async function chooseBackup(tools, wanted, openFolder, { anywhere = false } = {}
         }
     }
 }
+/** Each is a download where the store is remote, and a host that still makes backups has one among the newest. */
+const MOST_LOOKED_AT = 20;
+/** The newest that was made here, as far as can be told from the newest ones' manifests. */
+async function newestOfOurs({ project, log }, candidates) {
+    const distinct = [...Map.groupBy(candidates, ({ backup }) => backup.name).values()].flatMap(([first]) => first ?? []);
+    for (const candidate of distinct.slice(0, MOST_LOOKED_AT)) {
+        const { store, backup } = candidate;
+        try {
+            const manifest = openManifest(await store.readManifest(backup), backup.name);
+            if ((await madeElsewhere(project, manifest)) === null)
+                return candidate;
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
+                throw error;
+            log.warn(`Where ${backup.name} (${store.name}) was made can't be told: ${error.message}`);
+        }
+    }
+    return undefined;
+}
 /** Reads manifests, newest first, down to the first of that version. */
 async function newestOf({ log }, candidates, version) {
     const plain = (text) => text.replace(/^v(?=\d)/i, '');
     for (const candidate of candidates) {
         const { store, backup } = candidate;
         try {
-            const { tag, describe, commit } = openManifest(await store.readManifest(backup)).version;
+            const { tag, describe, commit } = openManifest(await store.readManifest(backup), backup.name).version;
             const isCommit = /^[0-9a-f]{7,40}$/.test(version) && commit?.startsWith(version) === true;
             if (isCommit || [tag, describe].some((name) => name !== null && plain(name) === plain(version)))
                 return candidate;
@@ -9880,11 +14187,14 @@ function withId(candidates, id) {
     }
     return ofRun[0] ?? candidates.find(({ backup }) => backup.ids.includes(id));
 }
-function missing(wanted, project, candidates, anywhere) {
-    const lines = candidates.slice(0, 20).map(({ store, backup }) => {
+function choose_linesOf(candidates) {
+    return candidates.slice(0, 20).map(({ store, backup }) => {
         const run = backup.runId === undefined ? '' : `, run ${backup.runId}`;
         return `  ${backup.name} (${store.name}${run})`;
     });
+}
+function missing(wanted, project, candidates, anywhere) {
+    const lines = choose_linesOf(candidates);
     return new errors/* CaretakerError */.xT('backup-not-found', wanted === 'latest'
         ? `there is no backup of ${project} in the stores`
         : `there is no backup "${wanted}" of ${project} in the stores`, {
@@ -9898,6 +14208,7 @@ function missing(wanted, project, candidates, anywhere) {
 }
 
 ;// CONCATENATED MODULE: ./src/modes/pieces.ts
+
 
 
 
@@ -9935,6 +14246,11 @@ function pieces_namesOf({ part, paths, databases }) {
     if (paths.length > 0)
         return paths.map((path) => `${part.name}/${path}`);
     return databases.length > 0 ? databases.map((database) => `${part.name}:${database}`) : [part.name];
+}
+/** What a part's one file is called. A manifest may say that it lies at the root, which has no name. */
+function fileNameOf({ name, origin }) {
+    const base = external_node_path_default().basename(external_node_path_default().resolve(origin.path));
+    return base === '' ? name : base;
 }
 function pieceOf(part, wanted, where) {
     const paths = wanted.flatMap((selection) => (selection.what === 'path' ? [selection.path] : []));
@@ -9992,27 +14308,33 @@ function problemWith(part, selection) {
 
 
 
+
 /**
  * All that is needed of the backup in a new local directory, each file whole and its archive walked: `store-damaged`, `part-damaged`, `part-hostile`,
- * `disk-full`. With `walk: false` only the digest of each file is checked: for who reads all of them next, and can take back what he makes of them.
+ * `disk-full`. An encrypted one stays encrypted there: `partReader` decrypts. With `walk: false` only the digest of each file is checked: for who reads all of them next, and can take back what he makes of them.
  */
 async function fetchParts(tools, chosen, parts, directory, { walk = true } = {}) {
-    const { instructions } = chosen.manifest;
+    const { decrypt, manifest } = chosen;
+    const { instructions } = manifest;
     const files = parts.flatMap((part) => part.files);
-    await (0,promises_.mkdir)(directory, { recursive: true, mode: 0o700 });
+    await (0,system_files/* ensureDirectory */.EA)(directory);
     // Nothing here reads it. But who has to restore by hand one day should not be the one to find out that it is damaged.
     await chosen.store.fetch(chosen.backup, instructions, external_node_path_default().join(directory, instructions.file));
     for (const file of files) {
         tools.signal.throwIfAborted();
-        const target = external_node_path_default().join(directory, file.file);
-        await chosen.store.fetch(chosen.backup, file, target);
+        const target = partPath(directory, file, decrypt);
+        const stored = storedName(file.file, manifest);
+        await chosen.store.fetch(chosen.backup, { ...file, file: stored }, target);
         if (walk)
-            await verifyPart(target, file);
-        tools.log.info(`${file.file}: ${file.bytes} bytes, ${walk ? 'digest and archive are' : 'its digest is'} whole`);
+            await verifyPart(target, file, { decrypt });
+        tools.log.info(`${stored}: ${file.bytes} bytes, ${walk ? 'digest and archive are' : 'its digest is'} whole`);
     }
 }
 
 ;// CONCATENATED MODULE: ./src/modes/project-files-back.ts
+
+
+
 
 
 
@@ -10034,7 +14356,7 @@ async function bringProjectFiles(tools, chosen) {
     try {
         await recorder.step('Fetch and verify the project’s own files', () => fetchParts(tools, chosen, parts, directory));
         for (const part of parts)
-            files.push(...(await readProjectFiles(part, partReader(directory))));
+            files.push(...(await readProjectFiles(part, partReader(directory, chosen.decrypt))));
     }
     finally {
         await (0,promises_.rm)(directory, { recursive: true, force: true });
@@ -10044,8 +14366,8 @@ async function bringProjectFiles(tools, chosen) {
     for (const file of files) {
         if (missing.includes(file.path))
             continue;
-        const now = await (0,promises_.readFile)(external_node_path_default().join(project.directory, file.path)).catch(() => null);
-        if (now !== null && !now.equals(file.content))
+        const now = contentAt(external_node_path_default().join(project.directory, file.path), file.content.length);
+        if (now !== null && (now === 'other' || !now.equals(file.content)))
             recorder.warn(`${file.path} is here with another content than in ${chosen.manifest.name}, and stays as it is.`);
     }
     const wanted = files.filter((file, index) => {
@@ -10093,15 +14415,24 @@ async function filesAway({ project, log }, written) {
             if (error.code !== 'ENOENT')
                 throw error;
         });
-        const now = await (0,promises_.readFile)(target).catch(() => null);
+        const now = contentAt(target, MAX_FILE_BYTES);
         if (now === null)
             continue;
-        if (sha256Of(now) === sha256)
+        if (now !== 'other' && sha256Of(now) === sha256)
             await (0,promises_.rm)(target);
         else
             log.warn(`${target} was changed since this run wrote it, and stays.`);
     }
     await removeEmpty(project.directory, written.directories);
+}
+/** What is here; null where that can't be read, `other` for what no backup has put here: more than `most` bytes, a pipe, a device. */
+function contentAt(file, most) {
+    try {
+        return (0,system_files/* readSmall */.o5)(file, most);
+    }
+    catch (error) {
+        return error instanceof strangers/* NotAFile */.pX ? 'other' : null;
+    }
 }
 /** Those of these directories that are not there, with their parents, outer ones first; relative to `root` all. */
 async function missingDirectories(root, wanted) {
@@ -10130,8 +14461,11 @@ async function refuseThroughLink(root, directory) {
         return;
     }
     const [top, real] = await Promise.all([(0,promises_.realpath)(root), (0,promises_.realpath)(place)]);
-    if (real !== top && !real.startsWith(`${top}/`))
+    const inProject = within(top, real);
+    if (inProject === undefined)
         throw (0,system_files/* fileError */.zS)(`write into ${place}`, new Error(`it leads to ${real}, outside of the project`));
+    if (isReserved(inProject))
+        throw (0,system_files/* fileError */.zS)(`write into ${place}`, new Error(`it leads to ${real}, which is nobody’s configuration`));
 }
 /** No container runs yet whose environment would tell what is secret. */
 function maskSecretsOf({ content }, log) {
@@ -10139,8 +14473,8 @@ function maskSecretsOf({ content }, log) {
         return;
     for (const line of content.toString('utf8').split('\n')) {
         const [, name = '', value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*["']?(.*?)["']?\s*$/.exec(line) ?? [];
-        if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6)
-            log.mask(value);
+        for (const secret of (0,redact/* secretsOf */.Fj)({ [name]: value }))
+            log.mask(secret);
     }
 }
 const sha256Of = (content) => (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
@@ -10169,7 +14503,7 @@ async function lookAtGround(tools, parts, { needed }) {
     const places = new Map();
     for (const part of dataParts(parts)) {
         try {
-            const place = await lookFor(part, sourceDeps(tools));
+            const place = await lookFor(part, { ...sourceDeps(tools), fromStore: true });
             if ('volume' in place)
                 continue;
             places.set(part.name, place.path);
@@ -10198,11 +14532,12 @@ async function holdsNothing({ project: { files }, checkout }, place) {
  */
 async function chooseAndOpen(tools, settings, openFolder, { reopen, missing }) {
     const { project, recorder } = tools;
-    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined }));
+    const chosen = await recorder.step('Choose the backup', () => chooseBackup(tools, settings.backup, openFolder, { anywhere: missing !== undefined, inPlace: true }));
     if (missing === undefined && (project.engine === null || !(await seemsEmpty(tools, chosen.manifest))))
         return { tools, chosen };
     // What `only` can't mean is told before anything is written.
     choosePieces(chosen.manifest, settings.only);
+    await refuseWithoutSecrets(tools, chosen.manifest);
     const written = await bringProjectFiles(tools, chosen);
     if (written === 0 && missing !== undefined)
         throw missing;
@@ -10225,6 +14560,25 @@ async function seemsEmpty(tools, manifest) {
         throw error;
     }
 }
+/** Files that the backup was not given for their secrets: without them the application would come up with other settings, or not at all. `secrets-missing`. */
+async function refuseWithoutSecrets({ project, checkout, recorder }, manifest) {
+    const missing = [];
+    for (const { what, secret } of manifest.left) {
+        if (secret !== true)
+            continue;
+        const file = external_node_path_default().resolve(project.directory, what);
+        if (!(await project.files.exists(file)))
+            missing.push(what);
+        // It was left out since it differed from that.
+        else if ((await checkout?.isGits(file)) === true)
+            recorder.warn(`${what} is as git has it. Where the backup was made it was not, and is not in the backup.`);
+    }
+    if (missing.length === 0)
+        return;
+    throw new errors/* CaretakerError */.xT('secrets-missing', `failed to restore ${manifest.name}: it does not hold ${missing.join(', ')}, and this host has none`, {
+        hint: `Put your copy there (mode 600), then run again. Backups hold such files where they are encrypted (encrypt-to) or go to folders alone.`,
+    });
+}
 /** The backup's own, where all of them are here. */
 async function composeFilesOf(project, manifest) {
     const names = manifest.engine?.composeFiles ?? [];
@@ -10240,7 +14594,7 @@ async function composeFilesOf(project, manifest) {
 /** Makes the volumes and the directories that the parts are put into. `how`: as for their sources. */
 async function makeGround(tools, parts, { empty, how }) {
     const { project, saga, run, log } = tools;
-    const deps = { ...sourceDeps(tools), ...how };
+    const deps = { ...sourceDeps(tools), ...how, fromStore: true };
     const volumes = new Set();
     const parents = [];
     const places = [];
@@ -10318,7 +14672,7 @@ async function absentImages(project) {
         return [];
     const names = [];
     for (const service of (await engine.compose.model()).services) {
-        const name = imageNameOf(engine, project.name, service);
+        const name = imageNameOf(engine.compose.dialect, project.name, service);
         if ((await engine.runtime.imageId(name)) === null)
             names.push(name);
     }
@@ -10342,7 +14696,7 @@ async function bringImages(tools, settings, manifest) {
     const known = [];
     const lacking = [];
     for (const service of (await compose.model()).services) {
-        const name = imageNameOf(engine, project.name, service);
+        const name = imageNameOf(engine.compose.dialect, project.name, service);
         const image = manifest.images.find((one) => one.service === service.name);
         const id = image === undefined ? null : await restore_images_imageOf(tools, runtime, image, name);
         if (id === null)
@@ -10474,26 +14828,13 @@ async function bringVersion(tools, settings, manifest, { target }) {
     if (checkout !== null && target !== null) {
         const code = await checkout.snapshot(target);
         await recorder.step(`Check out ${target.label}`, () => saga.step('check out', { undo: { action: 'code-back', data: code } }, () => checkout.checkout(target, settings.allow)));
+        warnOfSettings(tools, target.label);
     }
     const names = await protectImages(project, run);
     const absent = await absentImages(project);
     if (absent.length > 0)
         await saga.step('note which images are not here', { undo: { action: 'names-away', data: absent } }, () => Promise.resolve());
     await recorder.step('Bring the images of the backup', () => saga.step('images', { undo: { action: 'images-back', data: names } }, () => bringImages(tools, settings, manifest)));
-}
-/** Up with it. Services that it does not know would come back when the host starts, and write to its data. */
-async function upWithVersion(tools) {
-    const { project } = tools;
-    const { engine } = project;
-    if (engine !== null) {
-        const known = await project.services();
-        const strangers = (await project.containers()).filter(({ service }) => !known.includes(service));
-        if (strangers.length > 0) {
-            tools.log.info(`Removed, as this version does not have them: ${strangers.map(({ service }) => service).join(', ')}`);
-            await engine.runtime.remove(strangers.map(({ id }) => id));
-        }
-    }
-    await bringUp(tools);
 }
 /** Whoever went back does not want to be brought forward to the same version by the next run that only follows. */
 async function leftBehind({ checkout, clock }, head, target) {
@@ -10532,357 +14873,11 @@ function named({ commit, tag, describe }) {
     return name === null || short.startsWith(name) ? short : `${name} (${short})`;
 }
 
-// EXTERNAL MODULE: external "node:string_decoder"
-var external_node_string_decoder_ = __webpack_require__(46193);
-;// CONCATENATED MODULE: ./src/sources/postgres-database.ts
-
-
-
-
-
-
-
-const LONGEST_NAME = 63;
-const OURS = '_caretaker_';
-/** Names that nobody else has, with as much of the database's own as an identifier has room for. */
-function databaseNames(live, run, number) {
-    const end = `${OURS}${run}-${number}`;
-    const room = LONGEST_NAME - end.length - '-old'.length;
-    let short = live;
-    while (Buffer.byteLength(short) > room)
-        short = [...short].slice(0, -1).join('');
-    return { live, fresh: short + end, aside: `${short}${end}-old` };
-}
-const IDENTIFIER = /"(?:[^"]|"")+"|[^\s";,]+/.source;
-const CREATE = new RegExp(`^CREATE DATABASE (${IDENTIFIER})( WITH .*)?;$`);
-const GRANTEE = new RegExp(`^(?:GRANT|ALTER DEFAULT PRIVILEGES) .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?;$`);
-const GRANTOR = new RegExp(`^(?:SET SESSION AUTHORIZATION|ALTER DEFAULT PRIVILEGES FOR ROLE) (${IDENTIFIER})[ ;]`);
-/**
- * Reads what a dump says of its database, by the server's own pg_restore. Throws `postgres-load-failed`, `part-missing`, and `postgres-major` where the server is
- * older than the dump.
- */
-async function readDumped(access, part, name, read) {
-    const stored = part.postgres?.major ?? 0;
-    if (access.facts.major < stored) {
-        throw new errors/* CaretakerError */.xT('postgres-major', `failed to restore ${part.name}: it was taken from PostgreSQL ${stored}, and ${access.container.service} runs ${access.facts.major}`, { hint: `Use an image of PostgreSQL ${stored} or newer for ${access.container.service}.` });
-    }
-    const file = fileOf(part, dumpSuffix(name));
-    const script = new ScriptOfDump();
-    // Older ones take "-" for a file's name.
-    const output = access.facts.major >= 12 ? ['-f', '-'] : [];
-    const stream = access.stream(['pg_restore', '--create', '--schema-only', ...output]);
-    const decoder = new external_node_string_decoder_.StringDecoder('utf8');
-    let rest = '';
-    stream.stdout.on('data', (chunk) => {
-        const lines = (rest + decoder.write(chunk)).split('\n');
-        rest = lines.pop() ?? '';
-        lines.forEach((line) => script.line(line));
-    });
-    let ended = false;
-    const over = () => {
-        ended = true;
-    };
-    stream.done.then(over, over);
-    const head = async function* () {
-        // It needs the table of contents, and leaves the rest unread.
-        for await (const chunk of read(file)) {
-            if (ended)
-                return;
-            yield chunk;
-        }
-    };
-    try {
-        const printed = (0,external_node_stream_promises_.finished)(stream.stdout, { writable: false });
-        printed.catch(() => undefined);
-        await feed(stream, head());
-        await printed;
-    }
-    catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
-            throw error;
-        throw loadFailed(name, access, (0,errors/* messageOf */.bD)(error), error);
-    }
-    script.line(rest);
-    if (script.create === undefined)
-        throw loadFailed(name, access, 'the dump does not say how to create it');
-    return { name, file, ...script.create, properties: script.properties.join('\n'), roles: [...script.roles].sort() };
-}
-/** Picks out of the script that pg_restore prints what concerns the database itself, and the roles. */
-class ScriptOfDump {
-    create;
-    properties = [];
-    roles = new Set();
-    #type = '';
-    #ofDatabase = false;
-    line(line) {
-        const [, name, type, owner] = /^-- Name: (.*); Type: (.*); Schema: .*; Owner: ([^;]*)/.exec(line) ?? [];
-        if (name !== undefined && type !== undefined && owner !== undefined) {
-            this.#type = type;
-            const about = name.startsWith('DATABASE ') && ['ACL', 'COMMENT', 'SECURITY LABEL'].includes(type);
-            this.#ofDatabase = about || type === 'DATABASE' || type === 'DATABASE PROPERTIES';
-            if (owner !== '' && owner !== '-')
-                this.roles.add(owner);
-            return;
-        }
-        // What follows sets up the next session.
-        if (/^\\(?:connect|restrict|unrestrict) /.test(line))
-            this.#ofDatabase = false;
-        if (this.#type.endsWith('ACL'))
-            for (const pattern of [GRANTEE, GRANTOR])
-                this.#role(pattern.exec(line)?.[1]);
-        if (!this.#ofDatabase || line === '' || line.startsWith('--'))
-            return;
-        const [, identifier, options = ''] = (this.#type === 'DATABASE' && CREATE.exec(line)) || [];
-        if (identifier === undefined)
-            this.properties.push(line);
-        else
-            this.create = { identifier, options };
-    }
-    #role(identifier) {
-        if (identifier === undefined || ['PUBLIC', 'DEFAULT'].includes(identifier))
-            return;
-        this.roles.add(identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier);
-    }
-}
-/** Roles belong to all databases of a server, and to whoever runs it: they are not made by the way. `postgres-role-missing`. */
-async function refuseMissingRoles(access, databases) {
-    const answer = await sql(access, 'select rolname from pg_roles;');
-    const there = new Set(answer.split('\n'));
-    const missing = new Set(databases.flatMap(({ roles }) => roles.filter((role) => !there.has(role))));
-    if (missing.size > 0)
-        throw roleMissing(access, [...missing]);
-}
-function roleMissing(access, roles, cause) {
-    return new errors/* CaretakerError */.xT('postgres-role-missing', `failed to restore a database: the server ${access.container.service} has no role ${roles.join(', ')}`, {
-        input: 'only',
-        hint: `Create it as you want it, and run again: ${roles.map((role) => `CREATE ROLE ${postgres_database_quoted(role)};`).join(' ')} The globals.sql of the backup has it with its password. Or restore the whole part, roles and all.`,
-        cause,
-    });
-}
-/** Makes the database under its fresh name, whole, while the live one serves on. */
-async function loadBeside(access, { live, fresh }, dumped, read) {
-    try {
-        await sql(access, `CREATE DATABASE ${postgres_database_quoted(fresh)}${dumped.options};`, live);
-        const { user } = server(access);
-        const restore = access.stream(['pg_restore', '-w', '-U', user, '--exit-on-error', '-d', conninfo(fresh)]);
-        await feed(restore, read(dumped.file));
-        await sql(access, renamed(dumped, fresh), live);
-    }
-    catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT && error.code.startsWith('part-'))
-            throw error;
-        const words = (0,errors/* messageOf */.bD)(error);
-        const role = /role "(.*?)" does not exist/.exec(words)?.[1];
-        if (role !== undefined)
-            throw roleMissing(access, [role], error);
-        throw loadFailed(live, access, words, error);
-    }
-}
-function renamed({ identifier, properties }, name) {
-    return [' ', ';'].reduce((text, end) => text.replaceAll(`DATABASE ${identifier}${end}`, () => `DATABASE ${postgres_database_quoted(name)}${end}`), properties);
-}
-function loadFailed(name, access, why, cause) {
-    return new errors/* CaretakerError */.xT('postgres-load-failed', `failed to load database ${name} into ${access.container.service}: ${why}`, { hint: 'The live database was not touched. The server’s words tell what it lacks.', cause });
-}
-/** Exchanges the live database for the fresh one, in one transaction: it has happened whole or not at all. */
-async function swapDatabase(access, { live, fresh, aside }) {
-    const there = await databasesOf(access);
-    if (there.has(aside) && there.has(live) && !there.has(fresh))
-        return;
-    await postgres_database_rename(access, live, [...(there.has(live) ? [[live, aside]] : []), [fresh, live]]);
-}
-/** Puts the database from before back. `existed`: there was one. Nothing to do is no error. */
-async function unswapDatabase(access, names) {
-    const { live, fresh, aside, existed } = names;
-    const there = await databasesOf(access);
-    const swapped = existed ? there.has(aside) : there.has(live) && !there.has(fresh);
-    if (!swapped)
-        return;
-    await postgres_database_rename(access, live, [
-        ...(there.has(live) ? [[live, fresh]] : []),
-        ...(existed ? [[aside, live]] : []),
-    ]);
-}
-/** Only what this program named so. Nothing there is no error. */
-async function dropDatabase(access, name) {
-    if (!name.includes(OURS)) {
-        throw new errors/* CaretakerError */.xT('not-ours', `refused to drop the database ${name}: it is not one of the caretaker's own`);
-    }
-    await sql(access, `${terminate([name])}\nDROP DATABASE IF EXISTS ${postgres_database_quoted(name)};`);
-}
-async function databasesOf(access) {
-    return new Set((await sql(access, 'select datname from pg_database;')).split('\n'));
-}
-/** A database that lies aside, as a part that goes back under its own name. */
-function asideDatabases(access, { name, origin, writers }, databases) {
-    const { user } = server(access);
-    const { version, major, locale } = access.facts;
-    const live = databases.map((one) => one.live);
-    const never = () => {
-        throw new TypeError('what lies aside is only captured');
-    };
-    return {
-        ...{ name, kind: 'postgres', method: 'dump', origin, writers, server: undefined, loads: false },
-        describe: () => `${name}: ${live.join(', ')} as it was before`,
-        estimate: async () => Number(await sql(access, `select coalesce(sum(pg_database_size(datname)), 0) from pg_database where datname in (${literals(databases.map(({ aside }) => aside))});`)),
-        capture: () => Promise.resolve({
-            streams: databases.map(({ live: database, aside }) => ({
-                suffix: dumpSuffix(database),
-                open: () => access.stream(['pg_dump', '-w', '-U', user, '-Fc', '-Z0', '-d', conninfo(aside)]),
-            })),
-            consistency: 'quiesced',
-            facts: { postgres: { version, major, databases: live, user, locale } },
-            finish: () => Promise.resolve(),
-        }),
-        stage: never,
-        unstage: never,
-    };
-}
-const TRIES = 5;
-/** Renames in one transaction, after those who are connected were sent away; who comes back at once is sent away again. */
-async function postgres_database_rename(access, live, pairs) {
-    const statements = pairs.map(([from, to]) => `ALTER DATABASE ${postgres_database_quoted(from)} RENAME TO ${postgres_database_quoted(to)};`);
-    const script = [terminate(pairs.map(([from]) => from)), 'BEGIN;', ...statements, 'COMMIT;'].join('\n');
-    for (let tried = 1;; tried++) {
-        try {
-            await sql(access, script, live);
-            return;
-        }
-        catch (error) {
-            if (tried < TRIES && /being accessed by other users/.test((0,errors/* messageOf */.bD)(error)))
-                continue;
-            throw new errors/* CaretakerError */.xT('postgres-rename', `failed to exchange the database ${live}: ${(0,errors/* messageOf */.bD)(error)}`, {
-                hint: 'Something from outside the project holds it open, or the role may not rename it. The database from before is put back.',
-                cause: error,
-            });
-        }
-    }
-}
-function terminate(names) {
-    return `select pg_terminate_backend(pid) from pg_stat_activity where datname in (${literals(names)}) and pid <> pg_backend_pid();`;
-}
-function literals(names) {
-    return names.map((name) => `'${name.replaceAll("'", "''")}'`).join(', ');
-}
-function postgres_database_quoted(name) {
-    return `"${name.replaceAll('"', '""')}"`;
-}
-/** The user stands in the command that the server let in. */
-function server({ psql }) {
-    return { user: psql[psql.indexOf('-U') + 1] };
-}
-/** Bare values out. `about`: the database in question, to which there must be no connection. */
-async function sql(access, script, about) {
-    const elsewhere = about === 'postgres' ? ['-d', 'template1'] : [];
-    const { exitCode, stdout, stderr } = await access.run([...access.psql, '-q', ...elsewhere], script);
-    if (exitCode === 0)
-        return stdout.trim();
-    const first = stderr.split('\n').find((line) => /ERROR|FATAL/.test(line));
-    throw new errors/* CaretakerError */.xT('postgres-denied', `the server ${access.container.service} refused: ${first ?? lastLine(stderr)}`);
-}
-
-;// CONCATENATED MODULE: ./src/modes/restore-database.ts
-
-
-
-
-
-
-
-/**
- * Single databases of dumps go back while their server runs: each is loaded beside the live one, under another name, while the application serves; when nobody writes any more, the
- * two change names in one transaction. Nothing else of the server is touched. What can be refused is refused here, with nothing done.
- */
-async function planDatabases(tools, pieces, sources, directory) {
-    const planned = [];
-    for (const { part, databases } of pieces) {
-        const source = sources.get(part.name);
-        if (databases.length === 0 || source?.server === undefined)
-            continue;
-        const server = { service: source.server, user: part.postgres?.user ?? 'postgres' };
-        if ((await serverContainer(tools.project, server.service))?.state !== 'running') {
-            throw new errors/* CaretakerError */.xT('postgres-not-running', `failed to restore ${databases.join(', ')}: the database server ${server.service} does not run, and a single database goes into a running one`, { input: 'only', hint: `Start ${server.service}, or restore the whole part: only: ${part.name}.` });
-        }
-        const access = await openServer(tools.project, tools.log, server);
-        const here = [];
-        for (const database of databases) {
-            const names = databaseNames(database, tools.run, planned.length + here.length + 1);
-            const dumped = await readDumped(access, part, database, partReader(directory));
-            here.push({ part, ...server, names, source, dumped });
-        }
-        await refuseMissingRoles(access, here.map(({ dumped }) => dumped));
-        planned.push(...here);
-    }
-    return planned;
-}
-/** Loads them beside the live ones; answers with what is left to do when the writers stand still. */
-async function stageDatabases(tools, planned, directory) {
-    const { project, recorder, saga } = tools;
-    for (const { service, user, names, dumped } of planned) {
-        const undo = { action: 'drop-db', data: { service, user, database: names.fresh } };
-        await recorder.step(`Load ${names.live} beside the live database`, () => saga.step(`load ${names.fresh}`, { undo }, async () => loadBeside(await openServer(project, tools.log, { service, user }), names, dumped, partReader(directory))));
-    }
-    if (planned.length === 0)
-        return undefined;
-    const servers = new Set(planned.map(({ service }) => service));
-    return {
-        // Whoever writes to another server may write to this one: from outside it can't be seen. The server itself runs on.
-        writers: [...new Set(planned.flatMap(({ source }) => source.writers))].filter((service) => !servers.has(service)),
-        async exchange() {
-            for (const { service, user, names } of planned) {
-                const access = await reach(tools, { service, user });
-                const existed = (await databasesOf(access)).has(names.live);
-                const undo = { action: 'unswap-db', data: { service, user, names, existed } };
-                tools.log.info(`${names.live}: the backup's database in, the one from before aside as ${names.aside}`);
-                await saga.step(`swap ${names.live}`, { undo }, () => swapDatabase(access, names));
-            }
-        },
-    };
-}
-/** For the journal's undo: also where the server was stopped meanwhile, or the host. */
-async function undoDrop(tools, data) {
-    await dropDatabase(await reach(tools, data), data.database);
-}
-async function undoSwap(tools, data) {
-    await unswapDatabase(await reach(tools, data), { ...data.names, existed: data.existed });
-}
-/** Plain data of what lies aside, for the journal. */
-function asideOf(planned) {
-    return planned.map(({ part, service, user, names }) => ({ part, service, user, names }));
-}
-/** What lies aside in the servers, as sources of a safety backup, by part; `drop` removes it. */
-async function databasesAside(tools, exchanged) {
-    const sources = [];
-    const drops = [];
-    const byPart = Map.groupBy(exchanged, ({ part }) => part.name);
-    for (const [first, ...others] of byPart.values()) {
-        if (first === undefined)
-            continue;
-        const access = await reach(tools, first);
-        const there = await databasesOf(access);
-        const names = [first, ...others].map((one) => one.names).filter(({ aside }) => there.has(aside));
-        if (names.length === 0)
-            continue;
-        sources.push(asideDatabases(access, await sourceForPart(first.part, sourceDeps(tools)), names));
-        drops.push(...names.map(({ aside }) => () => dropDatabase(access, aside)));
-    }
-    return {
-        sources,
-        async drop() {
-            for (const drop of drops)
-                await drop();
-        },
-    };
-}
-async function reach(tools, server) {
-    const { project, log } = tools;
-    if ((await serverContainer(project, server.service))?.state !== 'running')
-        await startProject(tools, [server.service]);
-    await waitReady(server, tools);
-    return openServer(project, log, server);
-}
-
 ;// CONCATENATED MODULE: ./src/modes/restore.ts
+
+
+
+
 
 
 
@@ -10907,7 +14902,7 @@ async function reach(tools, server) {
  */
 async function restore(opened, settings, openFolder, host) {
     const { tools, chosen } = await chooseAndOpen(opened, settings, openFolder, host);
-    const { project, recorder, saga, run } = tools;
+    const { project, recorder, run } = tools;
     const { manifest } = chosen;
     const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-fetched`);
     const pieces = choosePieces(manifest, settings.only);
@@ -10921,7 +14916,7 @@ async function restore(opened, settings, openFolder, host) {
     if (empty && single !== undefined) {
         throw new errors/* CaretakerError */.xT('postgres-not-running', `there is no server of ${single.part.name} on this host yet to restore single databases into`, { input: 'only', hint: 'Restore all of a backup first, which brings the server up.' });
     }
-    restore_confirm(tools, settings, manifest, empty);
+    await restore_confirm(tools, settings, manifest, empty);
     const version = await versionToBring(tools, settings, manifest, parts, { empty });
     if (version !== null && !empty && settings.only.length > 0) {
         throw new errors/* CaretakerError */.xT('settings-conflict', `the code of ${manifest.name} belongs to all of its data, and only ${names.join(', ')} would go back`, {
@@ -10932,12 +14927,13 @@ async function restore(opened, settings, openFolder, host) {
     const images = await imagesNow(tools);
     refusePlatform(manifest, parts, (await project.engine?.runtime.platform()) ?? `${process.platform}/${process.arch}`);
     await checkRooms(await roomsFor(tools, pieces, places));
+    const read = partReader(directory, chosen.decrypt);
     // What of it can't be restored is told before anything is stopped.
     const bind = async (how) => {
         await makeGround(tools, parts, { empty, how });
         const sources = await sourcesFor(tools, pieces, how);
-        const live = await bindPaths(tools, pieces, sources, directory);
-        return { live, planned: await planDatabases(tools, pieces, sources, directory) };
+        const live = await bindPaths(tools, pieces, sources, read);
+        return { live, planned: await planDatabases(tools, pieces, sources, read) };
     };
     try {
         await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, parts, directory));
@@ -10953,22 +14949,23 @@ async function restore(opened, settings, openFolder, host) {
             bound = await bind({ anew: true });
         }
         const { live, planned } = bound;
-        const databases = await stageDatabases(tools, planned, directory);
-        const aside = await exchangeData(tools, settings, {
-            ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, directory, run },
-            ...(version === null
-                ? { start: (services) => startProject(tools, serving.length > 0 ? services : undefined) }
-                : { anew: true, start: () => upWithVersion(tools) }),
-        });
+        const databases = await stageDatabases(tools, planned, read);
         const { keepLocal, keepLocalDays } = settings;
-        const keep = { parts: aside, databases: asideOf(planned), run, reason: 'before-restore', head, images };
         const versions = version === null ? {} : { keepVersions: PROTECTED_VERSIONS };
         const left = version?.target && !empty ? await leftBehind(tools, head, version.target) : null;
-        await saga.commit([
-            { action: 'keep-aside', data: keep },
-            ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
-            { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
-        ]);
+        const keep = { databases: asideOf(planned), run, reason: 'before-restore', head, images };
+        await exchangeData(tools, settings, {
+            ...{ parts: parts.filter(({ name }) => live.has(name)), sources: live, databases, read, run },
+            ...(version === null
+                ? { start: (services) => ({ by: 'start', services: serving.length > 0 ? services : undefined }) }
+                : { anew: true, start: () => ({ by: 'version' }) }),
+            forward: (aside) => [
+                ...keepAndDrop({ parts: aside, ...keep }),
+                ...(version?.target ? [{ action: 'forget-update', data: left }] : []),
+                { action: 'tidy', data: { keepLocal, keepLocalDays, ...versions } },
+            ],
+        });
+        await noteProven(tools, manifest);
         return { chosen, parts: names };
     }
     finally {
@@ -10979,20 +14976,23 @@ async function restore(opened, settings, openFolder, host) {
 async function sourcesFor(tools, pieces, how) {
     const sources = new Map();
     for (const { part, paths } of pieces)
-        sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how }, paths));
+        sources.set(part.name, await sourceForPart(part, { ...sourceDeps(tools), ...how, fromStore: true }, paths));
     return sources;
 }
-async function noteWhatIsStopped({ project, saga }) {
-    const services = await runningServices(project);
+async function noteWhatIsStopped(tools) {
+    const { project, saga } = tools;
+    const serving = await nowServing(tools);
     const known = await knownServices(project);
-    await saga.step('note what serves', { undo: serveAgain({ services, by: 'start', known }) }, () => Promise.resolve());
-    return services;
+    await saga.step('note what serves', { undo: serveAgain({ ...serving, by: 'start', known }) }, () => Promise.resolve());
+    return serving.services;
 }
-/** Nothing is asked where nothing is lost. */
-function restore_confirm({ project, recorder, log }, settings, manifest, empty) {
+/** Nothing is asked where nothing is lost. `confirm-missing`, `not-confirmed`. */
+async function restore_confirm({ project, recorder, log }, settings, manifest, empty) {
     const typed = settings.confirm;
     if (typed !== project.name && !(empty && typed === '')) {
-        throw new errors/* CaretakerError */.xT(typed === '' ? 'confirm-missing' : 'not-confirmed', `restoring ${manifest.name} replaces the live data of ${project.name}, and confirm does not say so`, {
+        const elsewhere = await madeElsewhere(project, manifest);
+        const made = elsewhere === null ? '' : `, which was made ${elsewhere},`;
+        throw new errors/* CaretakerError */.xT(typed === '' ? 'confirm-missing' : 'not-confirmed', `restoring ${manifest.name}${made} replaces the live data of ${project.name}, and confirm does not say so`, {
             input: 'confirm',
             hint: `Set confirm to the project's name: ${project.name}`,
         });
@@ -11018,10 +15018,10 @@ async function roomsFor({ project }, pieces, places) {
 /** Where this user may not look (another's volume), it is reckoned to be on the project's filesystem. */
 async function roomBeside(place, otherwise) {
     const beside = external_node_path_default().dirname(place ?? otherwise);
-    return freeBytes(beside).then(() => beside, () => otherwise);
+    return (0,disk/* freeBytes */.go)(beside).then(() => beside, () => otherwise);
 }
 /** The sources of what is unpacked beside the live data, those of single paths bound to them. `path-unknown`, `disk-full`. */
-async function bindPaths({ project }, pieces, sources, directory) {
+async function bindPaths({ project }, pieces, sources, read) {
     const bound = new Map();
     for (const { part, paths, databases } of pieces) {
         const source = sources.get(part.name);
@@ -11030,7 +15030,7 @@ async function bindPaths({ project }, pieces, sources, directory) {
         bound.set(part.name, source);
         if (paths.length === 0)
             continue;
-        const found = await findPaths(part, partReader(directory), paths);
+        const found = await findPaths(part, read, paths);
         const room = await roomBeside(source.origin.path, project.directory);
         await checkRooms([{ directory: room, bytes: found.bytes, what: `${paths.join(', ')} of ${part.name}, unpacked` }]);
         bound.set(part.name, {
@@ -11055,10 +15055,8 @@ function refusePlatform(manifest, parts, platform) {
     });
 }
 
-// EXTERNAL MODULE: external "node:child_process"
-var external_node_child_process_ = __webpack_require__(31421);
 // EXTERNAL MODULE: external "node:readline"
-var external_node_readline_ = __webpack_require__(80481);
+var external_node_readline_ = __webpack_require__(481);
 ;// CONCATENATED MODULE: ./src/system/trees.ts
 
 
@@ -11217,8 +15215,9 @@ async function treeChanges(root, { exclude, note, settle }) {
     try {
         let then = await before?.next();
         for await (const entry of entriesOf(root, exclude, false)) {
+            // What has failed never drains.
             if (!out.write(`${JSON.stringify([entry.name, entry.type, entry.state])}\n`))
-                await once(out, 'drain');
+                await Promise.race([once(out, 'drain'), written]);
             if (changes === null)
                 continue;
             while (then?.done === false && byPlace(then.value.name, entry.name) < 0) {
@@ -11250,7 +15249,8 @@ async function treeChanges(root, { exclude, note, settle }) {
     }
     catch (error) {
         out.destroy();
-        throw fileError(`note what is in ${root}`, error);
+        const bytes = (await lstatOrNull(note))?.size;
+        throw fileError(`note what is in ${root}`, error, { place: note, bytes });
     }
     finally {
         await before?.return(undefined);
@@ -11458,11 +15458,12 @@ async function lstatOrNull(file) {
         throw (0,system_files/* fileError */.zS)(`look at ${file}`, error);
     }
 }
-/** What lies at paths below `root` ('' for itself), links not followed; null for nothing. */
+/** What lies at paths below `root` ('' for itself), links not followed; null for nothing, and for what would be behind a link that is listed before it. */
 async function kindsIn(root, paths) {
     const kinds = [];
     for (const one of paths) {
-        const stat = await lstatOrNull(path.join(root, one));
+        const isBehindLink = paths.some((up, index) => kinds[index] === 'link' && one.startsWith(`${up}/`));
+        const stat = isBehindLink ? null : await lstatOrNull(path.join(root, one));
         const known = stat?.isDirectory()
             ? 'directory'
             : stat?.isFile()
@@ -11607,6 +15608,8 @@ async function likeness(target, like) {
 
 
 
+
+
 /**
  * restore with `to`: choose → look at the place → fetch all → unpack each part, verified on the way, into a directory of its own. Nothing of the live application is
  * touched, so that there is nothing to confirm, to lock, to journal or to undo: a failure removes what was made.
@@ -11619,21 +15622,23 @@ async function restoreElsewhere(tools, settings, openFolder) {
     const parts = pieces.map(({ part }) => part);
     const names = pieces.flatMap(pieces_namesOf);
     recorder.sections = { restore: { backup: manifest.name, parts: names, to: settings.to } };
-    const to = await realPlace(settings.to);
+    await refuseStrangers(settings.to);
+    const { to, missing } = await restore_elsewhere_realPlace(settings.to);
     await refusePlace(tools, manifest, to);
     const whole = pieces.filter(({ paths }) => paths.length === 0).map(({ part }) => part);
     await checkRooms([
         { directory: to, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' },
         { directory: to, bytes: sizeOf(whole, 'rawBytes'), what: 'the same, unpacked' },
     ]);
-    const undo = await makePlace(to);
+    const undo = await makePlace(to, missing);
     const fetched = external_node_path_default().join(to, `.caretaker-fetched-${tools.run}`);
+    const read = partReader(fetched, chosen.decrypt);
     try {
         await recorder.step(`Fetch ${manifest.name}`, () => fetchParts(tools, chosen, parts, fetched, { walk: false }));
         for (const piece of pieces) {
             await recorder.step(`Unpack and verify ${pieces_namesOf(piece).join(', ')}`, async () => {
                 tools.signal.throwIfAborted();
-                await unpackPiece(tools, piece, to, fetched);
+                await unpackPiece(tools, piece, to, read);
                 for (const line of usage(piece, external_node_path_default().join(to, piece.part.name)))
                     log.info(line);
             });
@@ -11647,11 +15652,13 @@ async function restoreElsewhere(tools, settings, openFolder) {
     log.info(`Restored into ${to}; the live application was not touched`);
     return { chosen, parts: names };
 }
-/** The place by its real path, as far as it is there. */
-async function realPlace(to) {
+/** The place by its real path, as far as it is there; `missing`: the uppermost directory of it that is not. */
+async function restore_elsewhere_realPlace(to) {
     for (let up = to, rest = '';; rest = external_node_path_default().join(external_node_path_default().basename(up), rest), up = external_node_path_default().dirname(up)) {
         try {
-            return external_node_path_default().join(await (0,promises_.realpath)(up), rest);
+            const real = await (0,promises_.realpath)(up);
+            const [first] = rest.split('/').filter((name) => name !== '');
+            return { to: external_node_path_default().join(real, rest), missing: first === undefined ? undefined : external_node_path_default().join(real, first) };
         }
         catch (error) {
             if (error.code !== 'ENOENT' || up === '/')
@@ -11659,15 +15666,21 @@ async function realPlace(to) {
         }
     }
 }
+/** Whoever may write there while the backup is unpacked could lead it elsewhere, or read what has no other guard than the directory. */
+async function refuseStrangers(to) {
+    if ((0,strangers/* isStrangersLink */.or)(to))
+        throw unusable(to, 'it is a symbolic link that another user has made');
+    const stats = await (0,promises_.stat)(to).catch(() => undefined);
+    if (stats === undefined)
+        return;
+    if ((0,strangers/* isStrangers */.yQ)(stats, { uid: 0 }))
+        throw unusable(to, `it belongs to user ${stats.uid}`);
+    if ((stats.mode & 0o002) !== 0)
+        throw unusable(to, 'every user may write to it');
+}
 /** It must be new, and lie in no data that live: they would carry it along, and the application would see it. */
 async function refusePlace({ project, log }, manifest, to) {
-    const entries = await (0,promises_.readdir)(to).catch((error) => {
-        if (error.code === 'ENOENT')
-            return [];
-        throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
-    });
-    if (entries.length > 0)
-        throw unusable(to, 'it is there already, and not empty');
+    await refuseFull(to);
     const data = manifest.parts.filter(({ kind }) => kind !== 'project-files' && kind !== 'sqlite' && kind !== 'file');
     const origins = data.flatMap(({ origin }) => [
         origin.path,
@@ -11684,6 +15697,15 @@ async function refusePlace({ project, log }, manifest, to) {
             throw unusable(to, `it lies in ${live}, which is in use`);
     }
 }
+async function refuseFull(to) {
+    const entries = await (0,promises_.readdir)(to).catch((error) => {
+        if (error.code === 'ENOENT')
+            return [];
+        throw unusable(to, error.code === 'ENOTDIR' ? 'it is a file' : error.message, error);
+    });
+    if (entries.length > 0)
+        throw unusable(to, 'it is there already, and not empty');
+}
 function unusable(to, why, cause) {
     return new errors/* CaretakerError */.xT('to-unusable', `failed to restore into ${to}: ${why}`, {
         input: 'to',
@@ -11691,23 +15713,49 @@ function unusable(to, why, cause) {
         cause,
     });
 }
-/** Makes the directory; answers with what removes all that was made there. */
-async function makePlace(to) {
+/**
+ * Makes the directory; answers with what removes all that was made there. `missing`: the uppermost directory of it that was not there when it was looked at. What has come since, where other
+ * users may write, is not used.
+ */
+async function makePlace(to, missing) {
+    const first = await (0,promises_.mkdir)(to, { recursive: true, mode: 0o700 }).catch((error) => {
+        throw unusable(to, (0,errors/* messageOf */.bD)(error), error);
+    });
+    // Above it others may have put something since.
+    const removeMade = async () => {
+        for (let made = to; first !== undefined && within(first, made) !== undefined; made = external_node_path_default().dirname(made))
+            if (!(await restore_elsewhere_removeEmpty(made)))
+                return;
+    };
     try {
-        const first = await (0,promises_.mkdir)(to, { recursive: true, mode: 0o700 });
-        return async () => {
-            if (first !== undefined)
-                return removeOwnTree(first);
-            for (const name of await (0,promises_.readdir)(to))
-                await removeOwnTree(external_node_path_default().join(to, name));
-        };
+        if (first !== missing)
+            throw unusable(to, `${missing ?? to} was made or removed by somebody else meanwhile`);
+        await refuseStrangers(to);
+        await refuseFull(to);
     }
     catch (error) {
-        throw unusable(to, (0,errors/* messageOf */.bD)(error), error);
+        await removeMade();
+        throw error;
+    }
+    return async () => {
+        for (const name of await (0,promises_.readdir)(to))
+            await removeOwnTree(external_node_path_default().join(to, name));
+        await removeMade();
+    };
+}
+/** False where it is not empty. */
+async function restore_elsewhere_removeEmpty(directory) {
+    try {
+        await (0,promises_.rmdir)(directory);
+        return true;
+    }
+    catch (error) {
+        if (['ENOTEMPTY', 'EEXIST'].includes(error.code ?? ''))
+            return false;
+        throw error;
     }
 }
-async function unpackPiece(tools, { part, paths }, to, fetched) {
-    const read = partReader(fetched);
+async function unpackPiece(tools, { part, paths }, to, read) {
     const directory = external_node_path_default().join(to, part.name);
     if (part.method === 'dump') {
         await (0,promises_.mkdir)(directory, { mode: 0o700 });
@@ -11719,8 +15767,8 @@ async function unpackPiece(tools, { part, paths }, to, fetched) {
     }
     const single = part.kind === 'file' || part.kind === 'sqlite';
     if (single)
-        await (0,promises_.mkdir)(directory);
-    const place = single ? external_node_path_default().join(directory, external_node_path_default().basename(part.origin.path)) : directory;
+        await (0,promises_.mkdir)(directory, { mode: 0o700 });
+    const place = single ? external_node_path_default().join(directory, fileNameOf(part)) : directory;
     const source = await createSource(specFor(part, place), depsFor(tools, to));
     // What the part left out is nowhere here, and does not have to stay.
     const plain = { ...part, origin: { path: place } };
@@ -11732,8 +15780,11 @@ async function unpackPiece(tools, { part, paths }, to, fetched) {
         ? source.stage(plain, read, tools.run)
         : source.stagePaths?.(plain, read, tools.run, found));
     // Nothing is there that the new could be exchanged for.
-    for (const { fresh, live } of swaps ?? [])
-        await (0,promises_.rename)(fresh, live);
+    for (const { fresh, live } of swaps ?? []) {
+        await (0,promises_.rename)(fresh, live).catch((error) => {
+            throw (0,system_files/* fileError */.zS)(`put ${part.name} into ${live}`, error);
+        });
+    }
     await source.unstage(tools.run);
 }
 /** Where a part would live if it lived there. */
@@ -11766,7 +15817,7 @@ function usage({ part, databases: chosen }, directory) {
         const databases = chosen.length > 0 ? chosen : (postgres?.databases ?? []);
         return [
             `${directory}: dumps of PostgreSQL ${postgres?.version ?? ''} (${databases.join(', ')}), for this major version or a newer one.`,
-            `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error FILE.dump`,
+            `Into a server of your own: psql -U ${postgres?.user ?? 'postgres'} -d template1 -f globals.sql (it may say that roles exist already); createdb NEW; pg_restore -d NEW --exit-on-error --no-tablespaces FILE.dump`,
         ];
     }
     if (part.kind === 'postgres') {
@@ -11779,6 +15830,9 @@ function usage({ part, databases: chosen }, directory) {
 
 ;// CONCATENATED MODULE: ./src/code/git-command.ts
 
+
+
+
 /** Every code that git itself ends with: judged here, so that its own words can be shown. */
 const git_command_ANY_CODE = [...Array(256).keys()];
 /**
@@ -11787,7 +15841,7 @@ const git_command_ANY_CODE = [...Array(256).keys()];
  */
 class Git {
     directory;
-    /** Directories that git may trust although others own them: only the clone that the user named, and what lies in it. */
+    /** Directories that git may trust although others own them: only a clone whose owner has a say in the project directory anyway, and what lies in it. */
     #trusted;
     #deps;
     constructor(directory, trusted, deps) {
@@ -11823,21 +15877,44 @@ class Git {
         const { log, processes, signal } = this.#deps;
         const result = await processes.run({ argv: ['git', ...args], cwd: this.directory, env: this.#environment(options) }, {
             accept: git_command_ANY_CODE,
-            ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+            // A checkout may fetch what lies in Git LFS.
+            timeoutMs: options.timeoutMs ?? system_limits/* LIMITS */.b.build,
             ...(signal === undefined ? {} : { signal }),
             ...(options.show ? { onLine: (line) => log.info(line) } : {}),
         });
         if (result.exitCode === 0 || options.accept?.includes(result.exitCode))
             return result;
-        throw new errors/* CaretakerError */.xT('code-failed', `failed to ${options.what ?? `run git ${args[0]}`} in ${this.directory}: ${lastWords(result)}`, { hint: 'Run the same git command there by hand, as the user that the runner works as, to see more.' });
+        throw gitFailed('code-failed', options.what ?? `run git ${args[0]}`, this.directory, result, {
+            hint: 'Run the same git command there by hand, as the user that the runner works as, to see more.',
+        });
+    }
+    /**
+     * Forces to disk what git has written: its own files, and those that it has checked out, which it never forces there itself. All of their filesystems: what git renamed
+     * may be in no file that could be named. Throws `code-failed`.
+     */
+    async settle() {
+        const { processes, signal } = this.#deps;
+        const store = external_node_path_default().resolve(this.directory, await this.text(['rev-parse', '--git-common-dir']));
+        const result = await processes.run({ argv: ['sync', '--file-system', '--', this.directory, store] }, { accept: git_command_ANY_CODE, timeoutMs: system_limits/* LIMITS */.b.build, ...(signal === undefined ? {} : { signal }) });
+        if (result.exitCode === 0)
+            return;
+        throw gitFailed('code-failed', 'force to disk what git has written', this.directory, result, {
+            hint: 'Look at that disk: the kernel’s log (dmesg) says more.',
+        });
+    }
+    /** For output that is none of text, or large. */
+    stream(args) {
+        return this.#deps.processes.stream({ argv: ['git', ...args], cwd: this.directory, env: this.#environment({}) });
     }
     #environment({ config = [], env }) {
         const pairs = [
             ...this.#trusted.map((directory) => ['safe.directory', directory]),
-            // A clone may be another user's: nothing in it is executed in our name, nor does its hook decide over an exit code.
+            // No hook decides over an exit code. Filters and an SSH command that the clone's configuration names do run: see `openCheckout`.
             ['core.hooksPath', '/dev/null'],
             ['core.fsmonitor', 'false'],
             ['gc.auto', '0'],
+            // What the journal names must outlive a power cut. Since git 2.36; older ones do not know it, and the key that they know is one that newer ones warn of.
+            ['core.fsync', 'all'],
             ['advice.detachedHead', 'false'],
             ...config,
         ];
@@ -11866,6 +15943,12 @@ function tokenConfig({ value, serverUrl }) {
         [key, ''],
         [key, `AUTHORIZATION: basic ${Buffer.from(`x-access-token:${value}`).toString('base64')}`],
     ];
+}
+/** With git's own last words; `disk-full` where there is no space, which those need not say. */
+function gitFailed(code, what, directory, result, { hint }) {
+    const failed = new errors/* CaretakerError */.xT(code, `failed to ${what} in ${directory}: ${lastWords(result)}`, { hint });
+    const full = (0,disk/* isNoSpace */.YV)(failed) || (0,disk/* isFull */.uq)(directory);
+    return full ? (0,disk/* diskFull */.xg)(`${what} in ${directory}`, { place: directory }, failed) : failed;
 }
 function lastWords({ stdout, stderr, exitCode }) {
     const lines = (stderr.trim() || stdout.trim()).split('\n').slice(-8).join('\n');
@@ -12041,6 +16124,8 @@ var _a;
 
 
 
+
+
 /** Where a later run goes back to: the commits and branches of then, with the local changes of now. What did not move then stays as it is. */
 function backTo(then, now) {
     const submodules = (then.submodules ?? []).flatMap((noted) => {
@@ -12056,17 +16141,35 @@ function backTo(then, now) {
 /**
  * The clone that the directory belongs to; null where it belongs to none. A directory below a clone of which git tracks nothing (an instance directory
  * that is ignored there, a home directory under version control) does not belong to it, unless `named`: the user said that it does.
+ * Nor does it, with a warning, to a repository above that somebody has put there who has no say in either directory: git would run what its configuration
+ * names, or can't read it. `code-untrusted` where that is the named one, or the directory's own, `code-failed` where git can't read it.
  */
 async function openCheckout(directory, deps, { named = false } = {}) {
     const real = await (0,promises_.realpath)(directory);
     const trusted = [];
+    /** Where its .git lies: the top directory that git names may be another, by the clone's configuration. */
+    let holder = real;
+    const refuse = (top, why) => {
+        if (!named && top !== real) {
+            deps.log.warn(`${real} is taken to belong to no git clone: ${why}`);
+            return null;
+        }
+        throw new errors/* CaretakerError */.xT('code-untrusted', `failed to open the git clone ${directory}: ${why}`, {
+            hint: `Git would run the programs that its configuration names. Give the clone to the owner of its directory, or name another; if you trust that user: git config --global --add safe.directory ${top}`,
+        });
+    };
     for (;;) {
         const git = new Git(real, trusted, deps);
         let result;
         try {
-            result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128] });
+            result = await git.run(['rev-parse', '--show-toplevel'], { accept: [128], timeoutMs: system_limits/* LIMITS */.b.look });
         }
         catch (error) {
+            // A pipe in the place of a HEAD keeps git waiting.
+            const waited = error instanceof errors/* CaretakerError */.xT && error.code === 'command-timeout';
+            const theirs = waited && !named ? await strangersAbove(real) : null;
+            if (theirs !== null)
+                return refuse(theirs, unreadable(theirs));
             const none = error instanceof errors/* CaretakerError */.xT && error.code === 'command-missing' && !(await isClone(real));
             if (none)
                 return null;
@@ -12074,6 +16177,12 @@ async function openCheckout(directory, deps, { named = false } = {}) {
         }
         if (result.exitCode === 0) {
             const top = result.stdout.replace(/\n$/, '');
+            const repository = await git.text(['rev-parse', '--absolute-git-dir']);
+            if (git_isWithin(real, repository))
+                return refuse(repository, bare(repository));
+            const why = trusted.length === 0 ? null : await git_strangers(repository, [holder, real]);
+            if (why !== null)
+                return refuse(holder, why);
             const ours = named || top === real || (await git.fields(['ls-files', '-z', '--', '.'])).length > 0;
             if (!ours)
                 return null;
@@ -12086,16 +16195,61 @@ async function openCheckout(directory, deps, { named = false } = {}) {
         if (dubious === undefined) {
             if (/not a git repository/.test(result.stderr))
                 return null;
+            const repository = await git.text(['rev-parse', '--absolute-git-dir'], { accept: [128] });
+            if (repository !== '' && git_isWithin(real, repository))
+                return refuse(repository, bare(repository));
+            const theirs = named ? null : await strangersAbove(real);
+            if (theirs !== null)
+                return refuse(theirs, unreadable(theirs, lastWords(result)));
             throw new errors/* CaretakerError */.xT('code-failed', `failed to open the git clone ${directory}: ${lastWords(result)}`);
         }
         const top = dubious.replace(/\/\.git\/?$/, '');
-        if (trusted.includes(dubious) || (top !== real && !real.startsWith(`${top}/`))) {
+        if (trusted.includes(dubious) || !git_isWithin(real, top)) {
             throw new errors/* CaretakerError */.xT('code-untrusted', `git does not trust the clone ${dubious}, which another user owns`, {
                 hint: `Run: git config --global --add safe.directory ${dubious}`,
             });
         }
+        const why = await git_strangers(external_node_path_default().join(top, '.git'), [top, real]);
+        if (why !== null)
+            return refuse(top, why);
         trusted.push(...new Set([dubious, top]));
+        holder = top;
     }
+}
+/** Whose repository it is, where it is another's than this user's, root's and the owners' of the directories; null otherwise. */
+async function git_strangers(repository, directories) {
+    const found = await (0,promises_.lstat)(repository).catch(() => null);
+    if (found === null)
+        return bare(external_node_path_default().dirname(repository));
+    return (await isForeign(found, directories)) ? `${repository} belongs to user ${found.uid}` : null;
+}
+async function isForeign(found, directories) {
+    const owners = await Promise.all(directories.map((directory) => (0,promises_.stat)(directory)));
+    return owners.every((owner) => (0,strangers/* isStrangers */.yQ)(found, owner));
+}
+/** What git stumbles over in a directory above, where somebody has put it there who has no say in either; null where it is none of a stranger's. */
+async function strangersAbove(real) {
+    for (let above = external_node_path_default().dirname(real), below = real; above !== below; [above, below] = [external_node_path_default().dirname(above), above]) {
+        if (await isClone(below))
+            return null;
+        for (const name of ['.git', 'HEAD']) {
+            const place = external_node_path_default().join(above, name);
+            const found = await (0,promises_.lstat)(place).catch(() => null);
+            if (found !== null && (await isForeign(found, [above, real])))
+                return place;
+        }
+    }
+    return null;
+}
+function unreadable(place, words = 'it does not come to an end') {
+    return `git can't read ${place}, which another user has put there: ${words}`;
+}
+/** Its files may be anybody's where all may write, and git asks for the directory's owner only. */
+function bare(repository) {
+    return `${repository} is a bare repository, and no clone`;
+}
+function git_isWithin(place, directory) {
+    return place === directory || place.startsWith(`${directory}/`);
 }
 async function isClone(directory) {
     return (await (0,promises_.stat)(external_node_path_default().join(directory, '.git')).catch(() => null)) !== null;
@@ -12138,10 +16292,10 @@ class GitCheckout {
         // --force: a tag that was moved upstream would otherwise end the fetch. Without all commits nobody can tell a fast-forward.
         // Submodules are fetched when they are checked out: it is not known yet to which version.
         const args = ['fetch', '--tags', '--force', '--no-recurse-submodules', ...(shallow ? ['--unshallow'] : []), remote];
-        const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
+        const result = await this.#reaching(args, { show: true, timeoutMs: system_limits/* LIMITS */.b.act });
         if (result.exitCode === 0)
-            return;
-        throw new errors/* CaretakerError */.xT('fetch-failed', `failed to fetch ${remote} in ${this.directory}: ${lastWords(result)}`, {
+            return this.#git.settle();
+        throw gitFailed('fetch-failed', `fetch ${remote}`, this.directory, result, {
             hint: 'Run "git fetch" there as the user that the runner works as: it needs the network and access to that repository.',
         });
     }
@@ -12206,7 +16360,21 @@ class GitCheckout {
         if (inside === '' || inside.startsWith('..'))
             return false;
         const args = ['status', '--porcelain', '-z', '--untracked-files=all', '--ignored', '--', `:(literal)${inside}`];
-        return (await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length === 0;
+        if ((await this.#git.fields(args, { env: { GIT_OPTIONAL_LOCKS: '0' } })).length > 0)
+            return false;
+        const found = await (0,promises_.lstat)(place).catch(() => null);
+        if (found?.isFile() === true)
+            return this.#isBlobOfHead(inside);
+        // What is to be taken for unchanged, git does not look at: `h`, `S`.
+        const tracked = await this.#git.fields(['ls-files', '-v', '-z', '--', `:(literal)${inside}`]);
+        return found?.isDirectory() === true && tracked.every((one) => one.startsWith('H '));
+    }
+    /** A filter (git-crypt) may store something else than what lies here, and a clean status says nothing of that. */
+    async #isBlobOfHead(file) {
+        const { exitCode, stdout } = await this.#git.run(['rev-parse', '--verify', '--quiet', `HEAD:${file}`], {
+            accept: [1, 128],
+        });
+        return exitCode === 0 && stdout === (await this.#git.run(['hash-object', '--no-filters', '--', file])).stdout;
     }
     async collisions(commit) {
         const dirty = new Set(await this.dirtyFiles());
@@ -12225,6 +16393,11 @@ class GitCheckout {
         return { changed, untracked };
     }
     async snapshot(target) {
+        const snapshot = await this.#noted(target);
+        await this.#git.settle();
+        return snapshot;
+    }
+    async #noted(target) {
         const { commit, branch } = await this.head();
         const submodules = await this.#noteSubmodules(commit, target?.commit);
         return {
@@ -12242,16 +16415,22 @@ class GitCheckout {
         const moved = await this.#movedSubmodules(head.commit, target.commit);
         if (changed.length > 0) {
             await this.#checkoutMerging(target);
-            return this.#updateSubmodules(moved);
+            await this.#updateSubmodules(moved);
+            return this.#git.settle();
         }
         await this.#move(head, target);
         await this.#updateSubmodules(moved);
+        await this.#git.settle();
         await this.#warnOfPointers();
         const carried = await this.dirtyFiles();
         if (carried.length > 0)
             log.info(`Local changes kept in ${carried.join(', ')}`);
     }
     async restoreSnapshot(snapshot) {
+        await this.#goBack(snapshot);
+        await this.#git.settle();
+    }
+    async #goBack(snapshot) {
         await this.#freeIndex();
         try {
             // First of all: else the clone's own files would count as changed because of them.
@@ -12475,11 +16654,11 @@ class GitCheckout {
     async #checkOutSubmodules(files) {
         // --checkout: the clone's configuration may name a command instead.
         const args = ['submodule', 'update', '--init', '--recursive', '--checkout', '--', ...files];
-        const result = await this.#reaching(args, { show: true, timeoutMs: 600_000 });
+        const result = await this.#reaching(args, { show: true, timeoutMs: system_limits/* LIMITS */.b.act });
         await this.trustSubmodules();
         if (result.exitCode === 0)
             return;
-        throw new errors/* CaretakerError */.xT('code-failed', `failed to check out the submodules ${files.join(', ')} in ${this.directory}: ${lastWords(result)}`, {
+        throw gitFailed('code-failed', `check out the submodules ${files.join(', ')}`, this.directory, result, {
             hint: 'Run "git submodule update --init --recursive" there as the user that the runner works as: it needs access to their repositories too.',
         });
     }
@@ -12490,7 +16669,7 @@ class GitCheckout {
         for (const [file, { commit: recorded }] of before) {
             if (!(await this.#isCheckedOut(file)))
                 continue;
-            const was = await this.#submodule(file).snapshot();
+            const was = await this.#submodule(file).#noted();
             const next = after.get(file)?.commit ?? null;
             noted.push({ path: file, moves: next !== recorded, was: { ...was, target: next } });
         }
@@ -12505,7 +16684,7 @@ class GitCheckout {
             if (!(await this.#isCheckedOut(file)))
                 continue;
             if (was !== null)
-                await this.#submodule(file).restoreSnapshot(was);
+                await this.#submodule(file).#goBack(was);
             else if (await this.#submodule(file).#isPristine())
                 await (0,promises_.rm)(external_node_path_default().join(this.directory, file), { recursive: true });
             else
@@ -12528,7 +16707,7 @@ class GitCheckout {
             if (was === null || (await this.#isCheckedOut(file)))
                 continue;
             await this.#checkOutSubmodules([file]);
-            await this.#submodule(file).restoreSnapshot(was);
+            await this.#submodule(file).#goBack(was);
         }
     }
     async #localChanges() {
@@ -12562,7 +16741,7 @@ class GitCheckout {
     #holdsOnly(commit) {
         return this.#git.holds(['diff', '--quiet', '--no-ext-diff', commit]);
     }
-    /** A checkout that was killed leaves files of the new version that git knows nothing of; the next one would stumble over them. */
+    /** A checkout that was killed, or found no room, leaves files of the new version that git knows nothing of; the next one would stumble over them. */
     async #removeLeftovers({ commit, target }) {
         // A submodule's may not have been fetched yet.
         if (target === null || (await this.#commit(target)) === null)
@@ -12572,9 +16751,34 @@ class GitCheckout {
             if (there?.isFile() !== true)
                 continue;
             const tracked = await this.#git.holds(['ls-files', '--error-unmatch', '--', `:(literal)${file}`]);
-            if (!tracked && (await this.#git.text(['hash-object', '--', file])) === blob) {
+            if (tracked)
+                continue;
+            const whole = (await this.#git.text(['hash-object', '--', file])) === blob;
+            if (whole || (await this.#isBeginning(file, blob)))
                 await (0,promises_.rm)(external_node_path_default().join(this.directory, file));
+        }
+    }
+    /** Whether a file holds nothing but the beginning of a blob: one that was being written. An empty one is that of all. */
+    async #isBeginning(file, blob) {
+        const handle = await (0,promises_.open)(external_node_path_default().join(this.directory, file));
+        const stream = this.#git.stream(['cat-file', 'blob', blob]);
+        stream.stdin.end();
+        try {
+            let at = 0;
+            for await (const piece of stream.stdout) {
+                const { buffer, bytesRead } = await handle.read(Buffer.alloc(piece.length), 0, piece.length, at);
+                if (!piece.subarray(0, bytesRead).equals(buffer.subarray(0, bytesRead)))
+                    return false;
+                at += bytesRead;
+                if (bytesRead < piece.length)
+                    break;
             }
+            return at === (await handle.stat()).size;
+        }
+        finally {
+            await handle.close();
+            stream.kill();
+            await stream.done.catch(() => undefined); // Ended on purpose, or said above what it had to say.
         }
     }
     async #added(from, to) {
@@ -12614,29 +16818,10 @@ async function git_exists(file) {
     return (await (0,promises_.lstat)(file).catch(() => null)) !== null;
 }
 
-;// CONCATENATED MODULE: ./src/modes/last-update.ts
-
-
-
-
-const last_update_fileIn = (stateDirectory) => external_node_path_default().join(stateDirectory, 'last-update.json');
-async function rememberUpdate(stateDirectory, update) {
-    await (0,system_files/* writeAtomic */.vZ)(last_update_fileIn(stateDirectory), `${JSON.stringify(update, null, 2)}\n`);
-}
-async function forgetUpdate(stateDirectory) {
-    await (0,promises_.rm)(last_update_fileIn(stateDirectory), { force: true });
-}
-/** Throws `nothing-to-roll-back` where no update has been made, or the last one has been rolled back. */
-async function lastUpdate(stateDirectory) {
-    const text = await (0,system_files/* readText */.yR)(last_update_fileIn(stateDirectory));
-    if (text !== null)
-        return JSON.parse(text);
-    throw new errors/* CaretakerError */.xT('nothing-to-roll-back', `there is no update to go back from: ${last_update_fileIn(stateDirectory)} is missing`, {
-        hint: 'A rollback goes back before the last update that this program made on this host, once. To go further back, update to an older ref with allow: downgrade, and restore a backup.',
-    });
-}
-
 ;// CONCATENATED MODULE: ./src/modes/rollback.ts
+
+
+
 
 
 
@@ -12655,7 +16840,7 @@ async function lastUpdate(stateDirectory) {
  */
 async function rollback(tools, settings) {
     const { project, checkout, recorder, saga } = tools;
-    const update = await lastUpdate(project.stateDirectory);
+    const update = await lastUpdate(project);
     recorder.sections = { update: { from: update.to, to: update.from, changedServices: [] } };
     const old = settings.withData ? await safetyBackup(tools, settings, update) : undefined;
     const head = (await checkout?.head()) ?? null;
@@ -12664,10 +16849,11 @@ async function rollback(tools, settings) {
         await refuseMissingImages(tools, update);
         await tools.local.check('write');
     });
-    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data));
+    const { sources, left } = await recorder.step('Find the data', () => dataSources(tools, settings.data, { stays: true }));
     await checkDisk(sources, project.stateDirectory);
     const images = await imagesNow(tools);
-    const serving = await noteWhatServes(tools, settings);
+    const defined = await project.services();
+    const before = { defined, serving: await noteWhatServes(tools, settings) };
     await recorder.step(`Code and images of ${update.from ?? 'the version before'}`, () => codeAndImagesBack(tools, update));
     const { keepLocal, keepLocalDays } = settings;
     const tidy = { action: 'tidy', data: { keepLocal, keepLocalDays, keepVersions: PROTECTED_VERSIONS } };
@@ -12677,18 +16863,31 @@ async function rollback(tools, settings) {
         : { commit: update.commit, label, at: tools.clock.now().toISOString(), why: 'rolled back by hand' };
     const forget = { action: 'forget-update', data: avoided };
     if (old === undefined) {
-        const captured = await switchOver(tools, settings, { sources, left, reason: 'before-rollback', head, serving }, () => recorder.step('Switch to the old version', () => bringUp(tools)), async (taken) => {
-            await saga.commit([forget, tidy]);
-            return taken;
+        const captured = await switchOver(tools, settings, { sources, left, reason: 'before-rollback', head, before }, {
+            title: 'Switch to the old version',
+            forward: () => Promise.resolve([forget, tidy]),
+            commit: async (taken, forward) => {
+                await saga.commit(forward);
+                return taken;
+            },
         });
         return { update, restored: undefined, captured };
     }
-    const aside = await exchangeData(tools, settings, { ...old, run: tools.run, start: () => bringUp(tools) });
-    const keep = {
-        action: 'keep-aside',
-        data: { parts: aside, run: tools.run, reason: 'before-rollback', head, images },
-    };
-    await saga.commit([keep, forget, tidy]);
+    // By the mounts of the version that comes back: the newer one may have its data elsewhere.
+    const places = { ...sourceDeps(tools), anew: true };
+    const live = new Map();
+    for (const part of old.parts)
+        live.set(part.name, await sourceForPart(part, places));
+    for (const { name, origin } of sources.filter(({ kind }) => kind !== 'project-files')) {
+        if ([...live.values()].every(({ origin: { path: place } }) => within(place, origin.path) === undefined))
+            recorder.warn(`${name} is not where ${update.from ?? 'the version before'} has it: ${origin.path} stays as it is`);
+    }
+    const { start, forward: after } = await startAfter(tools, before);
+    const keep = { run: tools.run, reason: 'before-rollback', head, images };
+    await exchangeData(tools, settings, {
+        ...{ ...old, sources: live, run: tools.run, anew: true, start: () => start },
+        forward: (aside) => [...keepAndDrop({ parts: aside, ...keep }), forget, tidy, ...after],
+    });
     return { update, restored: update.backup, captured: undefined };
 }
 async function codeAndImagesBack(tools, update) {
@@ -12697,11 +16896,12 @@ async function codeAndImagesBack(tools, update) {
         const now = await checkout.snapshot();
         const then = backTo(update.code, now);
         await saga.step('check out', { undo: { action: 'code-back', data: { ...now, target: then.commit } } }, () => checkout.restoreSnapshot(then));
+        warnOfSettings(tools, update.from ?? 'the version before');
     }
     const names = await protectImages(project, tools.run);
     await saga.step('images', { undo: { action: 'images-back', data: names } }, () => imagesBack(project, update.images));
 }
-/** The data from before the update, whole and with a place to go to, before anything is touched. */
+/** The data from before the update, whole before anything is touched. */
 async function safetyBackup(tools, settings, update) {
     const { project } = tools;
     if (settings.confirm !== project.name) {
@@ -12710,15 +16910,11 @@ async function safetyBackup(tools, settings, update) {
     const directory = localDirectory(project.stateDirectory);
     const { manifest } = await capturedIn(directory, update.backup);
     const parts = dataParts(manifest.parts);
-    const sources = new Map();
     await tools.recorder.step(`Verify ${update.backup}`, async () => {
-        for (const part of parts) {
-            for (const file of part.files)
-                await verifyPart(external_node_path_default().join(directory, file.file), file);
-            sources.set(part.name, await sourceForPart(part, sourceDeps(tools)));
-        }
+        for (const file of parts.flatMap(({ files }) => files))
+            await verifyPart(external_node_path_default().join(directory, file.file), file);
     });
-    return { parts, sources, directory };
+    return { parts, read: partReader(directory) };
 }
 function refuseMoved(update, commit) {
     if (update.commit === commit)
@@ -12742,170 +16938,7 @@ async function refuseMissingImages({ project }, update) {
     });
 }
 
-;// CONCATENATED MODULE: ./src/modes/aside.ts
-
-
-
-
-
-
-
-/**
- * Turns the data that a restore put aside into a safety backup in the common format, and removes them only when it is stored: the state
- * at the very moment of the stop, taken without a second of downtime. On failure they stay where they are.
- */
-async function keepAside(tools, kept) {
-    const { parts, run, reason, head, images } = kept;
-    const { project, recorder } = tools;
-    const directory = external_node_path_default().join(project.stateDirectory, 'staging', `${run}-safety`);
-    await (0,promises_.rm)(directory, { recursive: true, force: true });
-    const databases = await databasesAside(tools, kept.databases ?? []);
-    const sources = [...databases.sources];
-    for (const { part, swaps } of parts) {
-        for (const swap of swaps) {
-            // Where nothing was before, a mark lies aside and no data; or a directory that was made for them.
-            const { kind, files } = await project.files.scan(swap.aside);
-            if (kind !== 'file' && (kind !== 'directory' || files === 0))
-                continue;
-            const source = await asideSource(tools, part, swap, kind);
-            sources.push({ ...source, name: nameBeside(source.name, sources) });
-        }
-    }
-    if (sources.length > 0) {
-        try {
-            const captured = await captureBackup(tools, {
-                sources,
-                left: [],
-                situation: 'stopped',
-                reason,
-                head,
-                images,
-                directory,
-            });
-            await storeBackup(tools, captured, tools.local);
-            recorder.safetyBackup = captured.manifest.name;
-        }
-        finally {
-            await (0,promises_.rm)(directory, { recursive: true, force: true });
-        }
-    }
-    await databases.drop();
-    await project.files.remove(parts.flatMap(({ swaps }) => swaps.map(({ aside }) => aside)));
-    for (const { part } of parts)
-        await (await sourceForPart(part, sourceDeps(tools))).unstage(run);
-}
-/** The source that reads from aside, and whose part goes back to where the live data are. */
-async function asideSource(tools, part, swap, found) {
-    const deps = sourceDeps(tools);
-    const { name, writers, origin } = await sourceForPart(part, deps);
-    if (part.kind === 'sqlite') {
-        const file = external_node_path_default().join(swap.aside, external_node_path_default().basename(swap.live));
-        return { ...(await createSource({ type: 'sqlite', name, path: file, writers }, deps)), origin };
-    }
-    if (part.kind === 'postgres') {
-        // No service: nothing serves from aside. A cluster that was shut down is whole, and goes back into a server of the same major version.
-        const user = part.postgres?.user ?? 'postgres';
-        const spec = {
-            type: 'postgres',
-            name,
-            service: '',
-            method: 'files',
-            path: swap.aside,
-            containerPath: '',
-            user,
-        };
-        return { ...(await createSource(spec, deps)), origin, writers };
-    }
-    const files = await createSource({ type: found, name, path: swap.aside, exclude: [], writers }, deps);
-    const inside = swap.kind === 'sqlite' || swap.root === undefined ? '' : (within(swap.root, swap.live) ?? '');
-    if (inside === '')
-        return { ...files, kind: part.kind, origin };
-    // What was at a path inside the part is a part of its own, that goes back to that path and leaves the rest alone.
-    return { ...files, name: `${name}-${plain(inside)}`, kind: found, origin: originInside(origin, inside) };
-}
-function originInside(origin, inside) {
-    const { service, volume, path: root, relativePath, containerPath } = origin;
-    return {
-        ...(service === undefined ? {} : { service }),
-        ...(volume === undefined ? {} : { volume }),
-        path: external_node_path_default().join(root, inside),
-        ...(relativePath === undefined ? {} : { relativePath: external_node_path_default().join(relativePath, inside) }),
-        ...(containerPath === undefined ? {} : { containerPath: external_node_path_default().join(containerPath, inside) }),
-    };
-}
-/** As much of a path as the name of a part may hold. */
-function plain(inside) {
-    return inside
-        .toLowerCase()
-        .replaceAll(/[^a-z0-9]+/g, '-')
-        .replaceAll(/^-|-$/g, '');
-}
-const aside_LONGEST_NAME = 63;
-/** The name, shortened to what a part's may have, and told from those that are taken by a number. */
-function nameBeside(name, taken) {
-    for (let number = 1;; number++) {
-        const end = number === 1 ? '' : `-${number}`;
-        const free = name.slice(0, aside_LONGEST_NAME - end.length).replace(/-+$/, '') + end;
-        if (!taken.some((other) => other.name === free))
-            return free;
-    }
-}
-
-;// CONCATENATED MODULE: ./src/modes/keep-local.ts
-
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-/**
- * `backups`: newest first. The count takes all but the newest so many, age all that are older; but age never takes the newest, and neither what mode rollback
- * would need (`needed`): updates that fail must not take that away. A count of 0 keeps nothing at all.
- */
-function safetyStays(backups, { keepLocal = Infinity, keepLocalDays }, needed, now) {
-    return backups.map((backup, at) => {
-        const ends = keepLocalDays === undefined ? undefined : new Date(backup.createdAt.getTime() + keepLocalDays * DAY_MS);
-        if (backup.name === needed && keepLocal > 0) {
-            return { backup, goes: undefined, kept: 'for a rollback of the last update' };
-        }
-        const why = at >= keepLocal
-            ? `removed: ${keepLocal} are kept`
-            : at > 0 && ends !== undefined && ends < now
-                ? `removed: older than ${keepLocalDays} days`
-                : undefined;
-        if (why !== undefined)
-            return { backup, goes: why, kept: 'until the next update, rollback or restore' };
-        const limits = [
-            ...(Number.isFinite(keepLocal)
-                ? [`until ${keepLocal - at} more ${keepLocal - at === 1 ? 'is' : 'are'} made`]
-                : []),
-            ...(ends === undefined
-                ? []
-                : [`until ${ends.toISOString().slice(0, 10)}${at === 0 ? ', as the newest longer' : ''}`]),
-        ];
-        return { backup, goes: undefined, kept: limits.length === 0 ? 'for ever' : limits.join(', or ') };
-    });
-}
-/** The safety backup that a rollback of the last update needs; undefined where there is nothing to roll back. */
-async function neededByRollback(stateDirectory) {
-    try {
-        return (await lastUpdate(stateDirectory)).backup;
-    }
-    catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT || error instanceof SyntaxError)
-            return undefined;
-        throw error;
-    }
-}
-async function dropSafetyBackups(tools, keep) {
-    const { local, project, log, clock } = tools;
-    const needed = await neededByRollback(project.stateDirectory);
-    for (const { backup, goes } of safetyStays(await local.list(project.name), keep, needed, clock.now())) {
-        if (goes === undefined)
-            continue;
-        log.info(`${backup.name}, of the ${local.name}: ${goes}`);
-        await local.delete(backup, undefined);
-    }
-}
-
-;// CONCATENATED MODULE: ./src/modes/undo.ts
+;// CONCATENATED MODULE: ./src/modes/data-back.ts
 
 
 
@@ -12920,86 +16953,68 @@ async function dropSafetyBackups(tools, keep) {
 
 
 
-
-
-
-
-
-
-
-/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
-function undoActions(tools, patience) {
-    return {
-        'serve-again': (data) => bringBack(tools(), patience, data),
-        'code-back': async (data) => {
-            await tools().checkout?.restoreSnapshot(data);
-        },
-        'images-back': (data) => imagesBack(tools().project, data, { failed: true }),
-        'names-away': async (data) => {
-            const { engine } = tools().project;
-            for (const name of data)
-                await engine?.runtime.untag(name);
-        },
-        'files-away': (data) => filesAway(tools(), data),
-        'ground-away': (data) => groundAway(tools(), data),
-        'data-back': (data) => dataBack(tools(), data),
-        'clean-up': (data) => cleanUp(tools(), data),
-        'drop-throwaway': (data) => dropThrowaway(tools(), data),
-        unswap: (data) => tools().project.files.unswap(data),
-        unstage: async (data) => {
-            const { part, run, anew } = data;
-            await (await sourceForPart(part, { ...sourceDeps(tools()), ...(anew ? { anew } : {}) })).unstage(run);
-        },
-        'drop-db': (data) => undoDrop(tools(), data),
-        'unswap-db': (data) => undoSwap(tools(), data),
-        stop: async (data) => {
-            await tools().project.stop(data.services);
-        },
-    };
-}
-/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
-function forwardActions(tools) {
-    return {
-        'store-backup': async (data) => {
-            const { stores, recorder, project } = tools();
-            const captured = await capturedIn(localDirectory(project.stateDirectory), data.backup);
-            for (const store of stores)
-                recorder.stored.push(await storeBackup(tools(), captured, store));
-        },
-        'keep-aside': (data) => keepAside(tools(), data),
-        'remember-update': async (data) => {
-            const { stateDirectory } = tools().project;
-            await rememberUpdate(stateDirectory, data);
-            await avoidNothing(stateDirectory);
-        },
-        'forget-update': async (data) => {
-            const { stateDirectory } = tools().project;
-            if (data !== null)
-                await avoid(stateDirectory, data);
-            await forgetUpdate(stateDirectory);
-        },
-        tidy: async (data) => {
-            const { keepVersions, ...keep } = data;
-            await dropSafetyBackups(tools(), keep);
-            if (keepVersions !== undefined)
-                await dropProtections(tools().project, keepVersions);
-        },
-    };
-}
 const recordFile = (tools, run) => external_node_path_default().join(tools.project.stateDirectory, 'staging', `${run}-back.json`);
 async function readRecord(tools, run) {
-    const text = await (0,system_files/* readText */.yR)(recordFile(tools, run));
-    return text === null ? { attempts: [], parts: [], swaps: null } : JSON.parse(text);
+    const record = await readStateFile(recordFile(tools, run), ({ attempts, parts, swaps }) => Array.isArray(attempts) && Array.isArray(parts) && (swaps === null || Array.isArray(swaps)), 'Without it all data are unpacked anew from the safety backup, and what earlier attempts left beside them stays: status names it.');
+    return record ?? { attempts: [], parts: [], swaps: null };
 }
+const writeRecord = (tools, run, record) => (0,system_files/* writeAtomic */.vZ)(recordFile(tools, run), JSON.stringify(record));
 /**
  * Puts the data of the safety backup back after a version that may have changed everything. Killed while it unpacks, it unpacks anew under another name;
- * killed while it exchanges, it completes the same exchanges: the record tells which.
+ * killed while it exchanges, it completes the same exchanges: the record tells which. Where something was started on the data since the exchanges began, it
+ * does all of it once more.
  */
 async function dataBack(tools, { backup, run }) {
+    const record = await readRecord(tools, run);
+    await putBack(tools, { backup, run }, await disturbed(tools, record));
+}
+/**
+ * Between the return of the data and that of the old version, the host (after a power cut) or an engine that is started anew may start containers of the
+ * failed version, which migrate the data that have just come back. They are put back once more then. What the old version itself has been brought up
+ * with is never put back: users may have written.
+ */
+async function dataBackAgain(tools, { run, existing }) {
+    if (run === undefined)
+        return;
+    let record = await readRecord(tools, run);
+    if (record.stood === undefined)
+        return;
+    const again = await disturbed(tools, record, existing);
+    const { backup } = record.stood;
+    if (again) {
+        tools.recorder.warn(`Something of ${tools.project.name} was started on the data that had just come back, by the host after a power cut or by its engine. They are put back once more, from ${backup}.`);
+    }
+    if (again || record.stood.state === 'exchanging')
+        record = await putBack(tools, { backup, run }, again);
+    await writeRecord(tools, run, { ...record, stood: { ...record.stood, state: 'served' } });
+}
+/** Undone last: what the failed version wrote goes, and what was unpacked in vain. */
+async function dropBack(tools, run) {
+    await dropAttempts(tools, await readRecord(tools, run));
+    await (0,promises_.rm)(recordFile(tools, run), { force: true });
+}
+async function dropAttempts(tools, record) {
+    await tools.project.files.remove(record.spent ?? []);
+    for (const { source, swaps } of await stagedOf(tools, record)) {
+        await tools.project.files.remove(swaps.map(({ aside }) => aside));
+        for (const attempt of record.attempts)
+            await source.unstage(attempt);
+    }
+}
+async function putBack(tools, { backup, run }, again) {
     const { project, log } = tools;
     await project.stop();
+    await stopOneOffs(tools);
     const directory = localDirectory(project.stateDirectory);
     let record = await readRecord(tools, run);
+    if (again && record.swaps !== null) {
+        // An exchange that was cut off has left no live data: it is completed before what it put aside goes.
+        await swapBack(tools, record);
+        const spent = [...(record.spent ?? []), ...record.swaps.flat().map(({ aside }) => aside)];
+        record = { ...record, swaps: null, spent };
+        await writeRecord(tools, run, record);
+        await dropAttempts(tools, record);
+    }
     if (record.swaps === null) {
         const text = await (0,system_files/* readText */.yR)(external_node_path_default().join(directory, names_manifestFile(backup)));
         if (text === null) {
@@ -13007,7 +17022,7 @@ async function dataBack(tools, { backup, run }) {
                 hint: 'The data on disk are those that the failed version left. Restore a backup from the store: mode restore.',
             });
         }
-        const parts = dataParts(openManifest(JSON.parse(text)).parts);
+        const parts = dataParts(openManifest(text, backup).parts);
         try {
             record = await stageBack(tools, run, parts);
         }
@@ -13019,25 +17034,60 @@ async function dataBack(tools, { backup, run }) {
             record = await stageBack(tools, run, parts);
         }
     }
+    record = await noteStood(tools, { backup, run }, record, 'exchanging');
+    const staged = await swapBack(tools, record);
+    await loadAll(tools, staged, partReader(directory), (_name, work) => work());
+    return noteStood(tools, { backup, run }, record, 'back');
+}
+async function swapBack(tools, record) {
     const staged = await stagedOf(tools, record);
     for (const swap of inSwapOrder(staged))
-        await project.files.swap(swap);
-    await loadAll(tools, staged, directory, (_name, work) => work());
+        await tools.project.files.swap(swap);
+    return staged;
+}
+async function noteStood(tools, { backup, run }, before, state) {
+    const containers = await tools.project.containers();
+    const started = Object.fromEntries(containers.map(({ id, startedAt }) => [id, startedAt ?? null]));
+    const record = { ...before, stood: { backup, boot: bootId(), started, state } };
+    await writeRecord(tools, run, record);
+    return record;
+}
+/** Whether anything but the old version (what was there before the update: `existing`) has been started since the exchanges began, or all was to be done once more. */
+async function disturbed({ project }, { stood, swaps }, existing) {
+    if (stood === undefined)
+        return false;
+    if (swaps === null)
+        return true;
+    const { boot, started, state } = stood;
+    const served = state === 'served';
+    if (project.engine === null)
+        return !served && boot !== bootId();
+    if (served && existing === undefined)
+        return false;
+    return (await project.containers()).some(({ id, startedAt }) => started[id] !== undefined && started[id] !== (startedAt ?? null) && !(served && existing?.includes(id)));
+}
+/** A migration that was cut off may live on in a container of its own, and write to the data that come back. */
+async function stopOneOffs({ project }) {
+    if (project.engine === null)
+        return;
+    const { runtime } = project.engine;
+    const containers = await runtime.containers({ [projectLabel]: project.name });
+    await runtime.stop(containers.filter(({ oneOff }) => oneOff).map(({ id }) => id));
 }
 /** Unpacks all parts beside what the failed version left, under a name of its own for each attempt. */
 async function stageBack(tools, run, parts) {
     const { project, log } = tools;
-    const { attempts } = await readRecord(tools, run);
-    const attempt = `${run}-back${attempts.length + 1}`;
-    const record = { attempts: [...attempts, attempt], parts, swaps: null };
-    await (0,system_files/* writeAtomic */.vZ)(recordFile(tools, run), JSON.stringify(record));
+    const before = await readRecord(tools, run);
+    const attempt = `${run}-back${before.attempts.length + 1}`;
+    const record = { ...before, attempts: [...before.attempts, attempt], parts, swaps: null };
+    await writeRecord(tools, run, record);
     const swaps = [];
     for (const part of parts) {
         log.info(`${part.name}: unpacking the data from before the update`);
         const source = await sourceBack(part, tools);
         swaps.push(await source.stage(part, partReader(localDirectory(project.stateDirectory)), attempt));
     }
-    await (0,system_files/* writeAtomic */.vZ)(recordFile(tools, run), JSON.stringify({ ...record, swaps }));
+    await writeRecord(tools, run, { ...record, swaps });
     return { ...record, swaps };
 }
 /**
@@ -13064,19 +17114,103 @@ async function stagedOf(tools, record) {
     }
     return staged;
 }
+
+;// CONCATENATED MODULE: ./src/modes/undo.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How each step of update and restore is undone. The journal names these keys: renaming one breaks the recovery of older runs. */
+function undoActions(tools, patience) {
+    return {
+        'serve-again': async (data) => {
+            await dataBackAgain(tools(), data);
+            await bringBack(tools(), patience, data);
+        },
+        'code-back': async (data) => {
+            await tools().checkout?.restoreSnapshot(data);
+        },
+        'images-back': (data) => imagesBack(tools().project, data, { failed: true }),
+        'names-away': async (data) => {
+            const { engine } = tools().project;
+            for (const name of data)
+                await engine?.runtime.untag(name);
+        },
+        'files-away': (data) => filesAway(tools(), data),
+        'ground-away': (data) => groundAway(tools(), data),
+        'data-back': (data) => dataBack(tools(), data),
+        'clean-up': (data) => cleanUp(tools(), data),
+        'drop-backup': (data) => dropLocal(tools(), data.backup),
+        'drop-throwaway': (data) => dropThrowaway(tools(), data),
+        unswap: (data) => unswap(tools(), data),
+        unstage: async (data) => {
+            const { part, run, anew } = data;
+            await (await sourceForPart(part, { ...sourceDeps(tools()), ...(anew ? { anew } : {}) })).unstage(run);
+        },
+        'drop-db': (data) => undoDrop(tools(), data),
+        'unswap-db': (data) => undoSwap(tools(), data),
+        stop: async (data) => {
+            await tools().project.stop(data.services);
+        },
+    };
+}
+/**
+ * Stops first what uses the data: a host that was switched off has started it again, and it would go on with what is renamed below it.
+ */
+async function unswap({ project }, { services, ...swap }) {
+    if (services !== undefined && services.length > 0)
+        await project.stop(services);
+    await project.files.unswap(swap);
+}
+/** How what a killed run had prepared is brought up and judged. */
+function finishActions(tools) {
+    return { 'come-up': (data) => finishComingUp(tools(), data) };
+}
+/** What is left to do after a commit. Each can be repeated, and is until it has succeeded. */
+function forwardActions(tools) {
+    return {
+        // It only queues the backup, and so can't fail for want of a store. Journals of older versions name no stores.
+        'store-backup': async (data) => {
+            const { stores: ours, project } = tools();
+            const { backup, stores = ours.map(({ name }) => name), encrypted } = data;
+            await queueBackup(project.stateDirectory, { backup, stores, ...(encrypted ? { encrypted } : {}) });
+        },
+        'keep-aside': (data) => keepAside(tools(), data),
+        'drop-aside': (data) => dropAside(tools(), data),
+        'remember-update': async (data) => {
+            const { stateDirectory } = tools().project;
+            await rememberUpdate(stateDirectory, data);
+            await avoidNothing(stateDirectory);
+        },
+        'forget-update': async (data) => {
+            const { stateDirectory } = tools().project;
+            if (data !== null)
+                await avoid(stateDirectory, data);
+            await forgetUpdate(stateDirectory);
+        },
+        tidy: (data) => keep_local_tidy(tools(), data),
+        'remove-services': (data) => removeServices(tools(), data),
+    };
+}
 /** Undone last, when the old version serves again: what the failed version wrote goes, and what this run kept in case. */
 async function cleanUp(tools, { run, ...keep }) {
     const { project } = tools;
-    const record = await readRecord(tools, run);
-    for (const { source, swaps } of await stagedOf(tools, record)) {
-        await project.files.remove(swaps.map(({ aside }) => aside));
-        for (const attempt of record.attempts)
-            await source.unstage(attempt);
-    }
-    await (0,promises_.rm)(recordFile(tools, run), { force: true });
+    await dropBack(tools, run);
     await dropRun(project, run);
     if (keep.keepLocal !== undefined)
-        await dropSafetyBackups(tools, keep);
+        await keep_local_tidy(tools, keep);
 }
 
 ;// CONCATENATED MODULE: ./src/safety/lock.ts
@@ -13086,81 +17220,124 @@ async function cleanUp(tools, { run, ...keep }) {
 
 
 
+
+
+const POLL_MS = 1000;
+const SAY_AGAIN_MS = 60_000;
 /**
- * Takes the one lock of this project on this host, `lock` in its state directory, or throws `locked` (who holds it) at once.
+ * Takes the one lock of this project directory, `lock` in its state directory. Where another run has it, waits as long as `timeoutMs` says, and then throws
+ * `locked` (who holds it); `cancelled` when the signal comes first. Who waits is in no queue.
  *
  * A lock is a prepared file that link(2) gives its name, which fails where the name is taken: whole or absent, never half written. That
  * of a dead holder with token T is succeeded by whoever gets the name `lock.after-T`, in the same way; he alone may rename his file over `lock`,
  * after seeing that `lock` is still T's (a slow contender may come when the succession is over). A successor who died in the middle
  * is succeeded likewise. So of any number of contenders exactly one wins, wherever any of them is killed.
  */
-async function acquireLock(stateDirectory, info, 
-/** Called before each attempt to get a name; tests let others act there. */
-before = () => Promise.resolve()) {
-    const token = (0,external_node_crypto_.randomUUID)();
+async function acquireLock(stateDirectory, info, wait) {
+    const { timeoutMs, clock, log, signal } = wait;
     const place = (name) => external_node_path_default().join(stateDirectory, name);
-    const mine = { ...info, token, holder: ownIdentity() };
-    const prepared = place(`lock.prepared-${token}`);
+    const start = clock.monotonic();
+    let said;
     try {
-        await (0,system_files/* writeDurable */.vQ)(prepared, `${JSON.stringify(mine)}\n`);
-        while (!(await contend(place, prepared, before)))
-            continue;
-        await lock_tidy(stateDirectory);
+        const own = await bootIdTells(stateDirectory);
+        for (;;) {
+            const since = clock.now().toISOString();
+            const mine = { ...info, since, token: (0,external_node_crypto_.randomUUID)(), holder: ownIdentity(), own };
+            // Looks first: a run that is refused writes nothing.
+            const other = (await livingHolder(place, own)) ?? (await attempt(place, mine, wait));
+            const waited = clock.monotonic() - start;
+            if (other === null) {
+                await lock_tidy(place, own);
+                if (said !== undefined)
+                    log.info(`Got the lock after ${(0,units/* formatSeconds */.Xo)(waited / 1000)}`);
+                return { waited: said !== undefined, release: () => release(place, mine) };
+            }
+            if (waited >= timeoutMs)
+                throw locked(other, place('lock'), said === undefined ? 0 : waited);
+            if (other.token !== said?.token || waited - said.at >= SAY_AGAIN_MS) {
+                log.info(`Waiting for the lock, ${(0,units/* formatSeconds */.Xo)(waited / 1000)} so far: ${holderText(other)}`);
+                said = { token: other.token, at: waited };
+            }
+            await clock.sleep(Math.min(POLL_MS, timeoutMs - waited), signal);
+        }
     }
     catch (error) {
-        throw (0,system_files/* fileError */.zS)(`take the lock ${place('lock')}`, error);
+        throw (0,system_files/* fileError */.zS)(`take the lock ${place('lock')}`, error, { place: stateDirectory });
     }
-    finally {
-        await (0,promises_.unlink)(prepared).catch((error) => {
-            if (error.code !== 'ENOENT')
-                throw error;
-        });
-    }
-    return {
-        async release() {
-            const held = await readHolder(place('lock'));
-            if (held?.token !== token)
-                return;
-            await (0,promises_.unlink)(place('lock'));
-            await (0,system_files/* syncDirectory */.zR)(stateDirectory);
-        },
-    };
 }
 /** Looks only, and may be called by anybody. Null where nobody has the lock. Throws `lock-unreadable`. */
-async function lockHolder(stateDirectory) {
+async function lock_lockHolder(stateDirectory) {
     const held = await readHolder(external_node_path_default().join(stateDirectory, 'lock'));
     if (held === null)
         return null;
     const { mode, since, runUrl, holder } = held;
-    const state = !isAlive(holder) ? 'dead' : isElsewhere(holder) ? 'elsewhere' : 'alive';
+    const state = stateIn(held, await bootIdTells(stateDirectory));
     return { mode, since, ...(runUrl === undefined ? {} : { runUrl }), pid: holder.pid, host: holder.host, state };
 }
-/** One attempt: true when the lock is ours, false when it changed hands meanwhile. */
-async function contend(place, prepared, before) {
+/** Whether the boot id tells of everybody who can write here: nobody else's kernel has this filesystem. */
+async function bootIdTells(stateDirectory) {
+    return isKernelsBootId() && (await (0,disk/* isOwnFilesystem */.KI)(stateDirectory));
+}
+function stateIn(other, own) {
+    return stateOf(other.holder, own && other.own);
+}
+async function livingHolder(place, own) {
+    const other = await readHolder(place('lock'));
+    return other === null || stateIn(other, own) === 'dead' ? null : other;
+}
+/** Null when the lock is ours, else who has it. */
+async function attempt(place, mine, { before }) {
+    const prepared = place(`lock.prepared-${mine.token}`);
+    // A first run that was refused took the directory away with it.
+    await (0,system_files/* ensureDirectory */.EA)(place('.'));
+    for (;;) {
+        try {
+            await (0,system_files/* writeDurable */.vQ)(prepared, `${JSON.stringify(mine)}\n`);
+            const outcome = await contend(place, mine, prepared, before);
+            if (outcome !== 'again')
+                return outcome;
+        }
+        finally {
+            // What went wrong first is what is told; one that stays is tidied away by the next run.
+            await (0,promises_.unlink)(prepared).catch(() => undefined);
+        }
+    }
+}
+async function release(place, { token }) {
+    const held = await readHolder(place('lock'));
+    if (held?.token !== token)
+        return;
+    await (0,promises_.unlink)(place('lock'));
+    await (0,system_files/* syncDirectory */.zR)(place('.'));
+}
+/** One attempt: null when the lock is ours, else who has it; `again` when it changed hands meanwhile. */
+async function contend(place, mine, prepared, before) {
     const dead = [];
     for (let name = 'lock';;) {
         const file = place(name);
-        await before(name);
-        if (await tryLink(prepared, file)) {
+        await before?.(name);
+        const linked = await tryLink(prepared, file);
+        const other = linked ? null : await readHolder(file);
+        // NFS: link(2) succeeded, its answer got lost, and asked again the server says that the name is taken.
+        if (linked || other?.token === mine.token) {
             if (dead.length === 0) {
                 await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
-                return true;
+                return null;
             }
             for (const one of dead) {
                 if ((await readHolder(one.file))?.token === one.token)
                     continue;
                 await (0,promises_.unlink)(file);
-                return false;
+                return 'again';
             }
             await (0,promises_.rename)(prepared, place('lock'));
             await (0,system_files/* syncDirectory */.zR)(external_node_path_default().dirname(file));
-            return true;
+            return null;
         }
-        const other = await readHolder(file);
         if (other === null)
-            return false;
-        if (isAlive(other.holder))
-            throw locked(other, place('lock'));
+            return 'again';
+        if (stateIn(other, mine.own) !== 'dead')
+            return other;
         dead.push({ file, token: other.token });
         name = `lock.after-${other.token}`;
     }
@@ -13171,35 +17348,34 @@ async function tryLink(existing, name) {
         return true;
     }
     catch (error) {
-        if (error.code === 'EEXIST')
+        const { code = '' } = error;
+        // ENOENT: whoever has the lock now took our half written file for a dead one's.
+        if (code === 'EEXIST' || code === 'ENOENT')
             return false;
-        throw error;
+        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code))
+            throw error;
+        throw new errors/* CaretakerError */.xT('lock-unsupported', `failed to take the lock ${name}: its filesystem has no hard links`, {
+            hint: 'Put the project directory on a filesystem of Linux, such as ext4, XFS, Btrfs or NFS.',
+            cause: error,
+        });
     }
 }
 /** What killed contenders left. Whoever still contends with one of them finds `lock` changed, and begins anew. */
-async function lock_tidy(stateDirectory) {
-    for (const name of await (0,promises_.readdir)(stateDirectory)) {
+async function lock_tidy(place, own) {
+    for (const name of await (0,promises_.readdir)(place('.'))) {
         if (!/^lock\.(after|prepared)-/.test(name))
             continue;
-        const file = external_node_path_default().join(stateDirectory, name);
-        // A prepared file of a living contender is his to remove.
-        const owner = name.startsWith('lock.prepared-') ? await readHolderLeniently(file) : null;
-        if (owner !== null && isAlive(owner.holder))
-            continue;
-        if (name.startsWith('lock.prepared-') && owner === null)
-            continue;
+        const file = place(name);
+        if (name.startsWith('lock.prepared-')) {
+            // That of a living contender is his to remove. Whoever is still writing one prepares another.
+            const owner = await readHolder(file).catch(() => null);
+            if (owner !== null && stateIn(owner, own) !== 'dead')
+                continue;
+        }
         await (0,promises_.unlink)(file).catch((error) => {
             if (error.code !== 'ENOENT')
                 throw error;
         });
-    }
-}
-async function readHolderLeniently(file) {
-    try {
-        return await readHolder(file);
-    }
-    catch {
-        return null; // Still being written.
     }
 }
 async function readHolder(file) {
@@ -13218,17 +17394,27 @@ async function readHolder(file) {
         hint: `Make sure that no caretaker runs for this project, then remove ${file}.`,
     });
 }
-function locked(other, file) {
-    const { holder } = other;
-    const run = other.runUrl === undefined ? '' : ` (${other.runUrl})`;
-    const message = `another run holds the lock: ${other.mode}, process ${holder.pid} on ${holder.host}, since ${other.since}${run}`;
-    const hint = isElsewhere(holder)
-        ? `It runs, or ran, in another container, which can't be seen from here. If it is certainly over, remove ${file}.`
-        : 'Wait until it is done, or cancel that run. A lock whose holder has died is taken over by itself.';
-    return new errors/* CaretakerError */.xT('locked', message, { hint });
+function holderText({ mode, since, runUrl, holder }) {
+    return `${mode}, process ${holder.pid} on ${holder.host}, since ${since}${runUrl === undefined ? '' : ` (${runUrl})`}`;
+}
+function locked(other, file, waitedMs) {
+    const waited = waitedMs === 0 ? '' : `; waited ${(0,units/* formatSeconds */.Xo)(waitedMs / 1000)} for it`;
+    return new errors/* CaretakerError */.xT('locked', `another run holds the lock: ${holderText(other)}${waited}`, {
+        hint: hintFor(other, file),
+    });
+}
+function hintFor({ holder }, file) {
+    const here = ownIdentity();
+    if (holder.bootId !== here.bootId)
+        return `It runs, or ran, on another host, which can't be seen from here. A run on ${holder.host} takes over what is over; if that host is no more, remove ${file}.`;
+    if (holder.pidNamespace !== here.pidNamespace)
+        return `It runs, or ran, in another container, which can't be seen from here. If it is certainly over, remove ${file}.`;
+    return 'Wait until it is done (lock-timeout: 30m does so), or cancel that run. A lock whose holder has died is taken over by itself.';
 }
 
 ;// CONCATENATED MODULE: ./src/modes/status.ts
+
+
 
 
 
@@ -13252,17 +17438,19 @@ async function status_status(tools, settings) {
     const { project, recorder } = tools;
     const { stateDirectory } = project;
     const told = teller(tools);
-    const before = await told('Who holds the lock', null, () => lockHolder(stateDirectory));
+    const before = await told('Who holds the lock', null, () => lock_lockHolder(stateDirectory));
     const journal = await told('What the journal holds', null, () => unfinishedRun(stateDirectory));
     // A run may have begun or ended meanwhile: its journal is not one that was left.
-    const lock = (await lockHolder(stateDirectory).catch(() => null)) ?? before;
-    const update = await told('What the last update was', null, () => updateOrNull(stateDirectory));
+    const lock = (await lock_lockHolder(stateDirectory).catch(() => null)) ?? before;
+    const update = await told('What the last update was', null, () => lastUpdateOrNull(stateDirectory));
+    const waiting = await told('What waits for a store', [], () => unstored(stateDirectory));
     const report = {
         lock,
         unfinished: journal === null ? null : inShort(journal),
         lastUpdate: update && { at: update.at, from: update.from, to: update.to, backup: update.backup },
         avoided: await told('Which version is avoided', null, () => avoided(stateDirectory)),
-        safety: await told('Which safety backups there are', [], () => safetyBackups(tools, settings, update?.backup)),
+        safety: await told('Which safety backups there are', [], () => safetyBackups(tools, settings, update?.backup, waiting)),
+        unstored: waiting,
         aside: await told('What lies beside the data', [], () => aside(tools, settings, journal)),
         staging: await told('What lies in staging', [], () => entries(tools, 'staging')),
         images: await told('Which images are protected', [], () => protectedNames(project)),
@@ -13279,33 +17467,26 @@ function teller({ recorder }) {
             return await look();
         }
         catch (error) {
-            const isOfALook = error instanceof errors/* CaretakerError */.xT || error instanceof SyntaxError;
-            if (!isOfALook || (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled'))
+            if (!(error instanceof errors/* CaretakerError */.xT) || error.code === 'cancelled')
                 throw error;
             recorder.warn(`${what} can't be told: ${(0,errors/* messageOf */.bD)(error)}`);
             return otherwise;
         }
     };
 }
-async function updateOrNull(stateDirectory) {
-    try {
-        return await lastUpdate(stateDirectory);
-    }
-    catch (error) {
-        if (error instanceof errors/* CaretakerError */.xT && error.code === 'nothing-to-roll-back')
-            return null;
-        throw error;
-    }
-}
 function inShort({ run, mode, at, steps, forward }) {
     const undo = steps.filter((step) => step.undo !== null && step.state !== 'undone').map(({ name }) => name);
     const left = forward?.filter(({ done }) => !done).map(({ entry }) => entry.action);
     return { run, mode, at, committed: forward !== null, left: left ?? undo.reverse() };
 }
-async function safetyBackups({ project, local, clock }, keep, needed) {
-    const stays = safetyStays(await local.list(project.name), keep, needed, clock.now());
-    return Promise.all(stays.map(async ({ backup, kept }) => {
-        const reason = await local.readManifest(backup).then((manifest) => openManifest(manifest).reason, (error) => `its manifest can't be read (${(0,errors/* messageOf */.bD)(error)})`);
+async function safetyBackups({ project, local, clock }, keep, needed, waiting) {
+    const all = await local.list(project.name);
+    const waits = (name) => waiting.find(({ backup }) => backup === name);
+    const stays = safetyStays(all.filter(({ name }) => waits(name) === undefined), keep, needed, clock.now());
+    return Promise.all(all.map(async (backup) => {
+        const kept = stays.find((one) => one.backup === backup)?.kept ??
+            `until it is stored in ${waits(backup.name)?.stores.join(', ') ?? ''}`;
+        const reason = await local.readManifest(backup).then((manifest) => openManifest(manifest, backup.name).reason, (error) => `its manifest can't be read (${(0,errors/* messageOf */.bD)(error)})`);
         const { name, createdAt, bytes } = backup;
         return { name, createdAt: createdAt.toISOString(), bytes, reason, kept };
     }));
@@ -13315,7 +17496,7 @@ async function aside(tools, { data }, journal) {
     const { project, stores, local } = tools;
     const folders = [...stores, local].flatMap(({ directory }) => (directory === undefined ? [] : [directory]));
     const nothing = { take: [], leave: [] };
-    const plan = await teller(tools)('Where the data lie', nothing, () => planData(project, data, folders));
+    const plan = await teller(tools)('Where the data lie', nothing, () => planData(project, data, { never: folders }));
     const roots = [
         ...plan.take.flatMap((spec) => (spec.type === 'project-files' ? [] : [spec.path])),
         // Data that a half done exchange has taken out of sight.
@@ -13400,7 +17581,7 @@ async function newestIn(store, project) {
     }
 }
 /** In the order of urgency. What a run has in hand is its own affair. */
-function whatNeedsAHand(report, { project }) {
+function whatNeedsAHand(report, { project, clock }) {
     const { lock, unfinished, lastUpdate: update, safety, aside: left, throwaways: made, stores } = report;
     const lines = [];
     const atWork = lock !== null && lock.state !== 'dead';
@@ -13418,6 +17599,8 @@ function whatNeedsAHand(report, { project }) {
             lines.push(`${place} (${kind}) was left beside live data, and no run will come back for it: look at it, then remove it by hand. See docs/recovery-by-hand.md.`);
         }
     }
+    if (!atWork)
+        lines.push(...whatWaits(report.unstored));
     if (update !== null && !safety.some(({ name }) => name === update.backup)) {
         lines.push(`The safety backup ${update.backup} is not there: the last update can't be rolled back with its data.`);
     }
@@ -13426,6 +17609,9 @@ function whatNeedsAHand(report, { project }) {
             lines.push(`What ${store} holds can't be told: ${problem}`);
         else if (newest === null)
             lines.push(`There is no backup of ${project.name} in ${store}.`);
+        else if (isMisdated({ createdAt: new Date(newest.createdAt) }, clock.now())) {
+            lines.push(misdatedText({ ...newest, createdAt: new Date(newest.createdAt) }, store, clock.now()));
+        }
         else if (newest.proven?.ok === false) {
             lines.push(`The drill of ${newest.name} (${store}) failed on ${newest.proven.at.slice(0, 10)}: do not rely on it.`);
         }
@@ -13441,7 +17627,7 @@ function removal({ name, containers, volumes, directory }, { engine: of, files }
     const commands = [
         ...(containers.length === 0 ? [] : [`${engine} rm --force --volumes ${containers.join(' ')}`]),
         ...(volumes.length === 0 ? [] : [`${engine} volume rm ${volumes.join(' ')}`]),
-        ...(directory === null ? [] : [`${as}rm -rf ${quoted(directory)}`]),
+        ...(directory === null ? [] : [`${as}rm -rf ${report_quoted(directory)}`]),
     ];
     return `The throwaway ${name} is left of a drill that was cut off. To remove it: ${commands.join('; ')}`;
 }
@@ -13455,7 +17641,7 @@ function removal({ name, containers, volumes, directory }, { engine: of, files }
  * What the files of a backup's databases tell by themselves, without a server: unpacked one part after the other into a directory of their own, checked, and removed. Needs no engine
  * and nothing of the project.
  */
-async function proveFiles(tools, parts, directory, note) {
+async function proveFiles(tools, parts, read, note) {
     const { recorder, log, clock, run } = tools;
     // Whose the files were does not matter here, and only root may give files away.
     const { files: own } = tools.project;
@@ -13473,7 +17659,7 @@ async function proveFiles(tools, parts, directory, note) {
         const source = await createSource(spec, { project, log, clock, run });
         try {
             const lines = await recorder.step(`Check the files of ${part.name}`, async () => {
-                for (const swap of await source.stage(part, partReader(directory), run))
+                for (const swap of await source.stage(part, read, run))
                     await project.files.swap(swap);
                 return source.proves?.resting?.(part) ?? [];
             });
@@ -13485,9 +17671,10 @@ async function proveFiles(tools, parts, directory, note) {
     }
 }
 /** Undefined for what files alone tell nothing of. */
-function specOf({ name, kind, method, postgres, origin }, place) {
+function specOf(part, place) {
+    const { name, kind, method, postgres, origin } = part;
     if (kind === 'sqlite')
-        return { type: 'sqlite', name, path: external_node_path_default().join(place, external_node_path_default().basename(origin.path)), writers: [] };
+        return { type: 'sqlite', name, path: external_node_path_default().join(place, fileNameOf(part)), writers: [] };
     if (kind === 'postgres' && method === 'physical') {
         return {
             ...{ type: 'postgres', name, method, path: external_node_path_default().join(place, 'pgdata'), containerPath: '' },
@@ -13498,6 +17685,8 @@ function specOf({ name, kind, method, postgres, origin }, place) {
 }
 
 ;// CONCATENATED MODULE: ./src/modes/verify.ts
+
+
 
 
 
@@ -13522,6 +17711,7 @@ async function verify(tools, settings, openFolder) {
     const { manifest } = chosen;
     const level = settings.proof ?? (project.engine === null ? 'read' : 'databases');
     recorder.sections = { verify: { backup: manifest.name, level, proven: [] } };
+    const read = partReader(directory, chosen.decrypt);
     const proven = [];
     const note = (lines) => {
         proven.push(...lines);
@@ -13534,8 +17724,8 @@ async function verify(tools, settings, openFolder) {
         await recorder.step(`Fetch and verify ${manifest.name}`, () => fetchParts(tools, chosen, manifest.parts, directory));
         note([`every file of ${manifest.parts.length} parts has its digest, unpacks, and is a whole archive`]);
         await (level === 'read'
-            ? proveFiles(tools, manifest.parts, directory, note)
-            : drill(tools, settings, { chosen, directory, level }, note));
+            ? proveFiles(tools, manifest.parts, read, note)
+            : drill(tools, settings, { chosen, read, level }, note));
     }
     catch (error) {
         // A throwaway that was ended because of the disk says nothing of the backup.
@@ -13548,10 +17738,13 @@ async function verify(tools, settings, openFolder) {
         await (0,promises_.rm)(directory, { recursive: true, force: true });
     }
     await keep(true, proven);
+    await noteProven(tools, manifest);
     return { chosen, level, proven };
-    /** A result that can't be kept is a result all the same. */
-    async function keep(ok, lines) {
-        const at = tools.clock.now().toISOString();
+    /** A result that can't be kept is a result all the same. It holds what checks have answered, and lies where the backups are. */
+    async function keep(ok, told) {
+        // What checks have answered may be of the data, and the result lies where anybody may read it who can't read those.
+        const lines = chosen.decrypt === undefined ? told.map((line) => tools.log.redacted(line)) : IN_THE_LOG;
+        const at = dateAfter(chosen.backup.proofs, tools.clock.now()).toISOString();
         const { name, digest } = manifest;
         try {
             await chosen.store.keepProof(chosen.backup, {
@@ -13565,6 +17758,11 @@ async function verify(tools, settings, openFolder) {
         }
     }
 }
+/** Now; where the clock was set back since the last drill, the second behind that: the newest result is the newest. `proofs`: newest first. */
+function dateAfter([last], now) {
+    return last === undefined ? now : new Date(Math.max(now.getTime(), Date.parse(last.at) + 1000));
+}
+const IN_THE_LOG = ['The backup is encrypted, and this is not: what was seen is in the log of the run.'];
 /** What says something of the backup, and not of the machine that looked at it. */
 const DISPROVES = [
     'store-damaged',
@@ -13577,15 +17775,15 @@ const DISPROVES = [
     'check-failed',
     'unhealthy',
 ];
-async function drill(tools, settings, { chosen, directory, level }, note) {
+async function drill(tools, settings, { chosen, read, level }, note) {
     const { parts, version } = chosen.manifest;
     const head = await tools.checkout?.head();
     if (version.commit !== null && head !== undefined && head.commit !== version.commit) {
         tools.recorder.warn(`The backup is of ${version.tag ?? version.describe ?? version.commit}; it is tried with the images of ${head.tag ?? head.describe ?? head.commit}, which is deployed.`);
     }
-    const options = { parts, directory, outside: settings.throwawayNetwork === 'open', health: settings.health };
+    const options = { parts, read, outside: settings.throwawayNetwork === 'open', health: settings.health };
     await withThrowaway(tools, options, async (throwaway) => {
-        await proveDatabases(throwaway, directory, note);
+        await proveDatabases(throwaway, read, note);
         if (level === 'application')
             note([await proveApplication(throwaway.tools, settings)]);
         await proveChecks(throwaway, settings.checks, note);
@@ -13604,89 +17802,6 @@ async function verify_roomsFor({ project }, parts) {
     const rooms = [{ directory, bytes: sizeOf(parts, 'bytes'), what: 'the files of the backup' }];
     rooms.push({ directory, bytes: sizeOf(dataParts(parts), 'rawBytes'), what: 'its data, unpacked' });
     return rooms;
-}
-
-;// CONCATENATED MODULE: ./src/system/text-tail.ts
-
-/** Keeps the last `limit` bytes of what it is given, in at most twice as much memory. */
-class TextTail {
-    #limit;
-    #buffer = Buffer.alloc(0);
-    #used = 0;
-    #cut = false;
-    constructor(limit) {
-        this.#limit = limit;
-    }
-    push(chunk) {
-        const kept = chunk.length > this.#limit ? chunk.subarray(chunk.length - this.#limit) : chunk;
-        if (kept !== chunk)
-            this.#cut = true;
-        if (this.#used + kept.length > this.#buffer.length)
-            this.#makeRoom(kept.length);
-        this.#buffer.set(kept, this.#used);
-        this.#used += kept.length;
-    }
-    #makeRoom(bytes) {
-        if (this.#used > this.#limit)
-            this.#cut = true;
-        const old = this.#buffer.subarray(Math.max(0, this.#used - this.#limit), this.#used);
-        const size = Math.min(2 * this.#limit, Math.max(4096, 2 * (old.length + bytes)));
-        const next = Buffer.alloc(size);
-        next.set(old);
-        this.#buffer = next;
-        this.#used = old.length;
-    }
-    text() {
-        let from = Math.max(0, this.#used - this.#limit);
-        // Where the beginning was cut, not in the middle of a character.
-        if (from > 0 || this.#cut)
-            while (from < this.#used && ((this.#buffer[from] ?? 0) & 0xc0) === 0x80)
-                from++;
-        return this.#buffer.toString('utf8', from, this.#used);
-    }
-}
-/** A line that never ends comes in pieces, so that memory stays bounded. */
-const LONGEST_LINE = 64 * 1024;
-/** Cuts bytes into lines, without their `\n` or `\r\n`. */
-class LineCutter {
-    #onLine;
-    #decoder = new external_node_string_decoder_.StringDecoder('utf8');
-    #rest = '';
-    constructor(onLine) {
-        this.#onLine = onLine;
-    }
-    push(chunk) {
-        const pieces = (this.#rest + this.#decoder.write(chunk)).split('\n');
-        this.#rest = pieces.pop() ?? '';
-        for (const piece of pieces)
-            this.#onLine(piece.endsWith('\r') ? piece.slice(0, -1) : piece);
-        if (this.#rest.length > LONGEST_LINE)
-            this.#flush();
-    }
-    end() {
-        this.#rest += this.#decoder.end();
-        if (this.#rest !== '')
-            this.#flush();
-    }
-    #flush() {
-        const line = this.#rest;
-        this.#rest = '';
-        this.#onLine(line);
-    }
-}
-/** The last lines of a text, for an error's message. */
-function lastLines(text, lines = 15, characters = 2000) {
-    return text.trimEnd().split('\n').slice(-lines).join('\n').slice(-characters);
-}
-/** Shorter values ("1", "no") are no secrets, and blotting them out would make every text unreadable. */
-const SHORTEST_SECRET = 4;
-/** Blots out the values of an environment, whole and line by line. */
-function redactor(env) {
-    const secrets = Object.values(env ?? {})
-        .flatMap((value) => [value, ...value.split('\n')])
-        .filter((value) => value.length >= SHORTEST_SECRET)
-        .sort((one, other) => other.length - one.length);
-    return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
 }
 
 ;// CONCATENATED MODULE: ./src/cache/workflow-cache.ts
@@ -13715,6 +17830,8 @@ function createWorkflowCache(options) {
                 env: {
                     // Where the client looks for files, and where it puts its own archive.
                     ...{ GITHUB_WORKSPACE: folder, RUNNER_TEMP: folder },
+                    // Handed on to nothing else that this program starts.
+                    ACTIONS_RUNTIME_TOKEN: env['ACTIONS_RUNTIME_TOKEN'] ?? '',
                     // GNU tar: whatever a member is called, it lands in this folder under its last name.
                     ...(operation === 'find'
                         ? { TAR_OPTIONS: '--transform=s,.*/,,g --no-same-owner --no-same-permissions' }
@@ -13743,6 +17860,7 @@ function createWorkflowCache(options) {
 
 ;// CONCATENATED MODULE: ./src/health/command.ts
 
+
 /** Passes when the command ends with 0. */
 function commandProbe({ run, cwd, runAuthorCommand, timeoutMs = 60_000, signal }) {
     return {
@@ -13757,7 +17875,7 @@ function commandProbe({ run, cwd, runAuthorCommand, timeoutMs = 60_000, signal }
                 const said = tail.trim().split('\n').at(-1) ?? '';
                 return exitCode === 0
                     ? { ok: true, detail: 'ended with code 0' }
-                    : { ok: false, detail: `ended with code ${exitCode}${said === '' ? '' : `: ${said}`}` };
+                    : { ok: false, detail: `ended with ${codeWords(exitCode)}${said === '' ? '' : `: ${said}`}` };
             }
             catch (error) {
                 return { ok: false, detail: (0,errors/* messageOf */.bD)(error) };
@@ -13857,6 +17975,7 @@ function createBareProject(name, directory, files) {
         containers: () => Promise.resolve([]),
         running: () => Promise.resolve(false),
         configurationFiles: () => Promise.resolve([]),
+        secretFiles: () => Promise.resolve([]),
         lastWords: () => Promise.resolve([]),
         stop: () => Promise.resolve([]),
         ...{ start: none, up: none, look: none },
@@ -13864,6 +17983,8 @@ function createBareProject(name, directory, files) {
 }
 
 ;// CONCATENATED MODULE: ./src/project/command-project.ts
+
+
 
 
 const service = 'application';
@@ -13878,7 +17999,7 @@ function createCommandProject(options, deps) {
         // The shell's own codes: the command could not be run, so it has not answered the question.
         if (exitCode === 126 || exitCode === 127)
             throw commandFailed('status-command', options.statusCommand, exitCode, tail);
-        return { running: exitCode === 0, detail: `status-command: exit code ${exitCode}`, tail };
+        return { running: exitCode === 0, detail: `status-command: exit ${codeWords(exitCode)}`, tail };
     }
     async function act(input, text) {
         await deps.log.group(input, async () => {
@@ -13886,6 +18007,7 @@ function createCommandProject(options, deps) {
                 cwd,
                 // What it starts must live on when the job ends.
                 outlivesJob: input === 'start-command',
+                timeoutMs: system_limits/* LIMITS */.b.act,
                 onLine: (line) => deps.log.info(line),
             });
             if (exitCode !== 0)
@@ -13923,105 +18045,15 @@ function createCommandProject(options, deps) {
             return [{ service, state: running ? 'running' : 'stopped', text: tail }];
         },
         configurationFiles: () => Promise.resolve([]),
+        secretFiles: () => Promise.resolve([]),
     };
 }
 function commandFailed(input, text, exitCode, tail) {
     const words = tail.trim() === '' ? '' : `: ${tail.trim()}`;
-    return new errors/* CaretakerError */.xT('author-command-failed', `failed to run ${input} "${text}": exit code ${exitCode}${words}`, {
+    return new errors/* CaretakerError */.xT('author-command-failed', `failed to run ${input} "${text}": exit ${codeWords(exitCode)}${words}`, {
         hint: `Run the command by hand in the project directory; ${input} must end with exit code 0 when it did its work.`,
         input,
     });
-}
-
-;// CONCATENATED MODULE: ./src/compose/dialects.ts
-
-
-/** In the order of preference where a project tells nothing. */
-const table = [
-    {
-        name: 'docker-compose-v2',
-        runtime: 'docker',
-        argv: ['docker', 'compose'],
-        versionArgv: ['docker', 'compose', 'version', '--short'],
-        // v1 has no such subcommand of docker; whatever counts on from 2 keeps its command line.
-        version: (output) => /^v?((?:[2-9]|\d{2,})\.\d+\.\d+\S*)/m.exec(output)?.[1],
-        capabilities: () => ({
-            config: 'json',
-            upRecreatesChanged: true,
-            pull: true,
-            build: true,
-            profiles: true,
-            envFiles: 'many',
-            comparesConfiguration: true,
-            imageSeparator: '-',
-            reliableExitCodes: true,
-        }),
-    },
-    {
-        name: 'podman-compose',
-        runtime: 'podman',
-        argv: ['podman-compose'],
-        versionArgv: ['podman-compose', 'version'],
-        // 1.0.3 calls itself "podman-composer version".
-        version: (output) => /podman-composer? version\s+v?(\d+\.\d+\.\d+\S*)/.exec(output)?.[1],
-        // Read in the sources of 1.0.3, 1.0.6, 1.1.0 and later up to 1.6.0. The hash is the whole project's before 1.6, so that `up` makes
-        // everything anew; before 1.0.6 it is the constant 123. No version puts the contents of an env_file into it.
-        capabilities: (version) => {
-            const since106 = atLeast(version, [1, 0, 6]);
-            const since110 = atLeast(version, [1, 1, 0]);
-            return {
-                config: since106 ? 'yaml' : 'none',
-                upRecreatesChanged: false,
-                pull: true,
-                build: true,
-                profiles: since110,
-                envFiles: since106 ? 'one' : 'none',
-                comparesConfiguration: since106,
-                imageSeparator: '_',
-                reliableExitCodes: since110,
-            };
-        },
-    },
-];
-const dialectNames = table.map((row) => row.name);
-/**
- * The dialects whose program answers on this machine, in the order of preference. Asks programs for their version and
- * nothing else; whether the engine below answers is the runtimes' affair.
- */
-async function detectDialects(processes) {
-    const found = await Promise.all(table.map((row) => detect(row, processes)));
-    return found.filter((dialect) => dialect !== undefined);
-}
-async function detect(row, processes) {
-    let output;
-    try {
-        output = (await processes.run({ argv: row.versionArgv, env: composeEnv(row) }, { timeoutMs: 30_000 })).stdout;
-    }
-    catch (error) {
-        // No such program, or docker without the plugin: that is the answer "not here".
-        if (error instanceof errors/* CaretakerError */.xT && ['command-missing', 'command-failed'].includes(error.code))
-            return undefined;
-        throw error;
-    }
-    const version = row.version(output);
-    if (version === undefined)
-        return undefined;
-    return {
-        name: row.name,
-        runtime: row.runtime,
-        argv: row.argv,
-        version,
-        capabilities: row.capabilities(version),
-    };
-}
-function atLeast(version, wanted) {
-    const parts = version.split(/[^\d]+/).map(Number);
-    for (const [index, part] of wanted.entries()) {
-        const have = parts[index] ?? 0;
-        if (have !== part)
-            return have > part;
-    }
-    return true;
 }
 
 ;// CONCATENATED MODULE: ./src/project/discover.ts
@@ -14255,6 +18287,8 @@ async function profilesInUse(dialect, files, containers, log) {
 
 ;// CONCATENATED MODULE: ./src/runtimes/containers.ts
 
+/** Both engines' default. */
+const GRACE_SECONDS = 10;
 /** The JSON list that `docker container inspect` or `podman container inspect` prints. Throws `engine-failed` for anything else. */
 function parseContainers(json, engine) {
     return parseInspected(json, engine).map(toContainer);
@@ -14317,6 +18351,7 @@ function toContainer(raw) {
         user: raw.Config.User ?? '',
         // Docker Compose writes True and False.
         oneOff: labels['com.docker.compose.oneoff']?.toLowerCase() === 'true',
+        graceSeconds: raw.Config.StopTimeout ?? GRACE_SECONDS,
         pid: (raw.State.Pid ?? 0) > 0 ? raw.State.Pid : undefined,
     };
 }
@@ -14412,6 +18447,7 @@ function instant(text) {
 
 
 
+
 /** Made here out of nothing, never pulled. A new content gets a new number. */
 const HELPER_IMAGE = 'compose-caretaker/helper:1';
 const HELPER_LABEL = 'compose-caretaker.helper';
@@ -14437,13 +18473,13 @@ function helperContainer(runtime, processes, programs) {
             // Each time: a prune may take an image that no container uses.
             const image = (await runtime.imageId(HELPER_IMAGE)) ?? (await importHelper(processes, runtime));
             const places = await Promise.all(paths.map((path) => placesOf(path, absent)));
-            const data = outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
+            const data = helper_container_outermost(places.flat()).map((path) => ({ source: path, target: path, writable: true }));
             const name = `caretaker-helper-${(0,external_node_crypto_.randomUUID)()}`;
             return {
                 command: { argv: helperArgv(name, image, [...(await system), ...data], argv, network?.id) },
                 // The client's end is not the container's.
                 end: async () => {
-                    await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1] });
+                    await processes.run({ argv: ['docker', 'rm', '--force', name] }, { accept: [0, 1], timeoutMs: system_limits/* LIMITS */.b.act });
                 },
             };
         },
@@ -14529,7 +18565,7 @@ async function isMissing(path) {
     }
 }
 /** Those that lie in no other of them. A rename between two mounts fails, so there must be no needless ones. */
-function outermost(paths) {
+function helper_container_outermost(paths) {
     const unique = [...new Set(paths)].sort();
     return unique.filter((path) => !unique.some((other) => other !== path && helper_container_isWithin(other, path)));
 }
@@ -14538,7 +18574,7 @@ function helper_container_isWithin(directory, path) {
     return rest !== '..' && !rest.startsWith(`..${external_node_path_.sep}`);
 }
 async function importHelper(processes, runtime) {
-    await processes.run({ argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] }, { input: EMPTY_TAR });
+    await processes.run({ argv: ['docker', 'import', '--change', `LABEL ${HELPER_LABEL}=1`, '-', HELPER_IMAGE] }, { input: EMPTY_TAR, timeoutMs: system_limits/* LIMITS */.b.act });
     const id = await runtime.imageId(HELPER_IMAGE);
     if (id === null)
         throw new errors/* CaretakerError */.xT('engine-failed', `failed to import ${HELPER_IMAGE}: it is not there`);
@@ -14546,6 +18582,8 @@ async function importHelper(processes, runtime) {
 }
 
 ;// CONCATENATED MODULE: ./src/runtimes/engine.ts
+
+
 
 
 
@@ -14562,6 +18600,11 @@ const ANOTHER_WENT = /locating image with ID "[0-9a-f]{64}": image not known/;
 const ASKED_AGAIN = 20;
 /** How both say that a log cannot be read because the container keeps none. */
 const NO_LOG = /does not support reading|log driver, cannot read logs/i;
+/**
+ * Podman's words for a container that was in another state by the time its stop came to it: one that its restart policy has started again in the
+ * middle of that (`is running or paused, refusing to clean up: container state improper`), or whose process has ended since.
+ */
+const STATE_MOVED = /container state improper|unless container \S+ is running/i;
 /** Words of the engine itself, in the place of those of a program that was to run in a container. */
 const ENGINE_SPEAKS = /^Error(?: response from daemon)?: (?:.*no such container|.*is not running|.*is paused|.*is restarting|no container with|can only create exec|cannot exec|.*container state improper)/im;
 /** One command's inspects: a container's are some 10 KB, and the last MiB of an output is all that is kept. */
@@ -14571,27 +18614,36 @@ const INSPECTED_AT_ONCE = 25;
  * only a stop while it runs counts, and a crash loop's container runs for moments.
  */
 const STOP_ROUNDS = 40;
-const engine_ANY_CODE = Array.from({ length: 256 }, (_, code) => code);
-function engineCommand(name, processes) {
+function engineCommand(name, processes, limits) {
     // Podman leaves processes of its own behind (the namespace's keeper, conmon), which the runner would end after the job.
     const command = (args, env = {}) => ({
         argv: [name, ...args],
         env: { ...env, ...(name === 'podman' ? { RUNNER_TRACKING_ID: '' } : {}) },
     });
+    const limit = ([verb = '', noun = '']) => {
+        if (['exec', 'run'].includes(verb))
+            return {};
+        if (['pull', 'save', 'load'].includes(verb))
+            return { timeoutMs: limits.build };
+        const looks = ['ps', 'images', 'info', 'logs', 'healthcheck'].includes(verb) || ['inspect', 'ls'].includes(noun);
+        return { timeoutMs: looks ? limits.look : limits.act };
+    };
     async function run(args, action, { env, ...options } = {}) {
         let result;
         const reads = args[0] === 'images' || (args[0] === 'image' && args[1] === 'inspect');
         try {
             for (let time = 0;; time++) {
-                result = await processes.run(command(args, env), { ...options, accept: engine_ANY_CODE });
+                result = await processes.run(command(args, env), { ...limit(args), ...options, accept: processes_ANY_CODE });
                 if (!reads || time === ASKED_AGAIN || !ANOTHER_WENT.test(result.stderr))
                     break;
             }
         }
         catch (error) {
-            if (error instanceof errors/* CaretakerError */.xT && ['command-timeout', 'cancelled'].includes(error.code))
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'cancelled')
                 throw error;
-            throw engineFailed(name, action, error instanceof Error ? error.message : String(error), error);
+            if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-timeout')
+                throw timedOut(action, error);
+            throw engineFailed(name, action, (0,errors/* messageOf */.bD)(error), error);
         }
         if ((options.accept ?? [0]).includes(result.exitCode))
             return result;
@@ -14600,8 +18652,8 @@ function engineCommand(name, processes) {
     return {
         command,
         run,
-        async find(args, action) {
-            const result = await run(args, action, { accept: engine_ANY_CODE });
+        async find(args, action, options = {}) {
+            const result = await run(args, action, { ...options, accept: processes_ANY_CODE });
             if (result.exitCode === 0)
                 return result.stdout;
             if (engine_ABSENT.test(result.stderr) && !ANOTHER_WENT.test(result.stderr))
@@ -14616,6 +18668,21 @@ function engineFailed(name, action, words, cause) {
         ...(cause === undefined ? {} : { cause }),
     });
 }
+/** What the engine answers as JSON: a wrapper around it, or a disk that is full, may make something else of it. */
+function engine_parsed(text, name, action) {
+    try {
+        return JSON.parse(text);
+    }
+    catch (error) {
+        throw engineFailed(name, action, `what is not JSON: ${lastLines(text)}`, error);
+    }
+}
+function timedOut(action, cause) {
+    return new errors/* CaretakerError */.xT('command-timeout', `failed to ${action}: ${cause.message}`, {
+        hint: 'The engine, or a program in a container, hangs or waits for its disk: the same command by hand, and the engine’s log, show more.',
+        cause,
+    });
+}
 function wordsOf(result) {
     return lastLines(result.stderr) || lastLines(result.stdout) || `nothing (exit code ${result.exitCode})`;
 }
@@ -14623,13 +18690,13 @@ function engine_short(id) {
     return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
 /** All that Docker and Podman do alike, in the same words. */
-function commonRuntime(facts, engine, processes) {
+function commonRuntime(facts, engine, processes, limits) {
     const { name } = facts;
     const inspect = async (ids) => {
         const found = [];
         for (let at = 0; at < ids.length; at += INSPECTED_AT_ONCE) {
             const args = ['container', 'inspect', '--', ...ids.slice(at, at + INSPECTED_AT_ONCE)];
-            const { exitCode, stdout, stderr } = await engine.run(args, 'look at containers', { accept: engine_ANY_CODE });
+            const { exitCode, stdout, stderr } = await engine.run(args, 'look at containers', { accept: processes_ANY_CODE });
             // One that has gone meanwhile: the engine answers with the others, and fails.
             if (exitCode !== 0 && !onlyAbsent(stderr))
                 throw engineFailed(name, 'look at containers', lastLines(stderr));
@@ -14653,10 +18720,35 @@ function commonRuntime(facts, engine, processes) {
         const answer = await engine.find(['volume', 'inspect', '--', wanted], `look at the volume ${wanted}`);
         if (answer === null)
             return null;
-        const [found] = JSON.parse(answer);
+        const [found] = engine_parsed(answer, name, `look at the volume ${wanted}`);
         if (found === undefined)
             return null;
-        return { name: found.Name, mountpoint: found.Mountpoint, driver: found.Driver, labels: found.Labels ?? {} };
+        const device = found.Driver === 'local' ? deviceOf(found.Options) : null;
+        return {
+            ...{ name: found.Name, driver: found.Driver, labels: found.Labels ?? {} },
+            ...(device === null ? {} : { device }),
+            mountpoint: device?.bound ? device.source : found.Mountpoint,
+        };
+    };
+    // A volume's options never change as long as it is there.
+    const directories = new Map();
+    const directoryOf = async (wanted) => {
+        if (isAnonymousName(wanted))
+            return undefined;
+        if (!directories.has(wanted)) {
+            const device = (await volume(wanted))?.device;
+            directories.set(wanted, device?.bound ? device.source : undefined);
+        }
+        return directories.get(wanted);
+    };
+    /** What lies in a directory of this host is mounted there by itself: the volume's own mount point is empty as soon as the container stops. */
+    const withDirectories = async (container) => {
+        const mounts = [];
+        for (const mount of container.mounts) {
+            const source = mount.volume === undefined ? undefined : await directoryOf(mount.volume);
+            mounts.push(source === undefined ? mount : { ...mount, type: 'bind', volume: undefined, source });
+        }
+        return { ...container, mounts };
     };
     const execArgs = (id, argv, options, interactive) => [
         'exec',
@@ -14679,7 +18771,11 @@ function commonRuntime(facts, engine, processes) {
             const { stdout } = await engine.run(['ps', '--all', '--quiet', '--no-trunc', ...filters], 'list containers');
             const containers = await inspect(stdout.split('\n').filter((line) => line !== ''));
             // Engines differ in whether several label filters mean all of them or any.
-            return containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+            const found = containers.filter((container) => wanted.every(([key, value]) => container.labels[key] === value));
+            const seen = [];
+            for (const container of found)
+                seen.push(await withDirectories(container));
+            return seen;
         },
         async container(id) {
             return (await inspect([id]))[0] ?? null;
@@ -14687,7 +18783,7 @@ function commonRuntime(facts, engine, processes) {
         async exec(id, argv, options = {}) {
             const action = `run ${argv[0]} in container ${engine_short(id)}`;
             const result = await engine.run(execArgs(id, argv, options, options.input !== undefined), action, {
-                accept: engine_ANY_CODE,
+                accept: processes_ANY_CODE,
                 ...(options.env === undefined ? {} : { env: options.env }),
                 ...(options.input === undefined ? {} : { input: options.input }),
                 ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
@@ -14719,6 +18815,7 @@ function commonRuntime(facts, engine, processes) {
             }
         },
         async stop(ids) {
+            let refused;
             for (let round = 1; ids.length > 0; round++) {
                 const now = await byId(ids);
                 const up = ids.filter((id) => {
@@ -14728,12 +18825,20 @@ function commonRuntime(facts, engine, processes) {
                 if (up.length === 0)
                     return;
                 if (round > STOP_ROUNDS)
-                    throw engineFailed(name, `stop ${up.map(engine_short).join(', ')}`, 'it still runs');
+                    throw refused ?? engineFailed(name, `stop ${up.map(engine_short).join(', ')}`, 'it still runs');
                 for (const id of up) {
                     // Podman refuses to stop a paused one, and a signal reaches nobody there.
                     if (now.get(id)?.state === 'paused')
                         await engine.find(['unpause', id], `unpause the container ${engine_short(id)}`);
-                    await engine.find(['stop', id], `stop the container ${engine_short(id)}`);
+                    const timeoutMs = (now.get(id)?.graceSeconds ?? 0) * 1000 + limits.act;
+                    try {
+                        await engine.find(['stop', id], `stop the container ${engine_short(id)}`, { timeoutMs });
+                    }
+                    catch (error) {
+                        if (!(error instanceof errors/* CaretakerError */.xT && STATE_MOVED.test(error.message)))
+                            throw error;
+                        refused = error;
+                    }
                 }
             }
         },
@@ -14762,7 +18867,7 @@ function commonRuntime(facts, engine, processes) {
                     text.shift();
             };
             const action = `read the log of container ${engine_short(id)}`;
-            const result = await engine.run(['logs', '--tail', String(lines), id], action, { accept: engine_ANY_CODE, onLine });
+            const result = await engine.run(['logs', '--tail', String(lines), id], action, { accept: processes_ANY_CODE, onLine });
             if (result.exitCode === 0)
                 return text.join('\n');
             if (NO_LOG.test(result.stderr))
@@ -14775,7 +18880,7 @@ function commonRuntime(facts, engine, processes) {
             const answer = await engine.find(args, `look at the image ${image}`);
             if (answer === null)
                 return null;
-            const lines = JSON.parse(answer) ?? [];
+            const lines = engine_parsed(answer, name, `look at the image ${image}`) ?? [];
             const pairs = lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)]);
             return Object.fromEntries(pairs);
         },
@@ -14833,7 +18938,7 @@ function commonRuntime(facts, engine, processes) {
             for (const network of stdout.split('\n').filter((line) => line !== '')) {
                 const answer = await engine.find(['network', 'inspect', network], `look at the network ${network}`);
                 // Docker writes Labels, Podman labels.
-                const [found] = JSON.parse(answer ?? '[]');
+                const [found] = engine_parsed(answer ?? '[]', name, `look at the network ${network}`);
                 if ((found?.Labels ?? found?.labels)?.[label] === project)
                     await engine.find(['network', 'rm', network], `remove the network ${network}`);
             }
@@ -14864,15 +18969,15 @@ function onlyAbsent(stderr) {
 
 
 
-/** An engine that does not answer within this time does not answer. */
-const ANSWER_MS = 30_000;
+
+
 /**
  * Docker as this user reaches it; null where there is no `docker`, where its daemon does not answer or refuses this user, and where
  * `docker` is Podman's alias.
  */
-async function createDocker(processes) {
-    const engine = engineCommand('docker', processes);
-    const server = await answer(processes);
+async function createDocker(processes, limits = system_limits/* LIMITS */.b) {
+    const engine = engineCommand('docker', processes, limits);
+    const server = await answer(processes, limits);
     if (server === null)
         return null;
     const format = '{{json .SecurityOptions}}\n{{.DockerRootDir}}';
@@ -14884,7 +18989,7 @@ async function createDocker(processes) {
         platform: `${server.Os}/${server.Arch}`,
         storage: stdout.trim().split('\n').at(-1) ?? '',
     };
-    const common = commonRuntime(facts, engine, processes);
+    const common = commonRuntime(facts, engine, processes, limits);
     return {
         ...common,
         async remove(ids, { anonymousVolumes = false } = {}) {
@@ -14900,8 +19005,8 @@ async function createDocker(processes) {
                 return 'none';
             // Docker's daemon runs the checks and has no command to run one now.
             try {
-                const accept = Array.from({ length: 256 }, (_, code) => code);
-                const result = await common.exec(id, [program, ...args], { timeoutMs: check.timeoutMs, accept });
+                const options = { timeoutMs: check.timeoutMs, accept: processes_ANY_CODE };
+                const result = await common.exec(id, [program, ...args], options);
                 return result.exitCode === 0 ? 'healthy' : 'unhealthy';
             }
             catch (error) {
@@ -14915,7 +19020,9 @@ async function createDocker(processes) {
         async imageDigests(nameOrId) {
             const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
             const digests = await engine.find(args, `look at the image ${nameOrId}`);
-            return digests === null ? [] : (JSON.parse(digests) ?? []);
+            return digests === null
+                ? []
+                : (engine_parsed(digests, 'docker', `look at the image ${nameOrId}`) ?? []);
         },
         async untag(name) {
             // --force: where it is the only name of an image in use. The image itself stays then.
@@ -14923,9 +19030,9 @@ async function createDocker(processes) {
         },
     };
 }
-async function answer(processes) {
+async function answer(processes, limits) {
     try {
-        const { stdout } = await processes.run({ argv: ['docker', 'version', '--format', '{{json .Server}}'] }, { timeoutMs: ANSWER_MS });
+        const { stdout } = await processes.run({ argv: ['docker', 'version', '--format', '{{json .Server}}'] }, { timeoutMs: limits.answer });
         // Podman's alias has a client's half only: it prints null, `<no value>`, or fails.
         const server = JSON.parse(stdout);
         return typeof server?.Version === 'string' ? server : null;
@@ -14946,16 +19053,15 @@ async function answer(processes) {
 
 
 
-/** An engine that does not answer within this time does not answer. */
-const podman_ANSWER_MS = 30_000;
+
 /** Rounds of removing before it is given up: a container's end may take a moment to be seen. */
 const REMOVE_ROUNDS = 4;
 /** Of a log file, the end that is read. */
 const LOG_BYTES = 256 * 1024;
 /** Podman with this user's own storage; null where there is none, or where it cannot run for this user. */
-async function createPodman(processes) {
-    const engine = engineCommand('podman', processes);
-    const info = await podman_answer(processes);
+async function createPodman(processes, limits = system_limits/* LIMITS */.b) {
+    const engine = engineCommand('podman', processes, limits);
+    const info = await podman_answer(processes, limits);
     if (info === null)
         return null;
     const facts = {
@@ -14965,7 +19071,7 @@ async function createPodman(processes) {
         platform: `${info.host.os}/${info.host.arch}`,
         storage: info.store.graphRoot,
     };
-    const common = commonRuntime(facts, engine, processes);
+    const common = commonRuntime(facts, engine, processes, limits);
     const names = (0,external_node_path_.join)(facts.rootless ? info.store.runRoot : '/run/containers', 'networks/aardvark-dns');
     return {
         ...common,
@@ -14992,7 +19098,7 @@ async function createPodman(processes) {
                     throw engineFailed('podman', `remove ${next.join(', ')}`, words);
                 left = next;
             }
-            await forgetNames(names, ids, processes);
+            await forgetNames(names, ids, processes, limits);
         },
         async removeRest(project) {
             // podman-compose's default since 1.1; without --force, a pod that has containers stays.
@@ -15001,7 +19107,15 @@ async function createPodman(processes) {
         },
         async runHealthCheck(id) {
             const action = `run the health check of ${id}`;
-            const result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+            let result;
+            try {
+                result = await engine.run(['healthcheck', 'run', id], action, { accept: [0, 1, 125] });
+            }
+            catch (error) {
+                if (error instanceof errors/* CaretakerError */.xT && error.code === 'command-timeout')
+                    return 'unhealthy';
+                throw error;
+            }
             if (result.exitCode === 0)
                 return 'healthy';
             if (result.exitCode === 1)
@@ -15017,7 +19131,7 @@ async function createPodman(processes) {
             if (file !== undefined) {
                 // Podman 4.3's --tail takes pieces of lines for lines, and loses what an unbuffered program prints.
                 const argv = ['tail', `--bytes=${LOG_BYTES}`, '--', file];
-                const tail = await processes.run({ argv }, { accept: [0, 1] });
+                const tail = await processes.run({ argv }, { accept: [0, 1], timeoutMs: limits.look });
                 if (tail.exitCode === 0)
                     return parseLogFile(tail.stdout, lines, Buffer.byteLength(tail.stdout) < LOG_BYTES);
             }
@@ -15036,7 +19150,9 @@ async function createPodman(processes) {
         async imageDigests(nameOrId) {
             const args = ['image', 'inspect', '--format', '{{json .RepoDigests}}', '--', nameOrId];
             const answered = await engine.find(args, `look at the image ${nameOrId}`);
-            const digests = answered === null ? [] : (JSON.parse(answered) ?? []);
+            const digests = answered === null
+                ? []
+                : (engine_parsed(answered, 'podman', `look at the image ${nameOrId}`) ?? []);
             // Podman gives digests to local builds too.
             return digests.filter((digest) => !digest.startsWith('localhost/'));
         },
@@ -15047,7 +19163,7 @@ async function createPodman(processes) {
             // One name alone would take all names of the image.
             await engine.find(['untag', name, name], `remove the image name ${name}`);
             const names = await engine.find(['image', 'inspect', '--format', '{{json .RepoTags}}', '--', id], `look at ${id}`);
-            if (names === null || (JSON.parse(names) ?? []).length > 0)
+            if (names === null || (engine_parsed(names, 'podman', `look at ${id}`) ?? []).length > 0)
                 return;
             // As Docker does it: without a name, an image that nothing uses goes.
             const result = await engine.run(['rmi', id], `remove the image ${id}`, { accept: [0, 1, 2, 125] });
@@ -15094,14 +19210,14 @@ async function namesKnown(directory) {
  * next network of any project of this user that gets the same addresses then has no name server, for one address cannot be served twice. (Measured with Podman 4.3, netavark 1.4.)
  * As netavark itself does it: under its lock, an empty list goes, the server is told to read them anew.
  */
-async function forgetNames(directory, ids, processes) {
+async function forgetNames(directory, ids, processes, limits) {
     const full = ids.filter((id) => /^[0-9a-f]{64}$/.test(id));
     for (const [file, known] of await namesKnown(directory)) {
         const gone = full.filter((id) => known.has(id));
         if (gone.length === 0)
             continue;
         const lines = gone.map((id) => `/^${id} /d`).join(';');
-        await processes.run({ argv: ['flock', (0,external_node_path_.join)(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] });
+        await processes.run({ argv: ['flock', (0,external_node_path_.join)(directory, '../aardvark.lock'), 'sh', '-c', TAKE_OUT, file, lines] }, { timeoutMs: limits.look });
         const pid = await nameServer(directory);
         if (pid !== null)
             process.kill(pid, 'SIGHUP');
@@ -15125,9 +19241,9 @@ async function namesIn(directory) {
         throw (0,system_files/* fileError */.zS)(`read ${directory}`, error);
     }
 }
-async function podman_answer(processes) {
+async function podman_answer(processes, limits) {
     try {
-        const { stdout } = await processes.run({ argv: ['podman', 'info', '--format', 'json'], env: { RUNNER_TRACKING_ID: '' } }, { timeoutMs: podman_ANSWER_MS });
+        const { stdout } = await processes.run({ argv: ['podman', 'info', '--format', 'json'], env: { RUNNER_TRACKING_ID: '' } }, { timeoutMs: limits.answer });
         return JSON.parse(stdout);
     }
     catch (error) {
@@ -15142,13 +19258,15 @@ async function podman_answer(processes) {
 ;// CONCATENATED MODULE: ./src/runtimes/detect.ts
 
 
+
 /** The engines that answer to this user here, Docker first; none is no error. */
-async function detectRuntimes(processes) {
-    const runtimes = await Promise.all([createDocker(processes), createPodman(processes)]);
+async function detectRuntimes(processes, limits = system_limits/* LIMITS */.b) {
+    const runtimes = await Promise.all([createDocker(processes, limits), createPodman(processes, limits)]);
     return runtimes.filter((runtime) => runtime !== null);
 }
 
 ;// CONCATENATED MODULE: ./src/runtimes/host-files-ways.ts
+
 
 
 
@@ -15207,7 +19325,7 @@ const podmanUnshare = {
 async function requireGnuTar(processes) {
     const hint = 'Install GNU tar (package tar) on this machine.';
     try {
-        const { stdout } = await processes.run({ argv: ['tar', '--version'] });
+        const { stdout } = await processes.run({ argv: ['tar', '--version'] }, { timeoutMs: system_limits/* LIMITS */.b.answer });
         if (stdout.includes('GNU tar'))
             return;
     }
@@ -15218,13 +19336,15 @@ async function requireGnuTar(processes) {
     }
     throw new errors/* CaretakerError */.xT('tar-missing', 'failed to find GNU tar: the tar on PATH is another one', { hint });
 }
+/** Operations that take no longer where there are more data. */
+const LOOKS = ['probe', 'exists', 'kinds', 'likeness', 'makeDirectory', 'http'];
 function agentBy(way, { processes, node, agent }) {
-    async function run(argv, paths, input = '', network) {
+    async function run(argv, paths, input = '', network, limit = {}) {
         const absent = new Set();
         for (;;) {
             const wrapped = await way.wrap(argv, paths, absent, network);
             try {
-                return (await processes.run(inEnglish(wrapped.command), { input })).stdout;
+                return (await processes.run(inEnglish(wrapped.command), { input, ...limit })).stdout;
             }
             catch (error) {
                 // The failure that led here is the one to tell.
@@ -15240,7 +19360,8 @@ function agentBy(way, { processes, node, agent }) {
         let output;
         try {
             // Warnings (of types being stripped, of an experimental module) would be taken for the cause when something else fails.
-            output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network);
+            const limit = LOOKS.includes(operation) ? { timeoutMs: system_limits/* LIMITS */.b.look } : {};
+            output = await run([node, '--no-warnings', agent, operation], paths, JSON.stringify(request), network, limit);
         }
         catch (error) {
             throw denied(operation, paths, error);
@@ -15376,8 +19497,9 @@ function hostFilesBy(way, tools) {
 function inEnglish(command) {
     return { ...command, env: { ...command.env, LC_ALL: 'C', TAR_OPTIONS: '' } };
 }
-function placesOfSwap({ live, fresh, aside }) {
-    return [live, fresh, aside];
+/** With its root: where the way to the data is mounted from above, a link on it is seen, and not followed by whoever mounts. */
+function placesOfSwap({ live, fresh, aside, root }) {
+    return [...(root === undefined ? [] : [root]), live, fresh, aside];
 }
 function parseAnswer(output, operation) {
     try {
@@ -15441,8 +19563,39 @@ function startedLater(start, then) {
 }
 
 // EXTERNAL MODULE: ./src/settings/parse.ts + 4 modules
-var parse = __webpack_require__(42981);
+var parse = __webpack_require__(2981);
+;// CONCATENATED MODULE: ./src/stores/mounts.ts
+
+
+
+/**
+ * Throws `store-unreachable` where a folder lay on a filesystem that is not mounted now: its empty mount point must not be taken for it. `file` is what `noteMount` wrote; `seen`:
+ * where this run has seen it mounted, before anything was noted.
+ */
+async function refuseUnmounted(directory, file, seen) {
+    const known = (await read(file))[directory] ?? seen;
+    if (known === undefined || (await (0,disk/* mountPoint */.ic)(known)) === known)
+        return;
+    throw new errors/* CaretakerError */.xT('store-unreachable', `failed to write to ${directory}: it lay on a filesystem mounted at ${known}, and nothing is mounted there now`, {
+        hint: `Mount it, and run again. If backups are to lie on another disk from now on, remove ${file}.`,
+    });
+}
+/** Notes where the filesystem is mounted that the folder lies on. */
+async function noteMount(directory, file) {
+    const known = await read(file);
+    const at = await (0,disk/* mountPoint */.ic)(directory);
+    if (at === (known[directory] ?? '/'))
+        return;
+    await (0,system_files/* writeAtomic */.vZ)(file, `${JSON.stringify({ ...known, [directory]: at }, null, 2)}\n`);
+}
+async function read(file) {
+    const text = await (0,system_files/* readText */.yR)(file);
+    return text === null ? {} : JSON.parse(text);
+}
+
 ;// CONCATENATED MODULE: ./src/stores/folder.ts
+
+
 
 
 
@@ -15459,7 +19612,7 @@ const ABANDONED_MS = 60 * 60 * 1000;
  * Backups as files in one directory, which several projects may share. A file is complete as soon as its name is there: it is linked, or
  * copied beside, forced to disk and renamed.
  *
- * Further codes: `store-exists`, and `disk-full`, `host-files-denied`, `file-operation-failed` for the place that `fetch` writes to.
+ * Further codes: `store-exists`, `store-unsafe`, and `disk-full`, `host-files-denied`, `file-operation-failed` for the place that `fetch` writes to.
  */
 function createFolderStore(options) {
     return new FolderStore(options);
@@ -15468,21 +19621,29 @@ class FolderStore {
     kind = 'folder';
     name;
     directory;
+    #mounts;
     #log;
-    constructor({ directory, name, log }) {
+    /** The mount that the folder lay on when this run first looked; undefined before, and where it is the root. */
+    #seen;
+    constructor({ directory, name, mounts, log }) {
         this.directory = directory;
         this.name = name ?? `folder ${directory}`;
+        this.#mounts = mounts;
         this.#log = log;
     }
     async check(purpose) {
         const exists = await this.#exists();
         if (purpose === 'read') {
+            // An empty mount point is no store without backups.
+            if (this.#mounts !== undefined)
+                await refuseUnmounted(this.directory, this.#mounts, this.#seen);
             if (exists)
                 await this.#names();
             else
                 this.#log.info(`${this.directory} does not exist: there are no backups in it`);
             return;
         }
+        await this.#refuseElsewhere();
         const place = exists ? this.directory : external_node_path_default().dirname(this.directory);
         const probe = external_node_path_default().join(place, `.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
         try {
@@ -15508,15 +19669,19 @@ class FolderStore {
         }
         const target = external_node_path_default().join(this.directory, file.name);
         try {
+            await this.#refuseElsewhere();
             await this.#make();
+            await this.#refuseSamePlace(file);
             await this.#removeAbandoned();
             if (!(await this.#link(file, target)))
                 await this.#copy(file, target);
             await (0,system_files/* syncDirectory */.zR)(this.directory);
+            if (this.#mounts !== undefined)
+                await noteMount(this.directory, this.#mounts);
             return { id: undefined, url: undefined };
         }
         catch (error) {
-            throw this.#error(what, error);
+            throw this.#error(what, error, file.bytes);
         }
     }
     async list(project) {
@@ -15534,11 +19699,13 @@ class FolderStore {
                 this.#log.debug(`${name} is not listed: ${missingFile} is missing in ${this.directory}`);
                 continue;
             }
+            const files = [...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null);
             backups.push({
                 name,
                 project: parsed.project,
                 createdAt: parsed.at,
-                bytes: await this.#bytes([...names].filter((other) => other.startsWith(`${name}.`) && parseProofFile(other) === null)),
+                bytes: await this.#bytes(files),
+                files,
                 ...{ expiresAt: undefined, runId: undefined, ids: [], url: undefined },
                 proofs: proofs.get(name) ?? [],
             });
@@ -15547,7 +19714,7 @@ class FolderStore {
     }
     async readManifest(backup) {
         const what = `read the manifest of ${backup.name} in ${this.directory}`;
-        const text = await (0,promises_.readFile)(external_node_path_default().join(this.directory, names_manifestFile(backup.name)), 'utf8').catch((error) => {
+        const text = await this.#manifestText(backup.name).catch((error) => {
             throw this.#error(what, error);
         });
         try {
@@ -15562,7 +19729,7 @@ class FolderStore {
         if (external_node_path_default().basename(file.file) !== file.file)
             throw folder_missing(what, 'that is no plain file name');
         const stored = external_node_path_default().join(this.directory, file.file);
-        const source = await (0,promises_.open)(stored).catch((error) => {
+        const source = await (0,strangers/* openFile */.Tq)(stored).catch((error) => {
             throw this.#error(what, error);
         });
         try {
@@ -15571,13 +19738,13 @@ class FolderStore {
                 throw folder_damaged(what, `it has ${size} bytes, the manifest says ${file.bytes}`);
             // Whatever is in a link's way, a copy may do; where not, it says why.
             const sha256 = (await linked(stored, toPath).catch(() => false))
-                ? await folder_digestOf(toPath).catch(async (error) => {
+                ? await (0,system_files/* digestOf */.ol)(toPath).catch(async (error) => {
                     await (0,promises_.rm)(toPath);
                     throw this.#error(what, error);
                 })
                 : await copyBytes(source, toPath, {
                     readError: (error) => this.#error(what, error),
-                    writeError: (error) => (0,system_files/* fileError */.zS)(`write ${toPath}`, error),
+                    writeError: (error) => (0,system_files/* fileError */.zS)(`write ${toPath}`, error, { place: toPath, bytes: file.bytes }),
                     onBytes: (bytes) => this.#log.progress(file.file, bytes, file.bytes),
                 });
             if (sha256 !== file.sha256) {
@@ -15612,6 +19779,15 @@ class FolderStore {
             await (0,promises_.rm)(beside, { force: true });
         }
     }
+    async takeBack(files) {
+        try {
+            for (const file of files)
+                await (0,promises_.rm)(external_node_path_default().join(this.directory, file), { force: true });
+        }
+        catch (error) {
+            throw this.#error(`take back what was stored in ${this.directory}`, error);
+        }
+    }
     async delete(backup) {
         const what = `delete ${backup.name} from ${this.directory}`;
         const manifest = names_manifestFile(backup.name);
@@ -15629,6 +19805,28 @@ class FolderStore {
         catch (error) {
             throw this.#error(what, error);
         }
+    }
+    /** Before anything is written: the folder itself must not be a way to elsewhere that another user has laid. */
+    async #refuseElsewhere() {
+        if ((0,strangers/* isStrangersLink */.or)(this.directory)) {
+            throw new errors/* CaretakerError */.xT('store-unsafe', `failed to use ${this.directory} for backups: it is a symbolic link that another user has made`, {
+                input: 'store',
+                hint: 'Look where it leads and who made it. Give the path of a directory, or make the link yourself.',
+            });
+        }
+        if (this.#mounts === undefined)
+            return;
+        await refuseUnmounted(this.directory, this.#mounts, this.#seen);
+        const at = await (0,disk/* mountPoint */.ic)(this.directory);
+        if (at !== '/')
+            this.#seen ??= at;
+    }
+    /** Where a backup waits on this host it is not stored: it is removed there when all stores have it. */
+    async #refuseSamePlace(file) {
+        const [here, there] = await Promise.all([(0,promises_.stat)(this.directory), (0,promises_.stat)(external_node_path_default().dirname(file.path))]);
+        if (here.dev !== there.dev || here.ino !== there.ino)
+            return;
+        throw new errors/* CaretakerError */.xT('store-inside-state', `failed to store ${file.name} in ${this.directory}: it is the folder in which it waits for its stores`, { input: 'store', hint: 'Give another folder, best on another disk.' });
     }
     async #make() {
         try {
@@ -15671,19 +19869,32 @@ class FolderStore {
     async #missingFile(name, names) {
         let manifest;
         try {
-            manifest = openManifest(await (0,promises_.readFile)(external_node_path_default().join(this.directory, names_manifestFile(name)), 'utf8'));
+            manifest = openManifest(await this.#manifestText(name), name);
         }
         catch (error) {
             this.#log.debug(`the manifest of ${name} can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
             return undefined;
         }
-        const files = [...manifest.parts.flatMap((part) => part.files.map(({ file }) => file)), instructionsFile(name)];
+        const parts = manifest.parts.flatMap((part) => part.files.map(({ file }) => storedName(file, manifest)));
+        const files = [...parts, instructionsFile(name)];
         return files.find((file) => !names.has(file));
+    }
+    async #manifestText(name) {
+        const handle = await (0,strangers/* openFile */.Tq)(external_node_path_default().join(this.directory, names_manifestFile(name)));
+        try {
+            const { size } = await handle.stat();
+            if (size > MAX_MANIFEST_BYTES)
+                throw new strangers/* NotAFile */.pX('it is larger than any manifest');
+            return await handle.readFile('utf8');
+        }
+        finally {
+            await handle.close();
+        }
     }
     async #bytes(files) {
         let bytes = 0;
         for (const file of files) {
-            const stats = await (0,promises_.stat)(external_node_path_default().join(this.directory, file)).catch((error) => {
+            const stats = await (0,promises_.lstat)(external_node_path_default().join(this.directory, file)).catch((error) => {
                 throw this.#error(`look at ${file} in ${this.directory}`, error);
             });
             bytes += stats.size;
@@ -15730,52 +19941,85 @@ class FolderStore {
             });
             if (sha256 !== file.sha256)
                 throw changed(file, 'its SHA-256 is not the one that it had');
-            const exists = await (0,promises_.access)(target, external_node_fs_.constants.F_OK).then(() => true, () => false);
+            // A link that leads nowhere has the name, too.
+            const exists = await (0,promises_.lstat)(target).then(() => true, () => false);
             if (exists)
                 await this.#requireSame(file, target);
             else
-                await (0,promises_.rename)(beside, target);
+                await this.#settle(file, beside, target);
         }
         finally {
             await source.close();
             await (0,promises_.rm)(beside, { force: true });
         }
     }
+    /** Never in place of what another host has put there this very moment, where there are hard links. */
+    async #settle(file, beside, target) {
+        try {
+            if (!(await linked(beside, target)))
+                await (0,promises_.rename)(beside, target);
+        }
+        catch (error) {
+            if (codeOf(error) !== 'EEXIST')
+                throw error;
+            await this.#requireSame(file, target);
+        }
+    }
     async #requireSame(file, target) {
-        const there = await (0,promises_.stat)(target);
-        if (there.size === file.bytes && (await folder_digestOf(target)) === file.sha256)
+        const there = (0,strangers/* isStrangersLink */.or)(target) ? undefined : await (0,promises_.stat)(target).catch(() => undefined);
+        if (there?.isFile() === true && there.size === file.bytes && (await (0,system_files/* digestOf */.ol)(target)) === file.sha256)
             return;
         throw new errors/* CaretakerError */.xT('store-exists', `failed to store ${file.name}: ${target} has another content`, {
             hint: 'Two backups of one project began in the same second, or the file was changed by hand. Move it away if nobody needs it, and run again.',
         });
     }
     async #removeAbandoned() {
-        for (const name of await (0,promises_.readdir)(this.directory)) {
-            if (!TEMPORARY.test(name))
-                continue;
+        const names = (await (0,promises_.readdir)(this.directory)).filter((name) => TEMPORARY.test(name));
+        const now = names.length === 0 ? 0 : await this.#now();
+        for (const name of names) {
             const file = external_node_path_default().join(this.directory, name);
-            const stats = await (0,promises_.stat)(file).catch(() => undefined); // Its own run was quicker.
-            if (stats === undefined || Date.now() - stats.mtimeMs < ABANDONED_MS)
+            const stats = await (0,promises_.lstat)(file).catch(() => undefined); // Its own run was quicker.
+            if (stats?.isFile() !== true || now - stats.mtimeMs < ABANDONED_MS)
                 continue;
             this.#log.info(`removing ${file}, which an earlier run left unfinished`);
+            // In a folder that is shared it may be somebody else's to remove.
+            await (0,promises_.rm)(file, { force: true }).catch((error) => this.#log.info((0,errors/* messageOf */.bD)(error)));
+        }
+    }
+    /** By the clock that dates files here: a server's, perhaps. Milliseconds. */
+    async #now() {
+        const file = external_node_path_default().join(this.directory, `.${(0,external_node_crypto_.randomUUID)()}.caretaker-tmp`);
+        const handle = await (0,promises_.open)(file, 'wx', 0o600);
+        try {
+            return (await handle.stat()).mtimeMs;
+        }
+        finally {
+            await handle.close();
             await (0,promises_.rm)(file, { force: true });
         }
     }
-    #error(what, cause) {
+    /** `bytes`: as much as it takes there. */
+    #error(what, cause, bytes) {
         if (cause instanceof errors/* CaretakerError */.xT)
             return cause;
+        if (cause instanceof strangers/* NotAFile */.pX)
+            return folder_damaged(what, cause.message, cause);
         const message = `failed to ${what}: ${(0,errors/* messageOf */.bD)(cause)}`;
         switch (codeOf(cause) ?? '') {
             case 'ENOSPC':
             case 'EDQUOT':
-                return new errors/* CaretakerError */.xT('store-full', `failed to ${what}: no space is left there`, {
+                return new errors/* CaretakerError */.xT('store-full', `failed to ${what}: ${(0,disk/* noSpaceLeft */.zP)({ place: this.directory, bytes })}`, {
                     hint: 'Free some space on that filesystem, remove old backups, or use another folder; then run again.',
+                    cause,
+                });
+            case 'EROFS':
+                return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: its filesystem is mounted read-only`, {
+                    hint: 'Perhaps since its disk had an error: look at it, and mount it for writing; then run again.',
                     cause,
                 });
             case 'EACCES':
             case 'EPERM':
-            case 'EROFS':
-                return new errors/* CaretakerError */.xT('store-denied', message, {
+                return new errors/* CaretakerError */.xT('store-denied', `failed to ${what}: permission denied`, {
                     input: 'store',
                     hint: `The user who runs this must be able to read and write ${this.directory}.`,
                     cause,
@@ -15855,12 +20099,6 @@ async function linked(file, to) {
         throw error;
     }
 }
-async function folder_digestOf(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    for await (const piece of (0,external_node_fs_.createReadStream)(file, { highWaterMark: 1024 * 1024 }))
-        hash.update(piece);
-    return hash.digest('hex');
-}
 function codeOf(error) {
     return error?.code;
 }
@@ -15880,18 +20118,6 @@ function folder_missing(what, why, cause) {
         hint: 'List the backups again: somebody may have removed it.',
         cause,
     });
-}
-
-// EXTERNAL MODULE: external "node:timers/promises"
-var external_node_timers_promises_ = __webpack_require__(58500);
-;// CONCATENATED MODULE: ./src/system/cancelled.ts
-
-/** What is thrown where a run is cancelled: the signal's own reason where that is a coded error, else `cancelled`. */
-function cancelled(signal) {
-    const reason = signal.reason;
-    if (reason instanceof errors/* CaretakerError */.xT)
-        return reason;
-    return new errors/* CaretakerError */.xT('cancelled', 'the run was cancelled', { cause: reason });
 }
 
 ;// CONCATENATED MODULE: ./src/system/system-clock.ts
@@ -15967,7 +20193,9 @@ function uploadError(what, cause) {
     if (cause instanceof errors/* CaretakerError */.xT)
         return cause;
     const text = (0,errors/* messageOf */.bD)(cause);
-    const said = firstLine(text);
+    // Of the service a status is in the text, of the storage beside it.
+    const { statusCode } = cause;
+    const said = typeof statusCode === 'number' ? `the storage answered ${statusCode}: ${firstLine(text)}` : firstLine(text);
     if (/insufficient usage|storage quota/i.test(text)) {
         return new errors/* CaretakerError */.xT('store-full', `failed to ${what}: the account’s storage for artifacts is used up`, {
             hint: 'Delete old artifacts (GitHub counts anew only every 6 to 12 hours), keep them for a shorter time by retention-days, buy more storage or raise ' +
@@ -15976,7 +20204,7 @@ function uploadError(what, cause) {
         });
     }
     // Of the storage, the signed address was refused; of the service, the job's own token.
-    const status = Number(cause.statusCode ?? /\((\d{3})\)/.exec(text)?.[1]);
+    const status = Number(statusCode ?? /\((\d{3})\)/.exec(text)?.[1]);
     if (status === 401 || status === 403) {
         return new errors/* CaretakerError */.xT('store-denied', `failed to ${what}: ${said}`, {
             hint: 'The job’s own token (ACTIONS_RUNTIME_TOKEN) writes artifacts, and no permission is needed; it ends with the job. Run again, and check the machine’s clock.',
@@ -15995,19 +20223,79 @@ function uploadError(what, cause) {
             cause,
         });
     }
+    if (/is not valid JSON|JSON input/.test(text)) {
+        return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: the answer is not JSON`, {
+            hint: 'Something between this machine and GitHub may answer in its place: look at proxy settings.',
+            cause,
+        });
+    }
     return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: ${said}`, {
         hint: 'Look at https://www.githubstatus.com and at the machine’s connection, then run again.',
         cause,
     });
 }
 
+// EXTERNAL MODULE: external "node:diagnostics_channel"
+var external_node_diagnostics_channel_ = __webpack_require__(3053);
+;// CONCATENATED MODULE: ./src/stores/stalls.ts
+
+/** A server that sends nothing for so long is taken for gone. */
+const STALL_MS = 60_000;
+/**
+ * Does the work, and ends what it asks of the server `host` (`NAME` or `NAME:PORT`) where nothing comes for `limitMs`, or an answer breaks off: throws an error with the code
+ * of a connection that failed. GitHub's client by itself waits three minutes, five times over, for an answer, and for ever for the rest of one: it hears neither of a
+ * connection that broke nor of one that stands still, and a process with nothing else to do would end in the middle of its work, without a word.
+ */
+async function withoutStalls(host, limitMs, work) {
+    const timers = new Map();
+    let give = () => undefined;
+    const broken = new Promise((_, reject) => (give = reject));
+    const onRequest = (message) => {
+        const { request } = message;
+        if (request.getHeader('host') !== host)
+            return;
+        const end = () => {
+            const error = stalls_failed('ETIMEDOUT', `no answer within ${limitMs / 1000} s`);
+            request.destroy(error);
+            // Without a connection, as where a proxy makes none, the request itself says nothing.
+            give(error);
+        };
+        timers.set(request, setTimeout(end, limitMs));
+        request.once('close', () => clearTimeout(timers.get(request)));
+    };
+    const onAnswer = (message) => {
+        const { request, response } = message;
+        if (request.getHeader('host') !== host)
+            return;
+        clearTimeout(timers.get(request));
+        response.setTimeout(limitMs, () => response.destroy());
+        response.once('close', () => {
+            if (!response.complete)
+                give(stalls_failed('ECONNRESET', 'the answer broke off'));
+        });
+    };
+    (0,external_node_diagnostics_channel_.subscribe)('http.client.request.start', onRequest);
+    (0,external_node_diagnostics_channel_.subscribe)('http.client.response.finish', onAnswer);
+    try {
+        return await Promise.race([work(), broken]);
+    }
+    finally {
+        (0,external_node_diagnostics_channel_.unsubscribe)('http.client.request.start', onRequest);
+        (0,external_node_diagnostics_channel_.unsubscribe)('http.client.response.finish', onAnswer);
+        for (const timer of timers.values())
+            clearTimeout(timer);
+    }
+}
+function stalls_failed(code, what) {
+    return Object.assign(new Error(`${what} (${code})`), { code });
+}
+
 ;// CONCATENATED MODULE: ./src/stores/github-rest.ts
+
 
 
 const AGENT = 'compose-caretaker';
 const PAGE = 100;
-/** A storage server that sends nothing for so long is taken for gone. */
-const STALL_MS = 60_000;
 /** An answer that is not a success. */
 class Refused extends Error {
     status;
@@ -16026,7 +20314,7 @@ function createGitHubRest(options) {
     const repository = `${owner}/${repo}`;
     const root = `${apiUrl.replace(/\/+$/, '')}/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repo)}`;
     async function send(verb, url, headers) {
-        const { HttpClient } = await __webpack_require__.e(/* import() */ 942).then(__webpack_require__.bind(__webpack_require__, 44942));
+        const { HttpClient } = await __webpack_require__.e(/* import() */ 942).then(__webpack_require__.bind(__webpack_require__, 4942));
         const client = new HttpClient(AGENT, [], { allowRedirects: false, socketTimeout: STALL_MS });
         let message;
         try {
@@ -16136,14 +20424,16 @@ function createGitHubRest(options) {
         async checkListing() {
             await answer('GET', '/actions/artifacts?per_page=1', list.what, list.needs);
         },
-        async isPublic() {
+        async visibility() {
             const what = `find out whether ${repository} is public`;
             const { body } = await answer('GET', '', what, 'metadata: read');
-            const isPrivate = body?.private;
+            const { private: isPrivate, visibility } = (body ?? {});
             if (typeof isPrivate !== 'boolean') {
                 throw new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: the answer does not say`);
             }
-            return !isPrivate;
+            if (!isPrivate || visibility === 'public')
+                return 'public';
+            return visibility === 'internal' ? 'internal' : 'private';
         },
         async deleteArtifact(artifact) {
             const what = `delete the artifact ${artifact.name} of ${repository}`;
@@ -16228,8 +20518,8 @@ function listedArtifact(item) {
 
 
 
-/** A manifest's file is a few kilobytes; what comes from outside is not read without an end. */
-const artifact_MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+
 /**
  * Backups as workflow artifacts, one raw artifact a file: its name is the file's, its digest the file's own. Written by GitHub's client
  * with the job's runtime token (no permission needed), found and read by the REST API with `token` (`actions: read`), removed by it
@@ -16252,6 +20542,7 @@ class ArtifactStore {
     #serverUrl;
     #retry;
     #rest;
+    #clamped = false;
     constructor(options) {
         const { owner, repo, token, log, clock, env, signal } = options;
         this.#options = options;
@@ -16268,15 +20559,16 @@ class ArtifactStore {
             await this.#rest.checkListing();
             return;
         }
-        if (this.#options.allowPublic !== true)
+        if (purpose === 'write' && this.#options.allowPublic !== true)
             await this.#refusePublic();
         const [wished, kept] = [this.#options.retentionDays, this.#retentionDays()];
-        if (wished !== kept) {
+        if (wished !== kept && !this.#clamped) {
+            this.#clamped = true;
             this.#options.log.warn(`retention-days=${wished} is more than ${this.#repository} allows: its artifacts are kept for ${kept} days`);
         }
         const what = `reach the artifact service for ${this.#repository}`;
         const client = await this.#client();
-        await retrying(what, this.#retry, isNetworkError, () => client.listArtifacts()).catch((error) => {
+        await this.#asking(what, () => client.listArtifacts()).catch((error) => {
             throw uploadError(what, error);
         });
     }
@@ -16293,11 +20585,13 @@ class ArtifactStore {
         }
         const retentionDays = this.#retentionDays();
         let taken;
+        let broken;
+        const upload = () => client.uploadArtifact(file.name, [file.path], external_node_path_default().dirname(file.path), {
+            skipArchive: true,
+            ...(retentionDays === undefined ? {} : { retentionDays }),
+        });
         try {
-            await retrying(what, this.#retry, isNetworkError, () => client.uploadArtifact(file.name, [file.path], external_node_path_default().dirname(file.path), {
-                skipArchive: true,
-                ...(retentionDays === undefined ? {} : { retentionDays }),
-            }));
+            await this.#asking(what, upload, (error) => (broken = isNameTaken(error) ? broken : error));
         }
         catch (error) {
             if (!isNameTaken(error))
@@ -16307,7 +20601,7 @@ class ArtifactStore {
         // Not the upload's own result: what counts is what the service says that it has.
         const stored = await this.#ownArtifact(client, file.name, what);
         if (stored === null)
-            throw notListed(what, taken);
+            throw notListed(what, taken, broken);
         const wrong = difference(stored, file);
         if (wrong === undefined)
             return { id: String(stored.id), url: this.#url(this.#options.runId, stored.id) };
@@ -16318,12 +20612,21 @@ class ArtifactStore {
             });
         }
         // A manifest that stayed would make the backup look complete.
-        const removal = await client.deleteArtifact(file.name).then(() => undefined, (error) => error);
+        const removal = await this.#asking(what, () => client.deleteArtifact(file.name)).then(() => undefined, (error) => error);
         throw new errors/* CaretakerError */.xT('store-damaged', `failed to ${what}: ${wrong}`, {
             hint: removal === undefined
                 ? 'The damaged artifact was removed. Run again; if it happens again, look at the machine’s memory and disk.'
                 : `Delete the artifact ${stored.id} by hand: removing it failed as well (${(0,errors/* messageOf */.bD)(removal)}). Then run again.`,
         });
+    }
+    async takeBack(files) {
+        const what = `take back what this run stored among the ${this.name}`;
+        const client = await this.#client();
+        for (const file of files) {
+            await this.#asking(what, () => client.deleteArtifact(file)).catch((error) => {
+                throw uploadError(what, error);
+            });
+        }
     }
     async list(project) {
         this.#refuseServer();
@@ -16349,7 +20652,7 @@ class ArtifactStore {
         let bytes = 0;
         for await (const piece of this.#rest.content(artifact)) {
             bytes += piece.length;
-            if (bytes > artifact_MAX_MANIFEST_BYTES)
+            if (bytes > MAX_MANIFEST_BYTES)
                 throw artifact_damaged(what, 'it is larger than any manifest');
             pieces.push(piece);
         }
@@ -16384,7 +20687,7 @@ class ArtifactStore {
                 if (bytes > file.bytes)
                     throw artifact_damaged(what, `more comes than the ${file.bytes} bytes of the manifest`);
                 await target.writeFile(piece).catch((error) => {
-                    throw (0,system_files/* fileError */.zS)(`write ${toPath}`, error);
+                    throw (0,system_files/* fileError */.zS)(`write ${toPath}`, error, { place: toPath, bytes: file.bytes });
                 });
                 this.#options.log.progress(file.file, bytes, file.bytes);
             }
@@ -16442,7 +20745,7 @@ class ArtifactStore {
         const { project, at } = parseBackupName(name);
         const hasInstructions = files.some((file) => file.name === instructionsFile(name));
         // Which parts there must be stands in the manifest, and that costs a download: a part that expired before it is found by the fetch.
-        if (!hasInstructions || !files.some((file) => file.name.endsWith('.zst')))
+        if (!hasInstructions || !files.some((file) => /\.zst(\.age)?$/.test(file.name)))
             return null;
         const distinct = new Map(files.toReversed().map((file) => [file.name, file]));
         const ends = [...distinct.values()].flatMap(({ expiresAt }) => expiresAt === undefined ? [] : [expiresAt.getTime()]);
@@ -16455,6 +20758,7 @@ class ArtifactStore {
             runId: manifest.runId,
             ids: files.map(({ id }) => String(id)),
             url: this.#url(manifest.runId, manifest.id),
+            files: [...distinct.keys()],
             proofs: proofs.get(name) ?? [],
         };
     }
@@ -16470,7 +20774,7 @@ class ArtifactStore {
     /** Null when this run has none that is finished. */
     async #ownArtifact(client, name, what) {
         try {
-            const { artifact } = await retrying(what, this.#retry, isNetworkError, () => client.getArtifact(name));
+            const { artifact } = await this.#asking(what, () => client.getArtifact(name));
             return artifact;
         }
         catch (error) {
@@ -16478,6 +20782,17 @@ class ArtifactStore {
                 return null;
             throw uploadError(what, error);
         }
+    }
+    /** Something of GitHub's client, again where the connection fails. `heard` is told of each failure. */
+    async #asking(what, work, heard) {
+        const { env } = this.#options;
+        const { host } = new URL(env['ACTIONS_RESULTS_URL'] ?? '');
+        const limitMs = Math.min(STALL_MS, Number(env['ACTIONS_ARTIFACT_UPLOAD_TIMEOUT_MS']) || STALL_MS);
+        const mayPass = (error) => {
+            heard?.(error);
+            return isNetworkError(error);
+        };
+        return retrying(what, this.#retry, mayPass, () => withoutStalls(host, limitMs, work));
     }
     /** GitHub's client, loaded when it is needed: it costs 100 MiB. It prints its progress to standard output by itself. */
     async #client() {
@@ -16489,7 +20804,7 @@ class ArtifactStore {
                 hint: 'Use store: type=folder,path=… here. A run: step lacks what an action has: call the action by uses: instead.',
             });
         }
-        const { DefaultArtifactClient } = await Promise.all(/* import() */[__webpack_require__.e(942), __webpack_require__.e(828)]).then(__webpack_require__.bind(__webpack_require__, 75828));
+        const { DefaultArtifactClient } = await Promise.all(/* import() */[__webpack_require__.e(942), __webpack_require__.e(963)]).then(__webpack_require__.bind(__webpack_require__, 5963));
         return new DefaultArtifactClient();
     }
     /** The client's own rule, earlier and with a way out. */
@@ -16502,43 +20817,29 @@ class ArtifactStore {
             hint: 'GitHub Enterprise Server has no artifacts of this kind: use store: type=folder,path=…',
         });
     }
+    /** Asked of the API, which knows it now: the event may be of a day when the repository was private. */
     async #refusePublic() {
-        const { isPublic, reason } = await this.#visibility();
-        if (isPublic === false)
-            return;
-        const ways = 'Use store: type=folder,path=…, keep the workflow in a private repository, or accept it by allow: public-artifacts.';
-        if (isPublic) {
+        const ways = 'Encrypt the backups (encrypt-to), use store: type=folder,path=…, keep the workflow in a private repository, or accept it by allow: public-artifacts.';
+        const visibility = await this.#visibility().catch((error) => {
+            // Whoever can't ask now asks later: that is no answer that needs a hand.
+            if (error instanceof errors/* CaretakerError */.xT && ['store-unreachable', 'cancelled'].includes(error.code))
+                throw error;
+            throw new errors/* CaretakerError */.xT('artifact-visibility-unknown', `failed to find out whether ${this.#repository} is public, where anybody could download its backups: ${(0,errors/* messageOf */.bD)(error)}`, { input: 'store', hint: `Give a github-token that may read the repository. ${ways}`, cause: error });
+        });
+        if (visibility === 'public') {
             throw new errors/* CaretakerError */.xT('artifact-public', `${this.#repository} is public: anybody could download its backups`, {
                 input: 'store',
                 hint: ways,
             });
         }
-        throw new errors/* CaretakerError */.xT('artifact-visibility-unknown', `failed to find out whether ${this.#repository} is public, where anybody could download its backups: ${(0,errors/* messageOf */.bD)(reason)}`, { input: 'store', hint: `Give a github-token that may read the repository. ${ways}`, cause: reason });
+        if (visibility === 'internal') {
+            this.#options.log.warn(`${this.#repository} is internal: everybody in the enterprise can download its backups. To encrypt them, set encrypt-to.`);
+        }
     }
-    /** By the API, which knows it now; by the event's payload, which may be of an earlier day, only where the API does not tell. */
-    async #visibility() {
-        let reason = new Error('there is no github-token, and the event does not tell');
-        if (this.#options.token !== undefined) {
-            try {
-                return { isPublic: await this.#rest.isPublic() };
-            }
-            catch (error) {
-                reason = error;
-            }
-        }
-        const file = this.#options.env['GITHUB_EVENT_PATH'];
-        if (!file)
-            return { isPublic: undefined, reason };
-        try {
-            const { repository } = JSON.parse(await (0,promises_.readFile)(file, 'utf8'));
-            const isOurs = String(repository?.full_name).toLowerCase() === this.#repository.toLowerCase();
-            if (isOurs && typeof repository?.private === 'boolean')
-                return { isPublic: !repository.private };
-        }
-        catch (error) {
-            this.#options.log.debug(`the event’s payload can't be read: ${(0,errors/* messageOf */.bD)(error)}`);
-        }
-        return { isPublic: undefined, reason };
+    #visibility() {
+        if (this.#options.token === undefined)
+            return Promise.reject(new Error('there is no github-token'));
+        return this.#rest.visibility();
     }
     /** What the client would do as well, in every upload anew and with a warning each time. */
     #retentionDays() {
@@ -16578,15 +20879,16 @@ function difference(stored, file) {
 function isNameTaken(error) {
     return /\(409\)/.test((0,errors/* messageOf */.bD)(error));
 }
-function notListed(what, taken) {
+/** `broken`: how an earlier attempt ended; undefined where another process made it. */
+function notListed(what, taken, broken) {
     if (taken === undefined) {
         return new errors/* CaretakerError */.xT('store-missing', `failed to ${what}: GitHub took it and does not have it`, {
             hint: 'Look at https://www.githubstatus.com, then run again.',
         });
     }
-    return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: an upload of it broke off, and its name stays taken`, {
+    return new errors/* CaretakerError */.xT('store-unreachable', `failed to ${what}: an upload of it broke off${broken === undefined ? '' : ` (${firstLine((0,errors/* messageOf */.bD)(broken))})`}, and its name stays taken`, {
         hint: 'Run again: a new run, or another attempt of this one, begins with free names.',
-        cause: taken,
+        cause: broken ?? taken,
     });
 }
 function artifact_damaged(what, why, cause) {
@@ -16606,10 +20908,10 @@ function artifact_missing(what, why) {
 
 /** Opens nothing yet: `check` tells whether the store can be used. */
 function openStore(spec, tools) {
-    const { log, env, githubToken, allowPublic, clock, signal } = tools;
+    const { log, env, githubToken, allowPublic, mounts, clock, signal } = tools;
     switch (spec.type) {
         case 'folder':
-            return createFolderStore({ directory: spec.path, log });
+            return createFolderStore({ directory: spec.path, mounts, log });
         case 'artifact': {
             const [owner = '', repo = ''] = spec.repository.split('/');
             const runId = Number.parseInt(env['GITHUB_RUN_ID'] ?? '', 10);
@@ -16620,463 +20922,6 @@ function openStore(spec, tools) {
             });
         }
     }
-}
-
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
-var exec = __webpack_require__(81260);
-;// CONCATENATED MODULE: ./src/system/live-processes.ts
-
-
-/** Between the polite signal and the one that can't be refused. */
-const GRACE_MS = 5000;
-const live = new Set();
-/** Remembers a running child for `killChildren` until it has ended. */
-function registerLive(kill, ended) {
-    const entry = { kill, ended };
-    live.add(entry);
-    const forget = () => {
-        live.delete(entry);
-    };
-    ended.then(forget, forget);
-}
-/** Ends every program that runs now, SIGTERM first, SIGKILL 5 s later. Fulfilled when none is left. For the signal handler. */
-async function killChildren() {
-    const now = [...live];
-    for (const { kill } of now)
-        kill();
-    await Promise.allSettled(now.map(({ ended }) => ended));
-}
-/**
- * Begins to end a child that leads a process group; the answer is to be called when the child has ended, and ends at once what
- * is left of it, so that nothing of a command still acts when its failure is reported.
- *
- * `descendants` spares what the child has sent into the background: an engine's network helpers stay in the group of whoever ran
- * `up`, and a container whose helper is killed runs on, unreachable.
- */
-function killTree(pid, scope) {
-    let family = [];
-    const signal = (name) => {
-        if (scope === 'group')
-            return send(-pid, name);
-        family = [...family, ...descendants(pid)];
-        for (const one of family)
-            if (processStat(one.pid)?.startTime === one.startTime)
-                send(one.pid, name);
-    };
-    signal('SIGTERM');
-    const timer = setTimeout(() => signal('SIGKILL'), GRACE_MS);
-    return () => {
-        clearTimeout(timer);
-        signal('SIGKILL');
-    };
-}
-function send(pid, signal) {
-    try {
-        process.kill(pid, signal);
-    }
-    catch (error) {
-        // ESRCH: it has ended already. EPERM: sudo or a setuid helper runs as another user; the rest of its group was signalled.
-        const { code } = error;
-        if (code !== 'ESRCH' && code !== 'EPERM')
-            throw error;
-    }
-}
-/** The process and all below it by parentage, as far as they live. */
-function descendants(root) {
-    const children = new Map();
-    const starts = new Map();
-    for (const name of (0,external_node_fs_.readdirSync)('/proc')) {
-        const pid = Number(name);
-        const stat = Number.isInteger(pid) ? processStat(pid) : null;
-        if (stat === null)
-            continue;
-        starts.set(pid, stat.startTime);
-        children.set(stat.parent, [...(children.get(stat.parent) ?? []), pid]);
-    }
-    const found = [];
-    const walk = (pid) => {
-        const startTime = starts.get(pid);
-        if (startTime !== undefined)
-            found.push({ pid, startTime });
-        for (const child of children.get(pid) ?? [])
-            walk(child);
-    };
-    walk(root);
-    return found;
-}
-
-;// CONCATENATED MODULE: ./src/system/author-command.ts
-
-
-
-
-
-
-
-
-
-/*
- * Around the author's text, for what @actions/exec does not do:
- *
- * - It says first the number of its process group, by which the whole command can be ended.
- * - It closes standard input. Given as an empty `input`, a command that ends at once is an unhandled EPIPE.
- * - It gives the command a true pipe: Node's own are sockets, on which `echo … > /dev/stderr` fails.
- * - A program that the command leaves in the background (a start command) has that pipe open. Its reader stays with it, told by
- *   SIGUSR1 to let go of us, or the next word of that program would kill it (SIGPIPE). Before and after it waits for that it ignores the signal, which comes
- *   late on a busy machine, when our end of the pipe is closed and the copying has ended by itself.
- */
-const BASH = `exec 3>&1 </dev/null
-trap '' USR1
-exec > >(trap '' PIPE INT TERM; exec 2>/dev/null 3>&-; cat <&0 & copy=$!; trap 'kill -KILL $copy' USR1; wait; trap '' USR1; exec cat >/dev/null) 2>&1
-trap - USR1
-echo "$$ $!" >&3
-exec 3>&-
-exec bash -euo pipefail -c "$1" bash`;
-const SH = `echo "$$"
-exec sh -eu -c "$1" sh 2>&1 </dev/null`;
-/**
- * Runs a shell command that the workflow's author wrote: `bash -euo pipefail`, or `sh -eu` where there is no bash. Its input is empty.
- * Any exit code is an answer. Throws `command-missing` (no setsid), `command-failed` (could not start), `command-timeout`, `cancelled`;
- * nothing of the command runs on then.
- */
-const runAuthorCommand = async (text, options) => {
-    const { cwd, env, onLine, timeoutMs, signal, outlivesJob } = options;
-    if (signal?.aborted)
-        throw cancelled(signal);
-    const tail = new TextTail(64 * 1024);
-    let group;
-    let reader = 0;
-    let why;
-    let broken;
-    let finish;
-    const stop = () => {
-        if (group !== undefined)
-            finish ??= killTree(group, 'group');
-    };
-    const lines = new LineCutter((line) => {
-        if (group === undefined) {
-            [group = 0, reader = 0] = line.split(' ').map(Number);
-            if (why !== undefined)
-                stop();
-            return;
-        }
-        tail.push(Buffer.from(`${line}\n`));
-        if (broken)
-            return;
-        try {
-            onLine?.(line);
-        }
-        catch (error) {
-            broken = { error };
-            stop();
-        }
-    });
-    const timer = timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            why ??= 'timeout';
-            stop();
-        }, timeoutMs);
-    const onAbort = () => {
-        why ??= 'cancelled';
-        stop();
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const shell = (await isOnPath('bash')) ? ['bash', '-c', BASH] : ['sh', '-c', SH];
-    const running = (0,exec/* exec */.m)('setsid', [...shell, 'caretaker', text], {
-        cwd,
-        env: { ...process.env, ...env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
-        silent: true,
-        ignoreReturnCode: true,
-        // After the end of the process, how long to wait for a grandchild that holds its pipes.
-        delay: 300,
-        listeners: { stdout: (data) => lines.push(data), stderr: (data) => lines.push(data) },
-    });
-    registerLive(() => {
-        why ??= 'cancelled';
-        stop();
-    }, running);
-    let exitCode;
-    try {
-        exitCode = await running;
-    }
-    catch (error) {
-        throw new errors/* CaretakerError */.xT('command-failed', `failed to run the command "${text}": ${(0,errors/* messageOf */.bD)(error)}`, {
-            cause: error,
-        });
-    }
-    finally {
-        finish?.();
-        letGo(reader, group);
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-    }
-    lines.end();
-    if (broken)
-        throw broken.error;
-    const last = lastLines(tail.text(), 40, 4000);
-    if (why === 'timeout') {
-        throw new errors/* CaretakerError */.xT('command-timeout', `failed to run the command "${text}": not done after ${(timeoutMs ?? 0) / 1000} s: ${lastLines(last)}`);
-    }
-    if (why === 'cancelled') {
-        throw signal?.aborted
-            ? cancelled(signal)
-            : new errors/* CaretakerError */.xT('cancelled', `the command "${text}" was ended before it was done`);
-    }
-    // @actions/exec answers null, against its types, for a process that a signal ended.
-    return { exitCode: exitCode ?? 128, tail: last };
-};
-/** An open output would keep this program alive as long as what was left in the background. */
-function letGo(reader, group) {
-    // Mostly it has ended, and its number may be another's by now.
-    if (reader > 0 && processStat(reader)?.group === group)
-        process.kill(reader, 'SIGUSR1');
-}
-async function isOnPath(program) {
-    for (const directory of (process.env['PATH'] ?? '').split((external_node_path_default()).delimiter)) {
-        try {
-            await (0,promises_.access)(external_node_path_default().join(directory, program), external_node_fs_.constants.X_OK);
-            return true;
-        }
-        catch {
-            continue; // Not there, or not ours to run: the next directory.
-        }
-    }
-    return false;
-}
-
-;// CONCATENATED MODULE: ./src/system/node-processes.ts
-
-
-
-
-
-
-
-const STDOUT_KEPT = 1024 * 1024;
-const STDERR_KEPT = 64 * 1024;
-/** How long output may lag behind its process's end before a daemonised grandchild is taken to hold the pipe. */
-const DRAIN_MS = 300;
-/** `Processes` on Node's own spawn: every child in a session, and so in a process group, of its own. */
-const nodeProcesses = {
-    async run(command, options = {}) {
-        const clean = redactor(command.env);
-        const stdout = new TextTail(STDOUT_KEPT);
-        const stderr = new TextTail(STDERR_KEPT);
-        const child = launch(command, options);
-        let broken;
-        const cutters = [];
-        const collect = (stream, tail) => {
-            const { onLine } = options;
-            const cutter = onLine && new LineCutter((line) => onLine(clean(line)));
-            if (cutter)
-                cutters.push(cutter);
-            stream.on('data', (chunk) => {
-                tail.push(chunk);
-                if (broken)
-                    return;
-                try {
-                    cutter?.push(chunk);
-                }
-                catch (error) {
-                    // Thrown in an event handler it would end this whole program.
-                    broken = { error };
-                    child.kill();
-                }
-            });
-        };
-        collect(child.process.stdout, stdout);
-        collect(child.process.stderr, stderr);
-        child.process.stdin.end(options.input ?? '');
-        const ending = await child.ended;
-        await node_processes_drained(child, options.outlivesJob === true);
-        if (broken)
-            throw broken.error;
-        for (const cutter of cutters)
-            cutter.end();
-        const accept = options.accept ?? [0];
-        if (ending.why !== null || ending.code === null || !accept.includes(ending.code)) {
-            throw node_processes_failure(command, ending, clean(lastLines(stderr.text()) || lastLines(stdout.text())), options);
-        }
-        return { exitCode: ending.code, stdout: stdout.text(), stderr: stderr.text() };
-    },
-    stream(command, options = {}) {
-        const clean = redactor(command.env);
-        let child;
-        const stderr = new TextTail(STDERR_KEPT);
-        try {
-            child = launch(command, options);
-        }
-        catch (error) {
-            return neverStarted(error);
-        }
-        child.process.stderr.on('data', (chunk) => stderr.push(chunk));
-        const { stdout } = child.process;
-        // Not stdout itself: when the process ends, Node sets it flowing, and drops what is in it where nobody has begun to read.
-        const output = stdout.pipe(new external_node_stream_.PassThrough(), { end: false });
-        output.on('error', () => undefined);
-        output.once('close', () => stdout.destroy());
-        stdout.once('end', () => {
-            if (child.process.pid !== undefined)
-                output.end();
-        });
-        stdout.once('close', () => {
-            if (!output.writableEnded)
-                done.then(() => output.end(), (error) => output.destroy(error));
-        });
-        const done = (async () => {
-            const ending = await child.ended;
-            await node_processes_drained({ process: { stdout: null, stderr: child.process.stderr } }, false);
-            if (ending.why !== null || ending.code !== 0) {
-                throw node_processes_failure(command, ending, clean(lastLines(stderr.text())), options);
-            }
-        })();
-        done.catch(() => undefined);
-        return { stdin: child.process.stdin, stdout: output, done, kill: child.kill };
-    },
-};
-function launch(command, options) {
-    const { signal, timeoutMs, outlivesJob = false } = options;
-    if (signal?.aborted)
-        throw cancelled(signal);
-    const [program, ...args] = command.argv;
-    let child;
-    try {
-        child = (0,external_node_child_process_.spawn)(program, args, {
-            cwd: command.cwd,
-            // The runner ends, after the job, all whose environment carries its tracking id.
-            env: { ...process.env, ...command.env, ...(outlivesJob ? { RUNNER_TRACKING_ID: '' } : {}) },
-            detached: true,
-            stdio: ['pipe', 'pipe', 'pipe'],
-        });
-    }
-    catch (error) {
-        // No cause and no text of Node's: for a NUL byte it quotes the argument or the variable with its value.
-        const { code } = error;
-        throw new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: the system refused its arguments or environment (${code})`);
-    }
-    // A program that does not read its input closes it first (EPIPE): its exit code tells whether that was right.
-    child.stdin.on('error', () => undefined);
-    child.stdout.on('error', () => undefined);
-    child.stderr.on('error', () => undefined);
-    let why = null;
-    let stop;
-    const end = (reason) => {
-        if (why !== null || child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
-            return;
-        why = reason;
-        stop = killTree(child.pid, outlivesJob ? 'descendants' : 'group');
-    };
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
-    const onAbort = () => end('cancelled');
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const ended = new Promise((resolve, reject) => {
-        child.once('error', (error) => {
-            if (child.pid === undefined)
-                reject(notStarted(command, error));
-        });
-        child.once('exit', (code, by) => {
-            stop?.();
-            resolve({ code, signal: by, why });
-        });
-    }).finally(() => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-    });
-    ended.catch(() => undefined);
-    if (child.pid !== undefined)
-        registerLive(() => end('killed'), ended);
-    return { process: child, ended, kill: () => end('killed') };
-}
-/**
- * Waits until both outputs are read to their end, but not for a grandchild that went into the background with the pipe open. Where it is
- * meant to stay, its pipe gets another reader, or its next word would kill it (SIGPIPE).
- */
-async function node_processes_drained(child, stays) {
-    const streams = [child.process.stdout, child.process.stderr].filter((stream) => stream !== null);
-    await Promise.all(streams.map(async (stream) => {
-        if (stream.closed)
-            return;
-        if (await closesSoon(stream))
-            return;
-        if (stays) {
-            (0,external_node_child_process_.spawn)('cat', [], {
-                stdio: [stream, 'ignore', 'ignore'],
-                detached: true,
-                env: { ...process.env, RUNNER_TRACKING_ID: '' },
-            })
-                .on('error', () => undefined)
-                .unref();
-        }
-        stream.destroy();
-    }));
-}
-async function closesSoon(stream) {
-    const closed = new Promise((resolve) => stream.once('close', () => resolve(true)));
-    // Four rounds at most while something still comes: a busy machine reads slowly, a daemon talks for ever.
-    for (let round = 0; round < 4; round++) {
-        let came = false;
-        const note = () => {
-            came = true;
-        };
-        stream.on('data', note);
-        let timer;
-        const over = new Promise((resolve) => {
-            // setImmediate: what is already waiting in the pipe is read before the verdict.
-            timer = setTimeout(() => setImmediate(() => resolve(false)), DRAIN_MS);
-        });
-        const isClosed = await Promise.race([closed, over]);
-        clearTimeout(timer);
-        stream.off('data', note);
-        if (isClosed)
-            return true;
-        if (!came)
-            return false;
-    }
-    return false;
-}
-function notStarted(command, error) {
-    const [program] = command.argv;
-    if (error.code === 'ENOENT' && command.cwd !== undefined && !(0,external_node_fs_.existsSync)(command.cwd)) {
-        return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: there is no directory ${command.cwd}`);
-    }
-    if (error.code === 'ENOENT') {
-        return new errors/* CaretakerError */.xT('command-missing', `failed to start ${program}: there is no such program on PATH`, {
-            hint: `Install ${program}, or put its directory on the PATH of the runner's user.`,
-            cause: error,
-        });
-    }
-    return new errors/* CaretakerError */.xT('command-failed', `failed to start ${program}: ${(0,errors/* messageOf */.bD)(error)}`, { cause: error });
-}
-function node_processes_failure(command, ending, words, options) {
-    const shown = redactor(command.env)(command.argv.join(' ')).slice(0, 300);
-    const after = words === '' ? '' : `: ${words}`;
-    switch (ending.why) {
-        case 'timeout':
-            return new errors/* CaretakerError */.xT('command-timeout', `failed to run ${shown}: not done after ${(options.timeoutMs ?? 0) / 1000} s${after}`);
-        case 'cancelled':
-            return options.signal
-                ? cancelled(options.signal)
-                : new errors/* CaretakerError */.xT('cancelled', `cancelled while ${shown} ran`);
-        case 'killed':
-            return new errors/* CaretakerError */.xT('cancelled', `${shown} was ended before it was done`);
-        case null: {
-            const how = ending.signal === null ? `exit code ${ending.code}` : `ended by ${ending.signal}`;
-            return new errors/* CaretakerError */.xT('command-failed', `failed to run ${shown}: ${how}${after}`);
-        }
-    }
-}
-/** A stream of a program that could not even be tried: all its ends say why. */
-function neverStarted(error) {
-    const done = Promise.reject(error);
-    done.catch(() => undefined);
-    const stdin = new external_node_stream_.PassThrough();
-    const stdout = new external_node_stream_.PassThrough();
-    for (const end of [stdin, stdout]) {
-        end.on('error', () => undefined);
-        end.destroy(error);
-    }
-    return { stdin, stdout, done, kill: () => undefined };
 }
 
 ;// CONCATENATED MODULE: ./src/open.ts
@@ -17101,17 +20946,25 @@ function neverStarted(error) {
 
 
 
+
+
+
 /** Finds the project and opens everything around it. Throws the coded errors of the rooms. */
 async function open_open(settings, world) {
+    const keys = await openKeys(settings, world.log);
     const { project, missing } = await openOrMiss(settings, world);
     await maskSecrets(project, world.log);
-    const around = openRest(settings, world, project);
+    const around = { keys, ...openRest(settings, world, project) };
     if (settings.mode === 'list' || settings.mode === 'status') {
         return { project, checkout: null, plan: undefined, probes: [], ...around };
     }
-    const checkout = await openCheckout(settings.sourceDirectory ?? project.directory, { processes: nodeProcesses, log: world.log, clock: systemClock, ...tokenFor(settings.githubToken, world.env) }, { named: settings.sourceDirectory !== undefined });
+    const checkout = await openCode(settings, world, project.directory);
     const [plan, probes] = await Promise.all([resolvable(project, settings.data), probesFor(settings, project)]);
     return { project, checkout, plan, probes, ...around, ...(missing === undefined ? {} : { missing }) };
+}
+/** The clone whose code is deployed; null where there is none. */
+function openCode(settings, { env, log }, projectDirectory) {
+    return openCheckout(settings.sourceDirectory ?? projectDirectory, { processes: nodeProcesses, log, clock: systemClock, ...tokenFor(settings.githubToken, env) }, { named: settings.sourceDirectory !== undefined });
 }
 /** A drill that only reads a backup needs nothing of the application; a restore may bring its compose files (`missing`: why there is no project yet). */
 async function openOrMiss(settings, world) {
@@ -17138,6 +20991,7 @@ async function openOrMiss(settings, world) {
  */
 async function openElsewhere(settings, world) {
     const { log } = world;
+    const keys = await openKeys(settings, log);
     const direct = await filesOf(null);
     const isRoot = process.getuid?.() === 0;
     if (!isRoot)
@@ -17153,7 +21007,7 @@ async function openElsewhere(settings, world) {
         return bare;
     });
     await maskSecrets(project, log);
-    return { project, checkout: null, plan: undefined, probes: [], ...openRest(settings, world, project) };
+    return { project, checkout: null, plan: undefined, probes: [], keys, ...openRest(settings, world, project) };
 }
 function openRest(settings, { env, log, signal }, project) {
     const storeTools = {
@@ -17161,6 +21015,7 @@ function openRest(settings, { env, log, signal }, project) {
         env,
         githubToken: settings.githubToken,
         allowPublic: 'allow' in settings && settings.allow.includes('public-artifacts'),
+        mounts: external_node_path_default().join(project.stateDirectory, 'mounts.json'),
         clock: systemClock,
         signal,
     };
@@ -17173,7 +21028,7 @@ function openRest(settings, { env, log, signal }, project) {
     const stores = settings.stores.map((store) => openStore(store, storeTools));
     const cache = createWorkflowCache({
         ...{ processes: nodeProcesses, env, signal, node: process.execPath, client: programPath('actions-cache') },
-        timeoutMs: 'buildTimeoutMs' in settings ? settings.buildTimeoutMs : 0,
+        timeoutMs: limitsOf(settings).build,
     });
     const network = createContainerNetwork(hostFilesOptions(project.engine?.runtime ?? null));
     return { stores, local, cache, network, openFolder };
@@ -17214,9 +21069,13 @@ async function openProject(settings, world, hostFiles) {
         log,
         clock: systemClock,
         environment: env,
-        runtimes: () => detectRuntimes(nodeProcesses),
+        limits: limitsOf(settings),
+        runtimes: () => detectRuntimes(nodeProcesses, limitsOf(settings)),
         hostFiles: hostFiles,
     });
+}
+function limitsOf(settings) {
+    return 'buildTimeoutMs' in settings ? { ...system_limits/* LIMITS */.b, build: settings.buildTimeoutMs } : system_limits/* LIMITS */.b;
 }
 function hostFilesOptions(runtime) {
     return {
@@ -17232,12 +21091,9 @@ function programPath(entry) {
 }
 /** Whatever a container, a build or a database prints: the application's secrets stay out of the log. */
 async function maskSecrets(project, log) {
-    for (const { env } of await project.containers()) {
-        for (const [name, value] of Object.entries(env)) {
-            if (/pass|secret|token|credential|private|api_?key/i.test(name) && value.length >= 6)
-                log.mask(value);
-        }
-    }
+    for (const { env } of await project.containers())
+        for (const secret of (0,redact/* secretsOf */.Fj)(env))
+            log.mask(secret);
 }
 async function probesFor(settings, project) {
     const states = { name: 'services', shallow: true, check: () => project.look() };
@@ -17251,19 +21107,32 @@ function tokenFor(token, env) {
     return token === undefined ? {} : { token: { value: token, serverUrl } };
 }
 
-// EXTERNAL MODULE: ./src/report/errors-text.ts
-var errors_text = __webpack_require__(73883);
 ;// CONCATENATED MODULE: ./src/safety/actions.ts
 
-/** Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails, and does none before it. */
+
+/** An engine that was busy for a moment must not leave an application down until the next run. */
+const actions_BETWEEN_TRIES_MS = 1000;
+/**
+ * Undoes what `run` began and has not undone, last first. Throws `rollback-failed` at the first that fails twice, and does none before it; `journal-newer`, and does nothing, where one of the
+ * actions is not known.
+ */
 async function undoSteps(run, tools, cause) {
     const { journal, actions, log, clock } = tools;
-    const left = run.steps.flatMap(({ index, name, undo, state }) => undo !== null && state !== 'undone' ? [{ index, name, undo }] : []);
+    const left = toUndo(run);
+    refuseUnknown(run, tools, left.map(({ undo }) => undo));
+    if (run.prepared !== null)
+        await journal.append({ type: 'withdrawn', at: clock.now().toISOString() });
     const undone = [];
     for (let step = left.at(-1); step !== undefined; left.pop(), step = left.at(-1)) {
         log.info(`Undo "${step.name}"`);
+        const { name, undo } = step;
+        const action = actionFor(actions, undo);
         try {
-            await actionFor(actions, step.undo)(step.undo.data);
+            await action(undo.data).catch(async (error) => {
+                log.warn(`failed to undo "${name}": ${(0,errors/* messageOf */.bD)(error)}; trying once more`);
+                await clock.sleep(actions_BETWEEN_TRIES_MS);
+                await action(undo.data);
+            });
         }
         catch (error) {
             const remaining = left
@@ -17289,9 +21158,10 @@ async function undoSteps(run, tools, cause) {
     }
     return undone;
 }
-/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails. */
+/** Does what is left to do after the commit, in order. Throws `cleanup-failed` at the first that fails; `journal-newer` as above. */
 async function goForward(run, tools, proceed = () => undefined) {
     const { journal, actions, log, clock } = tools;
+    refuseUnknown(run, tools, (run.forward ?? []).filter(({ done }) => !done).map(({ entry }) => entry));
     for (const [index, { entry, done }] of (run.forward ?? []).entries()) {
         if (done)
             continue;
@@ -17311,6 +21181,16 @@ async function goForward(run, tools, proceed = () => undefined) {
         await journal.append({ type: 'forwarded', index, at: clock.now().toISOString() });
     }
 }
+/** Steps that have an undo which is not done, in their order. */
+function toUndo(run) {
+    return run.steps.flatMap(({ index, name, undo, state }) => undo !== null && state !== 'undone' ? [{ index, name, undo }] : []);
+}
+/** Before the first is done: an application half undone serves nobody. Throws `journal-newer`. */
+function refuseUnknown(run, { journal, actions }, entries) {
+    const unknown = entries.find(({ action }) => !Object.hasOwn(actions, action));
+    if (unknown !== undefined)
+        throw newer(journal.file, run, `the action "${unknown.action}"`);
+}
 function actionFor(actions, entry) {
     const action = Object.hasOwn(actions, entry.action) ? actions[entry.action] : undefined;
     if (action === undefined)
@@ -17318,27 +21198,239 @@ function actionFor(actions, entry) {
     return action;
 }
 
+;// CONCATENATED MODULE: ./src/safety/commands.ts
+
+
+
+/**
+ * Under the lock, before anything else: ends the commands of a run that was killed alone, which would go on acting (a migration, an `up`) while all is put back,
+ * and notes from now on those of this one. The answer ends that. Throws `command-left` where one can't be ended.
+ */
+async function takeOverCommands(stateDirectory, log) {
+    const file = external_node_path_default().join(stateDirectory, 'commands.jsonl');
+    const { ended, left } = await endCommands(file);
+    if (ended.length > 0)
+        log.warn(`A run that was cut off had left commands running: ended ${ended.join(', ')}`);
+    if (left.length > 0) {
+        throw new errors/* CaretakerError */.xT('command-left', `a command of a run that was cut off still runs and can't be ended: ${left.join(', ')}`, {
+            hint: 'End it, as its own user or root, or wait until it has ended. Then run again, as the user who ran what was cut off.',
+        });
+    }
+    return noteCommands(file, (error) => {
+        log.warn(`If this run is killed alone, the next one will not know what still runs of it: ${(0,errors/* messageOf */.bD)(error)}`);
+    });
+}
+
+// EXTERNAL MODULE: ./src/settings/load.ts
+var settings_load = __webpack_require__(4037);
+// EXTERNAL MODULE: ./src/settings/sources.ts
+var sources = __webpack_require__(9651);
+;// CONCATENATED MODULE: ./src/cut-off.ts
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+function openedAs({ projectDirectory, sourceDirectory }, { name, engine }) {
+    const config = configDigest(projectDirectory);
+    const own = {
+        ...(config === undefined ? {} : { config }),
+        ...(sourceDirectory === undefined ? {} : { sourceDirectory }),
+        projectName: name,
+    };
+    if (engine === null)
+        return own;
+    const { files, envFiles, profiles } = engine.compose;
+    return { ...own, composeFiles: files, envFiles, profiles };
+}
+/**
+ * Where a run was cut off on code that brought another caretaker.yml than that run had read, its code goes back before any settings are read, under the lock:
+ * the other file may not be valid, and what it says of commands, files and health is not about the version that is to serve again. While another run has the
+ * lock nothing is done.
+ */
+async function settingsBack({ mode, projectDirectory }, world, { held = false } = {}) {
+    const stateDirectory = external_node_path_default().join(projectDirectory, '.caretaker');
+    const moved = (run) => {
+        const [was, is] = [(run?.settings ?? {}).config, configDigest(projectDirectory)];
+        return was !== undefined && was !== is;
+    };
+    if (!(0,external_node_fs_.existsSync)(external_node_path_default().join(stateDirectory, 'journal.jsonl')) || !moved(await cutOff(stateDirectory)))
+        return;
+    try {
+        const settings = { mode, projectDirectory, lockTimeoutMs: 0, sourceDirectory: undefined, githubToken: undefined };
+        const why = 'code with another caretaker.yml than it had begun with';
+        await codeBack(settings, world, stateDirectory, { when: moved, why, held });
+    }
+    catch (error) {
+        if (!(error instanceof errors/* CaretakerError */.xT) || error.code !== 'locked')
+            throw error;
+    }
+}
+/** Null where there is none; undefined where it can't be read, so that it is another than any that a run has begun with. */
+function configDigest(projectDirectory) {
+    try {
+        return (0,external_node_crypto_.createHash)('sha256')
+            .update((0,settings_load/* readConfig */.Xg)(external_node_path_default().join(projectDirectory, sources/* CONFIG_FILE */.g2)))
+            .digest('hex');
+    }
+    catch (error) {
+        return error.code === 'ENOENT' ? null : undefined;
+    }
+}
+/**
+ * As `open`, for a run that acts, after one that was cut off:
+ * - What that one had learned from containers that run no longer is taken from its journal: the project's name, profiles, files.
+ * - Where its project can't be opened on the code that it had checked out, that code goes back first, under the lock: nothing else of it could be undone.
+ */
+async function cut_off_openAfter(settings, world, { held = false } = {}) {
+    const stateDirectory = external_node_path_default().join(settings.projectDirectory, '.caretaker');
+    const known = await learned(settings, stateDirectory);
+    let opened;
+    let error;
+    try {
+        opened = await open_open(known, world);
+        error = opened.missing;
+    }
+    catch (thrown) {
+        error = thrown;
+    }
+    const ofCode = error instanceof errors/* CaretakerError */.xT && /^(compose-file|env-file|project-name)-/.test(error.code);
+    const why = "code whose project can't be opened";
+    if (ofCode && (await codeBack(settings, world, stateDirectory, { when: () => true, why, held })))
+        return open_open(await learned(settings, stateDirectory), world);
+    if (opened === undefined)
+        throw error;
+    return opened;
+}
+async function learned(settings, stateDirectory) {
+    const run = await cutOff(stateDirectory);
+    const { projectName, composeFiles = [], envFiles = [], profiles = [] } = (run?.settings ?? {});
+    const there = (given, files) => given.length === 0 && files.every((file) => (0,external_node_fs_.existsSync)(file)) ? files : given;
+    return {
+        ...settings,
+        projectName: settings.projectName ?? projectName,
+        composeFiles: there(settings.composeFiles, composeFiles),
+        envFiles: there(settings.envFiles, envFiles),
+        profiles: settings.profiles.length > 0 ? settings.profiles : profiles,
+    };
+}
+/** A journal that can't be read is told of where it is to be recovered from. */
+async function cutOff(stateDirectory) {
+    try {
+        return await unfinishedRun(stateDirectory);
+    }
+    catch (error) {
+        if (error instanceof errors/* CaretakerError */.xT)
+            return null;
+        throw error;
+    }
+}
+/**
+ * False where no code waits to go back. It is no step less to undo: in its turn it is undone again. Not once the run was prepared: then its project was opened on that code, users may have
+ * written to what came up, and health decides; what can't be read now was changed by hand.
+ */
+async function codeBack(settings, world, stateDirectory, how) {
+    const codeOf = (run) => run === null || run.forward !== null || run.prepared !== null
+        ? undefined
+        : toUndo(run).find(({ undo }) => undo.action === 'code-back')?.undo.data;
+    if (codeOf(await cutOff(stateDirectory)) === undefined)
+        return false;
+    const putBack = async () => {
+        const journal = await openJournal(stateDirectory);
+        // Whoever had the lock may have put it right.
+        const run = await journal.unfinished();
+        const code = codeOf(run);
+        if (run === null || code === undefined || !how.when(run))
+            return;
+        refuseUnknown(run, { journal, actions: undoActions(noTools, NO_PATIENCE) }, toUndo(run).map(({ undo }) => undo));
+        world.log.warn(`The ${run.mode} ${run.run} was cut off on ${how.why}: that goes back first`);
+        const { sourceDirectory = settings.sourceDirectory } = (run.settings ?? {});
+        const checkout = await openCode({ ...settings, sourceDirectory }, world, settings.projectDirectory);
+        await checkout?.restoreSnapshot(code);
+    };
+    if (how.held)
+        await putBack();
+    else
+        await underLock(settings, world, stateDirectory, putBack);
+    return true;
+}
+/** As a run takes it. */
+async function underLock({ mode, lockTimeoutMs: timeoutMs }, world, stateDirectory, work) {
+    // On a full disk even the lock may want what the killed run has kept.
+    const holder = await lock_lockHolder(stateDirectory);
+    if (holder === null || holder.state === 'dead')
+        await giveReserve(stateDirectory);
+    const lock = await acquireLock(stateDirectory, { mode }, { timeoutMs, clock: systemClock, ...world });
+    try {
+        const commandsOver = await takeOverCommands(stateDirectory, world.log);
+        try {
+            await giveReserve(stateDirectory);
+            await work();
+        }
+        finally {
+            commandsOver();
+        }
+    }
+    finally {
+        await lock.release();
+    }
+}
+const NO_PATIENCE = { healthTimeoutMs: 0, settleMs: 0 };
+const noTools = () => {
+    throw new TypeError('only the names of actions are wanted');
+};
+
+// EXTERNAL MODULE: ./src/report/errors-text.ts
+var errors_text = __webpack_require__(3883);
 ;// CONCATENATED MODULE: ./src/safety/recovery.ts
 
 
 
 /**
- * Finishes what an interrupted run left in the journal: undoes it where it had not committed, does what is left where it had. The lock must
- * be held. May be interrupted and repeated. Null when there is nothing to recover. Throws `rollback-failed`, `cleanup-failed`, `journal-damaged`.
+ * Finishes what an interrupted run left in the journal: does what is left where it had committed; commits where all was prepared and comes up well, since users may have written to it ever since;
+ * undoes it otherwise. The lock must be held. May be interrupted and repeated. Null when there is nothing to recover. Throws `rollback-failed`, `cleanup-failed`, `journal-damaged`,
+ * and what keeps it from telling whether what was prepared is well.
  */
 async function recover(stateDirectory, actions, log, clock = systemClock) {
     const journal = await openJournal(stateDirectory);
-    const run = await journal.unfinished();
+    let run = await journal.unfinished();
     if (run === null)
         return null;
     const tools = { journal, log, clock };
+    const cutOff = `The ${run.mode} ${run.run} of ${run.at} was cut off`;
+    if (run.prepared !== null) {
+        const { finish, forward } = run.prepared;
+        // Whichever way it goes, it must be able to go to the end.
+        refuseUnknown(run, { journal, actions: actions.finish }, [finish]);
+        refuseUnknown(run, { journal, actions: actions.forward }, forward);
+        const undo = toUndo(run).map((step) => step.undo);
+        refuseUnknown(run, { journal, actions: actions.undo }, undo);
+        log.warn(`${cutOff} when its application was coming up; looking whether that is well`);
+        const why = await actionFor(actions.finish, finish)(finish.data);
+        if (why === null) {
+            await journal.append({ type: 'commit', at: clock.now().toISOString(), forward });
+            run = (await journal.unfinished()) ?? run;
+        }
+        else {
+            log.warn(why);
+        }
+    }
     if (run.forward !== null) {
-        log.warn(`The ${run.mode} ${run.run} of ${run.at} was cut off after it was in place; finishing it`);
+        log.warn(`${cutOff} after it was in place; finishing it`);
         await goForward(run, { ...tools, actions: actions.forward });
         await journal.append({ type: 'end', outcome: 'done', at: clock.now().toISOString() });
         return { run: run.run, mode: run.mode, outcome: 'completed', undone: [] };
     }
-    log.warn(`The ${run.mode} ${run.run} of ${run.at} was cut off; undoing it`);
+    log.warn(`${cutOff}; undoing it`);
     const undone = await undoSteps(run, { ...tools, actions: actions.undo });
     await journal.append({ type: 'end', outcome: 'rolled-back', at: clock.now().toISOString() });
     return { run: run.run, mode: run.mode, outcome: 'rolled-back', undone };
@@ -17391,6 +21483,15 @@ async function runSaga(setup, work) {
             await journal.append({ type: 'done', index, at: at() });
             goOn();
             return value;
+        },
+        async prepare(finish, forward) {
+            if (!begun || committed)
+                throw new TypeError('what is prepared belongs to a step');
+            actionFor(setup.finishActions, finish);
+            for (const entry of forward)
+                actionFor(setup.forwardActions, entry);
+            goOn();
+            await journal.append({ type: 'prepared', at: at(), finish, forward });
         },
         async commit(forward) {
             if (committed)
@@ -17454,45 +21555,8 @@ async function runSaga(setup, work) {
     }
 }
 
-;// CONCATENATED MODULE: ./src/safety/state-directory.ts
-
-
-
-
-
-/**
- * Makes `.caretaker/` (mode 0700) in the project directory, with `staging/` and `backups/`, and a .gitignore by which it ignores itself:
- * the project directory may be a clone. Answers with its absolute path. Throws `state-directory-unwritable`.
- */
-async function ensureStateDirectory(projectDirectory) {
-    const directory = external_node_path_default().resolve(projectDirectory, '.caretaker');
-    try {
-        // Not with parents: a project directory that is misspelt must not come into being.
-        await (0,promises_.stat)(projectDirectory);
-        for (const part of ['.', 'staging', 'backups'])
-            await (0,system_files/* ensureDirectory */.EA)(external_node_path_default().join(directory, part));
-        await (0,promises_.access)(directory, external_node_fs_.constants.W_OK | external_node_fs_.constants.X_OK);
-        const ignore = external_node_path_default().join(directory, '.gitignore');
-        // Half written, it is written again by the next run.
-        if ((await (0,system_files/* readText */.yR)(ignore)) !== '*\n')
-            await (0,promises_.writeFile)(ignore, '*\n', { mode: 0o644 });
-        return directory;
-    }
-    catch (error) {
-        throw new errors/* CaretakerError */.xT('state-directory-unwritable', `failed to prepare ${directory}: ${(0,errors/* messageOf */.bD)(error)}`, {
-            input: 'project-directory',
-            hint: `The runner's user must be able to write ${directory}, which holds the lock, the journal and local backups.`,
-            cause: error,
-        });
-    }
-}
-
-// EXTERNAL MODULE: ./src/settings/load.ts
-var load = __webpack_require__(54037);
 // EXTERNAL MODULE: ./src/settings/inputs.ts
-var inputs = __webpack_require__(97428);
-// EXTERNAL MODULE: ./src/version.ts
-var version = __webpack_require__(311);
+var inputs = __webpack_require__(7428);
 ;// CONCATENATED MODULE: ./src/run.ts
 
 
@@ -17526,16 +21590,23 @@ var version = __webpack_require__(311);
 
 
 
-function run_isElsewhere(settings) {
+
+
+
+
+
+
+function isElsewhere(settings) {
     return settings.mode === 'restore' && settings.to !== undefined;
 }
 /** One run from raw values to its report. Never throws: whatever goes wrong is in the report. */
 async function runCaretaker(request) {
     const run = new Run(request);
     return run.perform(async (settings) => {
-        if (run_isElsewhere(settings))
+        if (isElsewhere(settings))
             return run.elsewhere(await openElsewhere(settings, run.world), settings);
-        const opened = await open_open(settings, run.world);
+        const looks = settings.mode === 'list' || settings.mode === 'status' || (settings.mode === 'update' && settings.dryRun);
+        const opened = looks ? await open_open(settings, run.world) : await cut_off_openAfter(settings, run.world);
         run.project = opened.project.name;
         if (settings.mode === 'list')
             return listSection(await list(opened));
@@ -17545,36 +21616,52 @@ async function runCaretaker(request) {
         if (settings.mode === 'update' && settings.dryRun)
             return run.plan(opened, settings);
         if (settings.mode === 'recover') {
-            await run.recover(opened, settings);
+            await run.recover({ settings, opened });
             return {};
         }
-        const outcome = await run.underLock(opened, settings, (tools, reopen) => act(tools, settings, { ...opened, reopen }));
-        return outcome === null ? {} : sectionsOf(outcome, { ...opened, recorder: run.recorder });
+        return sectionsOf(await run.underLock({ settings, opened }, act), { ...opened, recorder: run.recorder });
     });
 }
 /**
- * Finishes what a killed run of this project left: what `post` does after every run. Null when there is nothing to do, which is the rule.
+ * Finishes what a killed run of this project left: what `post` does after every run. Null when there is nothing to do, which is the rule; also while another
+ * run has the lock: that one finished what it found before it did anything else.
  */
 async function afterRun(request) {
     const environment = environmentOf({ ...request, cwd: process.cwd() });
     const directory = projectDirectoryOf(request.raw, environment);
     // What only looks leaves recovery to a run that acts.
-    if (['list', 'status'].includes(request.raw.values.mode?.text.trim() ?? ''))
+    if (onlyLooks(request.raw))
         return null;
     // `main` has told of a directory that can't be entered; and where it had got nowhere, nothing is to be finished.
-    if (!existsSync(path.join(directory, '.caretaker', 'journal.jsonl')))
+    const stateDirectory = path.join(directory, '.caretaker');
+    if (!existsSync(path.join(stateDirectory, 'journal.jsonl')))
+        return null;
+    // What is wrong with the lock is told where it is to be taken.
+    const holder = await holderIn(directory, stateDirectory).catch(() => null);
+    if (holder !== null && holder.state !== 'dead')
         return null;
     const run = new Run(request);
-    return run.perform(async (settings) => {
-        if (settings.mode === 'list' || settings.mode === 'status' || run_isElsewhere(settings))
+    const result = await run.perform(async (settings) => {
+        if (settings.mode === 'list' || settings.mode === 'status')
             return {};
-        const opened = await open(settings, run.world);
+        const opened = await openAfter(settings, run.world);
         run.project = opened.project.name;
-        await run.underLock(opened, settings, () => Promise.resolve(null));
+        await run.underLock({ settings: { ...settings, lockTimeoutMs: 0 }, opened }, () => Promise.resolve(null));
         return {};
     });
+    return result.report.error?.code === 'locked' ? null : result;
 }
-async function act(tools, settings, { openFolder, missing, reopen }) {
+/** What lies in a state directory that is not safe is not even read. */
+async function holderIn(projectDirectory, stateDirectory) {
+    refuseUnsafeState(projectDirectory);
+    return lockHolder(stateDirectory);
+}
+/** Whether the run changes nothing of the application, whatever it finds. */
+function onlyLooks({ values }) {
+    const given = (name) => values[name]?.text.trim();
+    return ['list', 'status'].includes(given('mode') ?? '') || given('to') !== undefined || given('dry-run') === 'true';
+}
+async function act(tools, { settings, opened: { openFolder, missing } }, reopen) {
     switch (settings.mode) {
         case 'backup':
             return { mode: 'backup', ...(await backup(tools, settings)) };
@@ -17593,6 +21680,7 @@ class Run {
     recorder;
     world;
     project;
+    run;
     #request;
     #cancel = new AbortController();
     #startedAt = systemClock.now();
@@ -17602,26 +21690,20 @@ class Run {
     #noOp = false;
     constructor(request) {
         this.#request = request;
+        this.run = runName(this.#startedAt);
         this.recorder = new Recorder(request.log, systemClock);
         // What a room warns of belongs into the summary too.
         const log = { ...request.log, warn: (line) => this.recorder.warn(line) };
         this.world = { env: request.env, log, signal: this.#cancel.signal };
         const mode = request.raw.values.mode?.text.trim();
         this.#mode = inputs/* modes */.nI.find((known) => known === mode) ?? 'backup';
-        const environment = (0,load/* environmentOf */.p)({ ...request, cwd: process.cwd() });
-        this.project = external_node_path_default().basename((0,parse/* projectDirectoryOf */.c5)(request.raw, environment));
+        this.project = external_node_path_default().basename((0,parse/* projectDirectoryOf */.c5)(request.raw, this.#environment()));
     }
     async perform(work) {
-        const { log } = this.#request;
         const release = this.#onSignals();
         try {
-            const settings = (0,load/* loadSettings */.M)(this.#request.raw, (0,load/* environmentOf */.p)({ ...this.#request, cwd: process.cwd() }));
-            this.#mode = settings.mode;
-            if (settings.githubToken !== undefined)
-                log.mask(settings.githubToken);
-            for (const warning of settings.warnings)
-                this.recorder.warn(warning);
-            return this.#result(await work(settings), undefined);
+            await this.#settingsBack();
+            return this.#result(await work(this.#load()), undefined);
         }
         catch (error) {
             return this.#result({}, error);
@@ -17629,6 +21711,31 @@ class Run {
         finally {
             release();
         }
+    }
+    /** Before the settings are read. */
+    async #settingsBack(how = {}) {
+        const { raw } = this.#request;
+        const mode = inputs/* modes */.nI.find((known) => known === raw.values.mode?.text.trim());
+        const projectDirectory = (0,parse/* projectDirectoryOf */.c5)(raw, this.#environment());
+        const there = (0,external_node_fs_.existsSync)(external_node_path_default().join(projectDirectory, '.caretaker/journal.jsonl'));
+        if (mode === undefined || mode === 'list' || mode === 'status' || onlyLooks(raw) || !there)
+            return;
+        state_directory_refuseUnsafeState(projectDirectory);
+        await settingsBack({ mode, projectDirectory }, this.world, how);
+    }
+    #environment() {
+        return (0,settings_load/* environmentOf */.p7)({ ...this.#request, cwd: process.cwd() });
+    }
+    #load() {
+        const settings = (0,settings_load/* loadSettings */.M5)(this.#request.raw, this.#environment());
+        this.#mode = settings.mode;
+        state_directory_refuseUnsafeState(settings.projectDirectory);
+        if (settings.githubToken !== undefined)
+            this.#request.log.mask(settings.githubToken);
+        for (const warning of settings.warnings)
+            if (!this.recorder.warnings.includes(warning))
+                this.recorder.warn(warning);
+        return settings;
     }
     /** What an update would do. Without the lock: nothing is touched. */
     async plan(opened, settings) {
@@ -17643,70 +21750,98 @@ class Run {
         return {};
     }
     /** Does nothing but what every run does first. Where nothing waits not even the lock is taken. */
-    async recover(opened, settings) {
-        const { stateDirectory } = opened.project;
-        const left = await unfinishedRun(stateDirectory);
-        const holder = await lockHolder(stateDirectory);
-        if (left === null) {
-            this.#noOp = true;
+    async recover(looked) {
+        const { stateDirectory } = looked.opened.project;
+        if ((await unfinishedRun(stateDirectory)) !== null) {
+            await this.underLock(looked, () => Promise.resolve(null));
+            // The run that was waited for may have ended well.
+            this.#noOp = this.recorder.recovery === undefined;
+            return;
         }
-        else if (left.forward === null || settings.finish || (holder !== null && holder.state !== 'dead')) {
-            await this.underLock(opened, settings, () => Promise.resolve(null));
-        }
-        else {
-            const { mode, run } = left;
-            this.recorder.recovery = { mode, run, outcome: 'in-place' };
-            this.recorder.warn(`The ${mode} of run ${run} had been cut off after it was in place: to store its backup and to tidy up is left to the next run that knows its stores.`);
-        }
+        this.#noOp = true;
+        await this.#tellWhatWaits(stateDirectory);
+    }
+    /** What waits for a store is no reason not to do what was asked for. */
+    async #tellWhatWaits(stateDirectory) {
+        const lines = await unstored(stateDirectory).then(whatWaits, (error) => [(0,errors/* messageOf */.bD)(error)]);
+        for (const line of lines)
+            this.recorder.warn(line);
     }
     /** Takes the lock, finishes what an earlier run left, and then does `work` as a saga. A run that is refused leaves no trace. */
-    async underLock(opened, settings, work) {
+    async underLock(looked, work) {
         const { env, log, signal } = this.world;
-        const { project } = opened;
-        const stateDirectory = await ensureStateDirectory(project.directory);
-        const lock = await acquireLock(stateDirectory, {
-            mode: settings.mode,
-            since: this.#startedAt.toISOString(),
-            ...(env['GITHUB_RUN_ID'] === undefined
-                ? {}
-                : { runUrl: `${repositoryUrl(env)}/actions/runs/${env['GITHUB_RUN_ID']}` }),
-        });
+        const { mode, lockTimeoutMs: timeoutMs } = looked.settings;
+        const stateDirectory = await ensureStateDirectory(looked.opened.project.directory);
+        const { uid } = await (0,promises_.stat)(stateDirectory);
+        if (process.getuid?.() === 0 && uid !== 0) {
+            this.recorder.warn(`${stateDirectory} is kept by user ${uid}, who can’t read what root writes there: run this as that user.`);
+        }
+        const holder = await lock_lockHolder(stateDirectory);
+        // What a killed run has kept: on a full disk even the lock may want it.
+        if (holder === null || holder.state === 'dead')
+            await giveReserve(stateDirectory);
+        const url = env['GITHUB_RUN_ID'] === undefined
+            ? {}
+            : { runUrl: `${repositoryUrl(env)}/actions/runs/${env['GITHUB_RUN_ID']}` };
+        const lock = await acquireLock(stateDirectory, { mode, ...url }, { timeoutMs, clock: systemClock, log, signal });
+        let commandsOver;
         try {
+            // A refused first run may have taken it away meanwhile.
+            await ensureStateDirectory(looked.opened.project.directory);
+            commandsOver = await takeOverCommands(stateDirectory, this.world.log);
+            // Of one that died while this one waited.
+            await giveReserve(stateDirectory);
+            const current = lock.waited ? await this.#lookAgain() : looked;
+            const { settings, opened } = current;
+            const { project } = opened;
             let tools;
             const toolsNow = () => (tools ??= this.#tools(opened, noSaga));
             // What is put back after a cancel must not be cancelled by it.
             const undoTools = () => ({ ...toolsNow(), signal: new AbortController().signal });
             const patience = { ...settings, healthTimeoutMs: Math.max(settings.healthTimeoutMs, OLD_VERSION_MS) };
-            const actions = { undo: undoActions(undoTools, patience), forward: forwardActions(toolsNow) };
+            const actions = {
+                undo: undoActions(undoTools, patience),
+                forward: forwardActions(toolsNow),
+                finish: finishActions(toolsNow),
+            };
             if (project.bare && settings.mode === 'verify' && (await unfinishedRun(stateDirectory)) !== null) {
                 throw new errors/* CaretakerError */.xT('recovery-first', 'an earlier run was cut off, and this drill does not look at the application to finish or undo it', {
                     hint: 'Run any other mode first (status tells what waits), or this one with an engine and proof: databases.',
                 });
             }
+            refuseOthers(await unfinishedRun(stateDirectory), project);
             const recovered = await recover(stateDirectory, opened.missing ? withoutProject(actions, opened.missing) : actions, log);
             if (recovered !== null) {
                 const { mode, run, outcome } = recovered;
                 this.recorder.recovery = { mode, run, outcome };
                 this.recorder.warn(outcome === 'rolled-back'
                     ? `The ${mode} of run ${run} had been cut off: everything is as it was before it.`
-                    : `The ${mode} of run ${run} had been cut off after it was in place: it is finished now.`);
+                    : `The ${mode} of run ${run} had been cut off, and what it brought is in place: it is finished now.`);
             }
             await clearStaging(project, stateDirectory);
+            if (settings.mode !== 'backup' && settings.mode !== 'update')
+                await this.#tellWhatWaits(stateDirectory);
             const { run } = this;
             const outcome = await runSaga({
                 journal: await openJournal(stateDirectory),
                 undoActions: actions.undo,
                 forwardActions: actions.forward,
+                finishActions: actions.finish,
                 log,
                 clock: systemClock,
-                run: { run, mode: settings.mode, settings: { composeFiles: project.engine?.compose.files ?? [] } },
+                run: {
+                    run,
+                    mode: settings.mode,
+                    caretaker: version/* VERSION */.x,
+                    settings: openedAs(settings, project),
+                },
                 signal,
                 onOutcome: (saga) => {
                     this.#saga = saga;
                 },
             }, (saga) => {
                 tools = this.#tools(opened, saga);
-                return work(tools, async (composeFiles) => {
+                const worked = work(tools, current, async (composeFiles) => {
                     const files = settings.composeFiles.length > 0 ? settings.composeFiles : composeFiles;
                     const now = await open_open({ ...settings, composeFiles: files }, this.world);
                     if (now.missing !== undefined)
@@ -17714,20 +21849,27 @@ class Run {
                     this.project = now.project.name;
                     return (tools = this.#tools(now, saga));
                 });
+                // Before anything is undone.
+                return worked.finally(() => giveReserve(stateDirectory));
             });
             this.#noOp = outcome !== null && 'updated' in outcome && !outcome.updated && !outcome.rehearsed;
             return outcome;
         }
         finally {
-            await lock.release();
-            await removeEmptyState(stateDirectory);
+            commandsOver?.();
+            await leave(stateDirectory, lock);
         }
     }
-    /** `20261124t062317z-4f2a`: sorts by time, and fits into the tag of an image. */
-    run = `${this.#startedAt
-        .toISOString()
-        .replaceAll(/[-:]|\.\d+/g, '')
-        .toLowerCase()}-${(0,external_node_crypto_.randomBytes)(2).toString('hex')}`;
+    /** After another run, which may have changed the code, the containers and caretaker.yml. Of the runs of this project this one is the newest now. */
+    async #lookAgain() {
+        this.run = runName(systemClock.now());
+        await this.#settingsBack({ held: true });
+        // What belongs to one run, as the mode does, is as it was.
+        const settings = this.#load();
+        const opened = await cut_off_openAfter(settings, this.world, { held: true });
+        this.project = opened.project.name;
+        return { settings, opened };
+    }
     #tools(opened, saga) {
         const { log, signal } = this.world;
         return {
@@ -17738,6 +21880,7 @@ class Run {
             clock: systemClock,
             runAuthorCommand: runAuthorCommand,
             signal,
+            checkSettings: () => void (0,settings_load/* loadSettings */.M5)(this.#request.raw, this.#environment()),
             run: this.run,
             caretaker: version/* VERSION */.x,
         };
@@ -17782,15 +21925,16 @@ class Run {
         const untouched = error instanceof errors/* CaretakerError */.xT && error.code === 'rehearsal-failed';
         switch (this.#saga?.outcome) {
             case 'rolled-back':
-                // A throwaway that was taken away again changed nothing.
-                return untouched ? 'refused' : this.#mode === 'verify' ? 'failed' : 'rolled-back';
+                // A throwaway that was taken away again changed nothing, nor did a backup that is not kept.
+                return untouched ? 'refused' : ['backup', 'verify'].includes(this.#mode) ? 'failed' : 'rolled-back';
             case 'failed':
             case undefined:
                 return this.recorder.acted ? 'failed' : 'refused';
             case 'unfinished':
                 return 'incomplete';
             case 'done':
-                return 'failed';
+                // It is in place, and what followed it failed; a backup that is not stored is none.
+                return this.#mode === 'backup' ? 'failed' : 'incomplete';
         }
     }
     /** A cancelled run ends its children and goes back; `post` and the next run do the rest if this process does not live to. */
@@ -17813,18 +21957,26 @@ class Run {
 /** What health-timeout asks of a new version is no reason to give the old one up: a container network alone may need 40 s. */
 const OLD_VERSION_MS = 120_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Several projects may share a directory: what one of them was cut off in is not put right on the containers and volumes of another. */
+function refuseOthers(run, { name }) {
+    const { projectName = name } = (run?.settings ?? {});
+    if (run === null || projectName === name)
+        return;
+    throw new errors/* CaretakerError */.xT('recovery-first', `the ${run.mode} ${run.run} of the project ${projectName} was cut off in this directory, and this run is one of ${name}`, { input: 'project-name', hint: `Run mode recover with project-name ${projectName} first.` });
+}
 /** Without a compose file only the project's own files can be taken away: what else a run has left needs the project. */
-function withoutProject({ undo, forward }, missing) {
-    const refuse = (actions) => Object.fromEntries(Object.entries(actions).map(([name, action]) => [
+function withoutProject(actions, missing) {
+    const refuse = (table) => Object.fromEntries(Object.entries(table).map(([name, action]) => [
         name,
         name === 'files-away' ? action : () => Promise.reject(missing),
     ]));
-    return { undo: refuse(undo), forward: refuse(forward) };
+    return { undo: refuse(actions.undo), forward: refuse(actions.forward), finish: refuse(actions.finish) };
 }
 /** What recovery acts with: an undo or a forward action that began a step of its own would be a fault of ours. */
 const noSaga = {
     step: () => Promise.reject(new TypeError('recovery begins no step')),
-    commit: () => Promise.reject(new TypeError('recovery commits nothing')),
+    prepare: () => Promise.reject(new TypeError('recovery prepares nothing')),
+    commit: () => Promise.reject(new TypeError('recovery commits by itself')),
     goBack: () => Promise.reject(new TypeError('recovery goes back by itself')),
 };
 function repositoryUrl(env) {
@@ -17837,24 +21989,50 @@ async function clearStaging({ files }, stateDirectory) {
     if (left.length > 0)
         await files.remove(left.map((name) => external_node_path_default().join(staging, name)));
     await (0,system_files/* removeTemporaries */.AH)(stateDirectory);
+    await dropHalfBackups(stateDirectory);
+    // A queue that can't be read is told of by whoever needs it.
+    const waiting = await unstored(stateDirectory).catch(() => null);
+    if (waiting !== null)
+        await dropStrayCopies(stateDirectory, waiting.map(({ backup }) => backup));
 }
-/** A refused first run must not leave a folder behind. Looks no deeper than it must: what lies below may be another user's. */
-async function removeEmptyState(stateDirectory) {
-    const ours = ['.gitignore', 'staging', 'backups'];
-    const contents = await (0,promises_.readdir)(stateDirectory);
-    if (!contents.every((name) => ours.includes(name)))
-        return;
-    for (const name of contents.filter((one) => one !== '.gitignore')) {
-        if ((await (0,promises_.readdir)(external_node_path_default().join(stateDirectory, name))).length > 0)
-            return;
+/** `20261124t062317z-4f2a`: sorts by time, and fits into the tag of an image. */
+function runName(at) {
+    const time = at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+    return `${time.toLowerCase()}-${(0,external_node_crypto_.randomBytes)(2).toString('hex')}`;
+}
+/**
+ * Lets others in. A refused first run must not leave a folder behind: what is in it goes under the lock, and the folder itself only if nobody else has come.
+ * Looks no deeper than it must: what lies below may be another user's.
+ */
+async function leave(stateDirectory, lock) {
+    let empty = false;
+    try {
+        const contents = (await (0,promises_.readdir)(stateDirectory)).filter((name) => name !== 'lock');
+        empty = contents.every((name) => ['.gitignore', 'staging', 'backups'].includes(name));
+        const folders = contents.filter((name) => name !== '.gitignore').map((name) => external_node_path_default().join(stateDirectory, name));
+        for (const folder of empty ? folders : [])
+            empty &&= (await (0,promises_.readdir)(folder)).length === 0;
+        if (empty) {
+            for (const folder of folders)
+                await (0,promises_.rmdir)(folder);
+            await (0,promises_.rm)(external_node_path_default().join(stateDirectory, '.gitignore'), { force: true });
+        }
     }
-    await (0,promises_.rm)(stateDirectory, { recursive: true, force: true });
+    finally {
+        await lock.release();
+    }
+    if (!empty)
+        return;
+    await (0,promises_.rmdir)(stateDirectory).catch((error) => {
+        if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code ?? ''))
+            throw error;
+    });
 }
 
 
 /***/ }),
 
-/***/ 97428:
+/***/ 7428:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
@@ -17957,6 +22135,51 @@ const inputs = [
         list: 'lines',
     },
     {
+        name: 'encrypt-to',
+        description: 'Public keys of [age](https://age-encryption.org), one a line or with commas between them, `age1…` or, safe from quantum computers, `age1pq1…`: backups are encrypted before they go to any store, and whoever has the private key (identity) of one of them can decrypt them. `compose-caretaker keygen FILE` makes a pair.',
+        default: 'backups are not encrypted',
+        modes: ['backup', 'update'],
+        example: 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
+        list: 'lines',
+    },
+    {
+        name: 'passphrase',
+        description: 'Encrypts backups in place of `encrypt-to`, and decrypts those that were encrypted so; at least ten characters, better six random words. A secret: on the command line it is read from the environment variable `CARETAKER_PASSPHRASE`.',
+        default: 'none',
+        modes: ['backup', 'update', 'restore', 'verify'],
+        secret: ['CARETAKER_PASSPHRASE'],
+        perRun: true,
+    },
+    {
+        name: 'passphrase-file',
+        description: 'File that holds the passphrase, absolute or relative to the project directory.',
+        default: 'none',
+        modes: ['backup', 'update', 'restore', 'verify'],
+        example: '/etc/caretaker/passphrase',
+    },
+    {
+        name: 'identity',
+        description: 'Private key that decrypts backups: the line that begins with `AGE-SECRET-KEY-`, or the text of the identity file. A secret: on the command line it is read from the environment variable `CARETAKER_IDENTITY`.',
+        default: 'none',
+        modes: ['restore', 'verify'],
+        secret: ['CARETAKER_IDENTITY'],
+        perRun: true,
+    },
+    {
+        name: 'identity-file',
+        description: 'Identity file of age, absolute or relative to the project directory.',
+        default: 'none',
+        modes: ['restore', 'verify'],
+        example: '/root/uso-identity.txt',
+    },
+    {
+        name: 'on-store-failure',
+        description: 'What becomes of a run whose backup can’t be stored everywhere. `fail`: it fails, and an update does not begin while a store is away. `warn`: it ends well, with a warning. Either way the backup stays on the host, and the next backup or update with that store stores it.',
+        default: '`fail`',
+        modes: ['backup', 'update'],
+        example: 'warn',
+    },
+    {
         name: 'keep-local',
         description: 'How many safety backups stay on the host: those that updates, rollbacks and restores make of what they are about to replace. The newest stay, and the one that a rollback of the last update needs; `0` keeps none.',
         default: '`3`',
@@ -18037,7 +22260,7 @@ const inputs = [
     },
     {
         name: 'build-timeout',
-        description: 'How long building, pulling or migrating may take.',
+        description: 'How long building, pulling, migrating or bringing up may take, each.',
         default: '`1h`',
         modes: ['update', 'rehearse', 'restore'],
         example: '90m',
@@ -18063,6 +22286,13 @@ const inputs = [
         default: '`10s`',
         modes: [...acting, 'verify', 'recover'],
         example: '30s',
+    },
+    {
+        name: 'lock-timeout',
+        description: 'How long to wait while another run works on this project directory, of whatever workflow or repository; `0s` refuses at once. Whoever waits is in no queue.',
+        default: '`0s`',
+        modes: [...acting, 'verify', 'recover'],
+        example: '30m',
     },
     {
         name: 'with-data',
@@ -18160,7 +22390,7 @@ const inputs = [
         default: 'the workflow’s own token',
         actionDefault: '${{ github.token }}',
         modes: all,
-        secret: true,
+        secret: ['GITHUB_TOKEN', 'GH_TOKEN'],
         perRun: true,
     },
 ];
@@ -18179,20 +22409,25 @@ function inputOf(name) {
 
 /***/ }),
 
-/***/ 54037:
+/***/ 4037:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
-/* harmony export */   M: () => (/* binding */ loadSettings),
-/* harmony export */   p: () => (/* binding */ environmentOf)
+/* harmony export */   M5: () => (/* binding */ loadSettings),
+/* harmony export */   Xg: () => (/* binding */ readConfig),
+/* harmony export */   p7: () => (/* binding */ environmentOf)
 /* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(73024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3024);
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(76760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(6760);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(83916);
-/* harmony import */ var _parse_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(42981);
-/* harmony import */ var _sources_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(89651);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(3916);
+/* harmony import */ var _system_files_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(1650);
+/* harmony import */ var _system_strangers_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(8214);
+/* harmony import */ var _parse_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(2981);
+/* harmony import */ var _sources_js__WEBPACK_IMPORTED_MODULE_6__ = __webpack_require__(9651);
+
+
 
 
 
@@ -18204,22 +22439,40 @@ function environmentOf(options) {
 }
 /**
  * Typed values over caretaker.yml over defaults, parsed. Throws CaretakerErrors with all problems at once, `path-unreadable` at the
- * first path that this user can't look at, and `config-misnamed`.
+ * first path that this user can't look at, `config-misnamed`, `config-unsafe`, and `config-file-invalid` for what is no file of at most 1 MiB.
  */
 function loadSettings(typed, environment) {
-    const directory = (0,_parse_js__WEBPACK_IMPORTED_MODULE_3__/* .projectDirectoryOf */ .c5)(typed, environment);
-    const file = node_path__WEBPACK_IMPORTED_MODULE_1___default().join(directory, _sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2);
+    const directory = (0,_parse_js__WEBPACK_IMPORTED_MODULE_5__/* .projectDirectoryOf */ .c5)(typed, environment);
+    const file = node_path__WEBPACK_IMPORTED_MODULE_1___default().join(directory, _sources_js__WEBPACK_IMPORTED_MODULE_6__/* .CONFIG_FILE */ .g2);
     // Whatever has that name is meant to be read: a directory or a link to nowhere is an error, not an absent file.
-    const text = isThere(file) ? readable(file, () => (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(file, 'utf8')) : undefined;
+    const there = isThere(file);
+    if (there)
+        refuseStrangers(directory, file);
+    const text = there ? readable(file, () => readConfig(file).toString()) : undefined;
     const other = node_path__WEBPACK_IMPORTED_MODULE_1___default().join(directory, MISNAMED);
     if (text === undefined && isThere(other)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('config-misnamed', `${other} is not read: the settings' file is ${_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2}`, {
-            hint: `Rename it to ${_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .CONFIG_FILE */ .g2}.`,
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('config-misnamed', `${other} is not read: the settings' file is ${_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .CONFIG_FILE */ .g2}`, {
+            hint: `Rename it to ${_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .CONFIG_FILE */ .g2}.`,
         });
     }
-    return (0,_parse_js__WEBPACK_IMPORTED_MODULE_3__/* .parseSettings */ .P$)((0,_sources_js__WEBPACK_IMPORTED_MODULE_4__/* .withFile */ .D4)(typed, file, text), environment);
+    return (0,_parse_js__WEBPACK_IMPORTED_MODULE_5__/* .parseSettings */ .P$)((0,_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .withFile */ .D4)(typed, file, text), environment);
 }
+/** A version of the code may bring anything by that name. Throws `NotAFile`, or what the system says. */
+function readConfig(file) {
+    return (0,_system_files_js__WEBPACK_IMPORTED_MODULE_3__/* .readSmall */ .o5)(file, MOST_BYTES);
+}
+const MOST_BYTES = 1024 * 1024;
 const MISNAMED = 'caretaker.yaml';
+/** It says which commands run. Whose it is does not matter where only those who are trusted could put it there. */
+function refuseStrangers(directory, file) {
+    const [place, ...found] = readable(file, () => [(0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(directory), (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.lstatSync)(file), (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(file)]);
+    const owner = found.find((one) => (0,_system_strangers_js__WEBPACK_IMPORTED_MODULE_4__/* .isStrangers */ .yQ)(one, place));
+    if (owner === undefined || (place.mode & 0o022) === 0)
+        return;
+    throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('config-unsafe', `${file} is not read: it belongs to user ${owner.uid}, and others may write to ${directory}`, {
+        hint: `It says which commands are run. Look at it, then give it to the user who runs this or to the owner of the directory, and let nobody else write there: chmod go-w ${directory}.`,
+    });
+}
 function isThere(file) {
     try {
         return (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.lstatSync)(file, { throwIfNoEntry: false }) !== undefined;
@@ -18245,6 +22498,8 @@ function readable(file, look) {
         return look();
     }
     catch (error) {
+        if (error instanceof _system_strangers_js__WEBPACK_IMPORTED_MODULE_4__/* .NotAFile */ .pX)
+            throw (0,_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .invalidFile */ .Am)(file, error.message);
         throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .CaretakerError */ .xT('path-unreadable', `failed to look at ${file}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_2__/* .messageOf */ .bD)(error)}`, {
             hint: 'The user who runs this must be able to read it and to enter every directory above it. Check project-directory and the paths in the settings, too.',
             cause: error,
@@ -18255,7 +22510,7 @@ function readable(file, look) {
 
 /***/ }),
 
-/***/ 42981:
+/***/ 2981:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 
@@ -18324,12 +22579,14 @@ function ageOf(text) {
 }
 
 // EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __webpack_require__(76760);
+var external_node_path_ = __webpack_require__(6760);
 var external_node_path_default = /*#__PURE__*/__webpack_require__.n(external_node_path_);
+// EXTERNAL MODULE: ./src/encryption/keys.ts
+var keys = __webpack_require__(7685);
 // EXTERNAL MODULE: ./src/errors.ts
-var errors = __webpack_require__(83916);
+var errors = __webpack_require__(3916);
 // EXTERNAL MODULE: ./src/settings/inputs.ts
-var inputs = __webpack_require__(97428);
+var inputs = __webpack_require__(7428);
 ;// CONCATENATED MODULE: ./src/settings/key-values.ts
 
 /**
@@ -18468,9 +22725,13 @@ function conflicts(one, other) {
     return `${one.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${one.path}/`);
 }
 
+// EXTERNAL MODULE: ./src/system/limits.ts
+var limits = __webpack_require__(1381);
 // EXTERNAL MODULE: ./src/settings/suggest.ts
-var suggest = __webpack_require__(68843);
+var suggest = __webpack_require__(8843);
 ;// CONCATENATED MODULE: ./src/settings/parse.ts
+
+
 
 
 
@@ -18562,10 +22823,12 @@ class Parser {
                     mode,
                     ...acting,
                     consistency: this.#oneOf('consistency', ['online', 'stopped'], 'online'),
+                    encryption: this.#encryption(),
+                    onStoreFailure: this.#onStoreFailure(),
                     keepLocalDays: this.#days('keep-local-days'),
                 };
             case 'recover':
-                return { mode, ...acting, finish: this.#environment.inWorkflow || this.#text('store') !== undefined };
+                return { mode, ...acting };
             case 'update':
             case 'rehearse':
                 return {
@@ -18577,6 +22840,8 @@ class Parser {
                     rehearse: mode === 'rehearse' ? 'only' : this.#flag('rehearse') ? 'first' : 'no',
                     throwawayNetwork: this.#throwawayNetwork(),
                     migrateCommand: this.#text('migrate-command'),
+                    encryption: mode === 'update' ? this.#encryption() : undefined,
+                    onStoreFailure: this.#onStoreFailure(),
                     ...this.#keeping(),
                 };
             case 'rollback': {
@@ -18589,6 +22854,7 @@ class Parser {
                     mode,
                     ...acting,
                     backup: this.#backup(),
+                    decryption: this.#decryption(),
                     only: this.#only(),
                     to: this.#to(),
                     withCode: this.#flag('with-code'),
@@ -18601,6 +22867,7 @@ class Parser {
                     mode,
                     ...acting,
                     backup: this.#backup(),
+                    decryption: this.#decryption(),
                     proof: this.#text('proof') === undefined ? undefined : this.#oneOf('proof', PROOFS, 'read'),
                     checks: this.#checks(),
                     throwawayNetwork: this.#throwawayNetwork(),
@@ -18651,6 +22918,7 @@ class Parser {
             health: this.#health(),
             healthTimeoutMs,
             settleMs,
+            lockTimeoutMs: this.#duration('lock-timeout', 0, { zero: true }),
         };
     }
     #mode() {
@@ -18735,6 +23003,12 @@ class Parser {
                 const resolved = standard ? external_node_path_default().resolve(this.#directory, folder) : this.#inside('store', folder);
                 if (resolved === undefined)
                     return undefined;
+                const own = external_node_path_default().join(this.#directory, '.caretaker');
+                if (isInside(resolved, own) && !isInside(resolved, external_node_path_default().join(own, 'backups'))) {
+                    this.#problem('store-inside-state', 'store', `the store ${resolved} lies in what runs keep for themselves`, {
+                        hint: `What lies there comes and goes with runs. Give a folder elsewhere, best on another disk, or ${external_node_path_default().join(own, 'backups')}.`,
+                    });
+                }
                 if (this.#environment.kindOf(resolved) === 'file') {
                     this.#problem('store-invalid', 'store', `the store’s path ${resolved} is a file`, {
                         hint: 'Give a directory; it is created when it is missing.',
@@ -18924,6 +23198,64 @@ class Parser {
         }
         return text;
     }
+    #encryption() {
+        const passphrase = this.#secret('passphrase', 'passphrase-file');
+        const lines = this.#text('encrypt-to');
+        if (lines === undefined)
+            return passphrase === undefined ? undefined : { passphrase };
+        if (passphrase !== undefined) {
+            this.#problem('settings-conflict', 'encrypt-to', 'encrypt-to and a passphrase exclude each other', {
+                hint: 'A passphrase must be the only way to open a file. Leave one of them out.',
+            });
+        }
+        return this.#reading('encrypt-to', () => {
+            const [first, ...others] = (0,keys/* parseRecipients */.q)(lines);
+            return { recipients: [first.text, ...others.map(({ text }) => text)] };
+        });
+    }
+    #decryption() {
+        const identity = this.#secret('identity', 'identity-file');
+        if (identity !== undefined && 'text' in identity)
+            this.#reading('identity', () => (0,keys/* parseIdentities */.go)(identity.text));
+        return { identity, passphrase: this.#secret('passphrase', 'passphrase-file') };
+    }
+    #secret(name, fileName) {
+        const text = this.#text(name);
+        const given = this.#text(fileName);
+        if (given === undefined) {
+            if (text === undefined)
+                return undefined;
+            if (name === 'passphrase')
+                this.#reading(name, () => (0,keys/* checkPassphrase */.Bt)(text));
+            return { text };
+        }
+        if (text !== undefined) {
+            this.#problem('settings-conflict', fileName, `${name} and ${fileName} exclude each other`, {
+                hint: 'Leave one of them out.',
+            });
+        }
+        const file = this.#inside(fileName, given);
+        if (file === undefined)
+            return undefined;
+        if (this.#environment.kindOf(file) !== 'file') {
+            this.#problem('secret-file-missing', fileName, `there is no file ${file}`, {
+                hint: 'Give its absolute path, or one relative to the project directory; the runner’s user must be able to read it.',
+            });
+        }
+        return { file };
+    }
+    /** What a room refuses is a problem of this input, with the room’s code and hint. */
+    #reading(input, read) {
+        try {
+            return read();
+        }
+        catch (error) {
+            if (!(error instanceof errors/* CaretakerError */.xT))
+                throw error;
+            this.#problem(error.code, input, error.message, { hint: error.hint ?? '' });
+            return undefined;
+        }
+    }
     #target() {
         const { env } = this.#environment;
         const ref = this.#text('ref');
@@ -18949,7 +23281,7 @@ class Parser {
     #images() {
         return {
             build: this.#build(),
-            buildTimeoutMs: this.#duration('build-timeout', 3_600_000),
+            buildTimeoutMs: this.#duration('build-timeout', limits/* LIMITS */.b.build),
             cacheImages: this.#oneOf('cache-images', ['true', 'false'], 'false') === 'true',
         };
     }
@@ -19103,6 +23435,9 @@ class Parser {
     #throwawayNetwork() {
         return this.#oneOf('throwaway-network', ['internal', 'open'], 'internal');
     }
+    #onStoreFailure() {
+        return this.#oneOf('on-store-failure', ['fail', 'warn'], 'fail');
+    }
     #duration(name, standard, { zero = false } = {}) {
         const text = this.#text(name);
         if (text === undefined)
@@ -19222,20 +23557,21 @@ function isPath(backup) {
 
 /***/ }),
 
-/***/ 89651:
+/***/ 9651:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   Am: () => (/* binding */ invalidFile),
 /* harmony export */   BK: () => (/* binding */ helpText),
 /* harmony export */   D4: () => (/* binding */ withFile),
 /* harmony export */   ZN: () => (/* binding */ fromArguments),
 /* harmony export */   g2: () => (/* binding */ CONFIG_FILE)
 /* harmony export */ });
 /* unused harmony export fromAction */
-/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(38815);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(83916);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(97428);
-/* harmony import */ var _suggest_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(68843);
+/* harmony import */ var yaml__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(8815);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(3916);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(7428);
+/* harmony import */ var _suggest_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(8843);
 
 
 
@@ -19265,7 +23601,7 @@ function fromAction(env) {
 }
 /**
  * The command line: the mode as the first word, then `--name value` or `--name=value`; a list's flag may be repeated.
- * The token comes from the environment (`GITHUB_TOKEN`, `GH_TOKEN`), never from argv, which every user of the host can read.
+ * Secrets come from the environment (`GITHUB_TOKEN`, `CARETAKER_PASSPHRASE`), never from argv, which every user of the host can read.
  */
 function fromArguments(argv, env) {
     const values = {};
@@ -19278,7 +23614,7 @@ function fromArguments(argv, env) {
         if (input.secret) {
             problems.push(new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .CaretakerError */ .xT('secret-in-argv', `--${name} is not taken from the command line, where every user can read it`, {
                 input: name,
-                hint: 'Put it into the environment variable GITHUB_TOKEN.',
+                hint: `Put it into the environment variable ${input.secret[0]}${(0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .isInputName */ .wp)(`${name}-file`) ? `, or into a file and give --${name}-file` : ''}.`,
             }));
         }
         else if (before === undefined) {
@@ -19335,9 +23671,13 @@ function fromArguments(argv, env) {
             }
         }
     }
-    const token = [env['GITHUB_TOKEN'], env['GH_TOKEN']].find((text) => text !== undefined && text !== '');
-    if (token !== undefined)
-        values['github-token'] = { text: token, from: 'flag' };
+    for (const { name, secret = [], modes } of _inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputs */ .QL) {
+        const text = secret.map((variable) => env[variable]).find((value) => value !== undefined && value.trim() !== '');
+        // What is set for all runs of a shell is not meant for each of them.
+        const wanted = modes.some((mode) => mode === values.mode?.text.trim());
+        if (text !== undefined && wanted && (0,_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .isInputName */ .wp)(name))
+            values[name] = { text, from: 'flag' };
+    }
     return { values, problems, warnings: [], options: switches };
 }
 /**
@@ -19349,7 +23689,8 @@ function withFile(above, file, text) {
         return above;
     const values = {};
     const problems = [];
-    const document = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseDocument */ .Tp)(text);
+    // Its warnings would quote the file's text on standard error, line ends and all.
+    const document = (0,yaml__WEBPACK_IMPORTED_MODULE_0__/* .parseDocument */ .Tp)(text, { logLevel: 'error' });
     const broken = document.errors[0];
     const content = broken === undefined ? readYaml(() => document.toJS(), problems, file) : undefined;
     if (broken !== undefined)
@@ -19419,9 +23760,9 @@ function unknown(message, name, among = _inputs_js__WEBPACK_IMPORTED_MODULE_2__/
 /** What `--help` prints. */
 function helpText() {
     const width = Math.max(..._inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputs */ .QL.map(({ name }) => name.length)) + 4;
-    const plain = (text) => text.replaceAll('`', '');
+    const plain = (text) => text.replaceAll('`', '').replace(/\[([^\]]+)\]\(([^)]+)\)/g, '$1 ($2)');
     const rows = _inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .inputs */ .QL
-        .filter(({ name }) => name !== 'mode' && name !== 'github-token')
+        .filter(({ name, secret }) => name !== 'mode' && secret === undefined)
         .map(({ name, description, default: standard }) => {
         return `  ${`--${name}`.padEnd(width)}${plain(description)}\n  ${''.padEnd(width)}(${plain(standard)})`;
     });
@@ -19434,13 +23775,15 @@ function helpText() {
     return [
         `Usage: compose-caretaker ${_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .modes */ .nI.join('|')} [--name value]…`,
         '       compose-caretaker install-recovery [--name value]…   (mode recover after each start of the host, by systemd)',
+        '       compose-caretaker keygen [--post-quantum] FILE       (a pair of keys for encrypted backups)',
         '',
         ...rows,
         '',
         ...switches,
         '',
         `The same names are keys of ${CONFIG_FILE} in the project directory; a flag wins over the file.`,
-        'GITHUB_TOKEN in the environment reads other runs’ artifacts.',
+        'From the environment: GITHUB_TOKEN reads other runs’ artifacts; CARETAKER_PASSPHRASE encrypts and decrypts backups,',
+        'CARETAKER_IDENTITY (a private key of age) decrypts them.',
         '',
     ].join('\n');
 }
@@ -19448,7 +23791,7 @@ function helpText() {
 
 /***/ }),
 
-/***/ 68843:
+/***/ 8843:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
@@ -19472,6 +23815,9 @@ function distance(one, other) {
 }
 /** The candidate that somebody who typed `word` most likely meant; undefined where none is near enough to be worth a guess. */
 function nearest(word, candidates) {
+    // Near to none, and the distance takes the product of both lengths.
+    if (word.length > 2 * Math.max(0, ...candidates.map(({ length }) => length)))
+        return undefined;
     const normal = word.toLowerCase().replaceAll('_', '-');
     const ranked = candidates
         .map((candidate) => ({ candidate, far: distance(normal, candidate) }))
@@ -19490,23 +23836,29 @@ function didYouMean(word, candidates) {
 
 /***/ }),
 
-/***/ 90997:
+/***/ 997:
 /***/ ((module, __webpack_exports__, __webpack_require__) => {
 
 __webpack_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __webpack_require__.r(__webpack_exports__);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(73024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3024);
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(48161);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(8161);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_os__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _install_recovery_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(75884);
-/* harmony import */ var _report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(73883);
-/* harmony import */ var _report_silent_js__WEBPACK_IMPORTED_MODULE_8__ = __webpack_require__(13621);
-/* harmony import */ var _report_terminal_js__WEBPACK_IMPORTED_MODULE_9__ = __webpack_require__(36218);
-/* harmony import */ var _report_texts_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(88492);
-/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(13899);
-/* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_6__ = __webpack_require__(89651);
-/* harmony import */ var _version_js__WEBPACK_IMPORTED_MODULE_7__ = __webpack_require__(311);
+/* harmony import */ var _install_recovery_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(5884);
+/* harmony import */ var _keygen_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(6288);
+/* harmony import */ var _report_errors_text_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(3883);
+/* harmony import */ var _report_redact_js__WEBPACK_IMPORTED_MODULE_12__ = __webpack_require__(649);
+/* harmony import */ var _report_silent_js__WEBPACK_IMPORTED_MODULE_11__ = __webpack_require__(3621);
+/* harmony import */ var _report_terminal_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(6218);
+/* harmony import */ var _report_texts_js__WEBPACK_IMPORTED_MODULE_6__ = __webpack_require__(8492);
+/* harmony import */ var _report_workflow_commands_js__WEBPACK_IMPORTED_MODULE_7__ = __webpack_require__(8260);
+/* harmony import */ var _run_js__WEBPACK_IMPORTED_MODULE_8__ = __webpack_require__(9484);
+/* harmony import */ var _settings_sources_js__WEBPACK_IMPORTED_MODULE_9__ = __webpack_require__(9651);
+/* harmony import */ var _version_js__WEBPACK_IMPORTED_MODULE_10__ = __webpack_require__(311);
+
+
+
 
 
 
@@ -19519,31 +23871,45 @@ __webpack_require__.r(__webpack_exports__);
 
 /** The command line over the same core: the report on standard output, the log on standard error. */
 const argv = process.argv.slice(2);
-const { options, ...raw } = (0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .fromArguments */ .ZN)(argv, process.env);
+const { options, ...raw } = (0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_9__/* .fromArguments */ .ZN)(argv, process.env);
 if (options.help || argv.length === 0) {
-    process.stdout.write((0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_6__/* .helpText */ .BK)());
+    process.stdout.write((0,_settings_sources_js__WEBPACK_IMPORTED_MODULE_9__/* .helpText */ .BK)());
 }
 else if (options.version) {
-    process.stdout.write(`${_version_js__WEBPACK_IMPORTED_MODULE_7__/* .VERSION */ .x}\n`);
+    process.stdout.write(`${_version_js__WEBPACK_IMPORTED_MODULE_10__/* .VERSION */ .x}\n`);
 }
 else if (argv[0] === 'install-recovery') {
-    try {
+    await print(() => {
         const { username, homedir, uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_1__.userInfo)();
         const program = [process.execPath, (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.realpathSync)(process.argv[1] ?? '')];
         const world = { env: process.env, cwd: process.cwd(), uid, userName: username, home: homedir, program };
-        process.stdout.write(`${(await (0,_install_recovery_js__WEBPACK_IMPORTED_MODULE_2__/* .installRecovery */ .p)(argv.slice(1), world)).join('\n')}\n`);
-    }
-    catch (error) {
-        process.stderr.write(`${(0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__/* .renderErrors */ .a$)((0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_3__/* .errorTexts */ .tX)(error))}\n`);
-        process.exitCode = 1;
-    }
+        return (0,_install_recovery_js__WEBPACK_IMPORTED_MODULE_2__/* .installRecovery */ .p)(argv.slice(1), world);
+    });
+}
+else if (argv[0] === 'keygen') {
+    await print(() => (0,_keygen_js__WEBPACK_IMPORTED_MODULE_3__/* .keygen */ ._)(argv.slice(1), { cwd: process.cwd(), now: new Date() }));
 }
 else {
-    const log = options.json ? (0,_report_silent_js__WEBPACK_IMPORTED_MODULE_8__/* .silentLog */ .a)() : (0,_report_terminal_js__WEBPACK_IMPORTED_MODULE_9__/* .terminalLog */ .d)(process.stderr, { verbose: options.verbose });
-    const { report } = await (0,_run_js__WEBPACK_IMPORTED_MODULE_5__/* .runCaretaker */ .w)({ raw, env: process.env, log, inWorkflow: false });
+    const log = options.json ? (0,_report_silent_js__WEBPACK_IMPORTED_MODULE_11__/* .silentLog */ .a)() : (0,_report_terminal_js__WEBPACK_IMPORTED_MODULE_5__/* .terminalLog */ .d)(process.stderr, { verbose: options.verbose });
+    const { report } = await (0,_run_js__WEBPACK_IMPORTED_MODULE_8__/* .runCaretaker */ .w)({ raw, env: process.env, log, inWorkflow: false });
     const shown = log.redactor.deep(report);
-    process.stdout.write(options.json ? (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_4__/* .jsonSummary */ .f)(shown) : (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_4__/* .terminalSummary */ .j)(shown));
-    process.exitCode = shown.error === undefined ? 0 : 1;
+    const inStep = process.env['GITHUB_ACTIONS'] === 'true';
+    const text = options.json ? (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_6__/* .jsonSummary */ .f)(shown) : (0,_report_texts_js__WEBPACK_IMPORTED_MODULE_6__/* .terminalSummary */ .j)(shown);
+    const guarded = () => (options.json ? (0,_report_workflow_commands_js__WEBPACK_IMPORTED_MODULE_7__/* .jsonWithoutCommands */ .D)(text) : (0,_report_workflow_commands_js__WEBPACK_IMPORTED_MODULE_7__/* .withoutCommands */ .W)(text).join('\n'));
+    // GitHub's client leaves a connection behind where an upload stands still, and that may stay open for ever.
+    process.stdout.write(inStep ? guarded() : text, () => {
+        process.exit(shown.error === undefined ? 0 : 1);
+    });
+}
+/** What a command of its own has to say. */
+async function print(work) {
+    try {
+        process.stdout.write(`${(await work()).join('\n')}\n`);
+    }
+    catch (error) {
+        process.stderr.write(`${(0,_report_redact_js__WEBPACK_IMPORTED_MODULE_12__/* .withoutCredentials */ .ri)((0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_4__/* .renderErrors */ .a$)((0,_report_errors_text_js__WEBPACK_IMPORTED_MODULE_4__/* .errorTexts */ .tX)(error)))}\n`);
+        process.exitCode = 1;
+    }
 }
 
 __webpack_async_result__();
@@ -19551,78 +23917,269 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 31650:
+/***/ 5734:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   z: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const sizes = ['B', 'kB', 'MB', 'GB', 'TB'];
+/** `812 B`, `4.2 MB`, `835 MB`, `1.3 GB`: powers of 1000, as GitHub counts storage. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999,950 B would be shown as 1000 kB.
+    while (value >= 999.5 && unit < sizes.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit > 0 && value < 99.95 ? 1 : 0;
+    return `${value.toFixed(digits)} ${sizes[unit]}`;
+}
+
+
+/***/ }),
+
+/***/ 5320:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   KI: () => (/* binding */ isOwnFilesystem),
+/* harmony export */   Wg: () => (/* binding */ sameFilesystem),
+/* harmony export */   YV: () => (/* binding */ isNoSpace),
+/* harmony export */   go: () => (/* binding */ freeBytes),
+/* harmony export */   ic: () => (/* binding */ mountPoint),
+/* harmony export */   uq: () => (/* binding */ isFull),
+/* harmony export */   xg: () => (/* binding */ diskFull),
+/* harmony export */   zP: () => (/* binding */ noSpaceLeft)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(3916);
+/* harmony import */ var _bytes_js__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(5734);
+
+
+
+
+
+/** Bytes that this user may still write where `target` is or would be. Throws `disk-unreadable`. */
+async function freeBytes(target) {
+    const place = await nearestExisting(target);
+    try {
+        const { bavail, bsize } = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.statfs)(place);
+        return bavail * bsize;
+    }
+    catch (error) {
+        throw unreadable(place, error);
+    }
+}
+/**
+ * Whether both are, or would be, on one filesystem. Necessary for a rename between them, but not enough: a bind mount of the same
+ * filesystem refuses it (EXDEV) all the same. Throws `disk-unreadable`.
+ */
+async function sameFilesystem(one, other) {
+    const [first, second] = await Promise.all([one, other].map(async (target) => (await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(await nearestExisting(target))).dev));
+    return first === second;
+}
+/**
+ * Whether only one kernel at a time can have the filesystem of this directory, which must be there. False for what other hosts may have too, such as NFS, and
+ * for what is not known. Throws `disk-unreadable`.
+ */
+async function isOwnFilesystem(directory) {
+    try {
+        return OWN_FILESYSTEMS.has((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.statfs)(directory)).type);
+    }
+    catch (error) {
+        throw unreadable(directory, error);
+    }
+}
+/** statfs(2): ext2 to ext4, XFS, Btrfs, ZFS, F2FS, bcachefs, tmpfs, and overlayfs, which writes to none but such. */
+const OWN_FILESYSTEMS = new Set([
+    0xef53, 0x58465342, 0x9123683e, 0x2fc12fc1, 0xf2f52010, 0xca451a4e, 0x01021994, 0x794c7630,
+]);
+/** Where the filesystem is mounted that `target` is or would be on. A bind mount of the filesystem around it is none. Throws `disk-unreadable`. */
+async function mountPoint(target) {
+    let place = await nearestExisting(target);
+    try {
+        place = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.realpath)(place);
+        for (const { dev } = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(place); place !== '/'; place = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(place)) {
+            if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(place))).dev !== dev)
+                break;
+        }
+        return place;
+    }
+    catch (error) {
+        throw unreadable(place, error);
+    }
+}
+/** The last is tar's, of a file that found no room in its middle. */
+const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+/** Whether something failed for want of space: the system's own word, or that of a program in whatever its error says. */
+function isNoSpace(error) {
+    for (let at = error; at instanceof Error; at = at.cause) {
+        const { code } = at;
+        if (code === 'ENOSPC' || code === 'EDQUOT')
+            return true;
+        const hint = at instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT ? at.hint : undefined;
+        if (SAYS_NO_SPACE.test(`${at.message}\n${hint ?? ''}`))
+            return true;
+    }
+    return false;
+}
+/** `disk-full`: `what` completes "failed to …"; with the numbers of the filesystem as they are now. */
+function diskFull(what, wanted, cause) {
+    const why = wanted === undefined ? 'no space left' : noSpaceLeft(wanted);
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-full', `failed to ${what}: ${why}`, {
+        hint: 'Free some space on that filesystem and run it again.',
+        cause,
+    });
+}
+/** `no space left: it takes up to 64.0 MB, and 1.2 MB of 268 MB are free on /srv`. */
+function noSpaceLeft({ place, bytes }) {
+    const takes = bytes === undefined ? '' : `it takes up to ${(0,_bytes_js__WEBPACK_IMPORTED_MODULE_4__/* .formatBytes */ .z)(bytes)}, and `;
+    return `no space left: ${takes}${freeOn(place)}`;
+}
+/** Whether not even a few blocks, or no inode, are left: for what fails without a word of why. */
+function isFull(place) {
+    try {
+        const { bavail, bsize, ffree, files } = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statfsSync)(existingOf(place));
+        return bavail * bsize < 64 * 1024 || (files > 0 && ffree === 0);
+    }
+    catch {
+        return false; // What has failed has words of its own.
+    }
+}
+/** Without a promise: what is said of a failure must not come after what is done about it. */
+function freeOn(place) {
+    try {
+        let mount = existingOf(place);
+        const { bavail, blocks, bsize, ffree, files } = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statfsSync)(mount);
+        const { dev } = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(mount);
+        while (mount !== '/' && (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(mount)).dev === dev)
+            mount = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(mount);
+        const inodes = files > 0 && ffree === 0 ? `, with none of ${files} inodes,` : '';
+        return `${(0,_bytes_js__WEBPACK_IMPORTED_MODULE_4__/* .formatBytes */ .z)(bavail * bsize)} of ${(0,_bytes_js__WEBPACK_IMPORTED_MODULE_4__/* .formatBytes */ .z)(blocks * bsize)} are free${inodes} on ${mount}`;
+    }
+    catch (error) {
+        return `the filesystem of ${place} can't be looked at (${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(error)})`;
+    }
+}
+function existingOf(place) {
+    let existing = node_path__WEBPACK_IMPORTED_MODULE_2___default().resolve(place);
+    while ((0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(existing, { throwIfNoEntry: false }) === undefined)
+        existing = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(existing);
+    return existing;
+}
+async function nearestExisting(target) {
+    for (let place = node_path__WEBPACK_IMPORTED_MODULE_2___default().resolve(target);; place = node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(place)) {
+        try {
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(place);
+            return place;
+        }
+        catch (error) {
+            const { code } = error;
+            if ((code !== 'ENOENT' && code !== 'ENOTDIR') || place === '/')
+                throw unreadable(place, error);
+        }
+    }
+}
+function unreadable(place, cause) {
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-unreadable', `failed to look at the filesystem of ${place}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(cause)}`, {
+        cause,
+    });
+}
+
+
+/***/ }),
+
+/***/ 1650:
 /***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
 
 /* harmony export */ __webpack_require__.d(__webpack_exports__, {
 /* harmony export */   AH: () => (/* binding */ removeTemporaries),
 /* harmony export */   EA: () => (/* binding */ ensureDirectory),
 /* harmony export */   Wo: () => (/* binding */ appendDurable),
+/* harmony export */   nN: () => (/* binding */ readSmallOrPipe),
+/* harmony export */   o5: () => (/* binding */ readSmall),
+/* harmony export */   ol: () => (/* binding */ digestOf),
 /* harmony export */   vQ: () => (/* binding */ writeDurable),
 /* harmony export */   vZ: () => (/* binding */ writeAtomic),
 /* harmony export */   yR: () => (/* binding */ readText),
 /* harmony export */   zR: () => (/* binding */ syncDirectory),
 /* harmony export */   zS: () => (/* binding */ fileError)
 /* harmony export */ });
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(77598);
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(7598);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(51455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(76760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(83916);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(3024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__webpack_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_2__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __webpack_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_3__);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_4__ = __webpack_require__(8500);
+/* harmony import */ var node_timers_promises__WEBPACK_IMPORTED_MODULE_4___default = /*#__PURE__*/__webpack_require__.n(node_timers_promises__WEBPACK_IMPORTED_MODULE_4__);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __webpack_require__(3916);
+/* harmony import */ var _disk_js__WEBPACK_IMPORTED_MODULE_6__ = __webpack_require__(5320);
+/* harmony import */ var _strangers_js__WEBPACK_IMPORTED_MODULE_7__ = __webpack_require__(8214);
+
+
+
+
 
 
 
 
 /**
  * A coded error for an operation on files that the system refused: `host-files-denied` (permissions), `disk-full`, or
- * `file-operation-failed`. `what` completes "failed to …". An error that is coded already stays as it is.
+ * `file-operation-failed`. `what` completes "failed to …". `wanted`: what was to be written, where the cause itself names no file. An error that
+ * is coded already stays as it is.
  */
-function fileError(what, cause) {
-    if (cause instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT)
+function fileError(what, cause, wanted) {
+    if (cause instanceof _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .CaretakerError */ .xT)
         return cause;
-    const { code } = cause;
+    const { code, path: from, dest } = cause;
     if (code === 'EACCES' || code === 'EPERM') {
-        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('host-files-denied', `failed to ${what}: permission denied`, {
+        return new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .CaretakerError */ .xT('host-files-denied', `failed to ${what}: permission denied`, {
             hint: 'Run as a user who may read and write these files.',
             cause,
         });
     }
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-        return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('disk-full', `failed to ${what}: no space left`, {
-            hint: 'Free some space on that filesystem and run it again.',
-            cause,
-        });
+        const place = dest ?? from;
+        return (0,_disk_js__WEBPACK_IMPORTED_MODULE_6__/* .diskFull */ .xg)(what, wanted ?? (place === undefined ? undefined : { place }), cause);
     }
-    return new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT('file-operation-failed', `failed to ${what}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .bD)(cause)}`, { cause });
+    return new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .CaretakerError */ .xT('file-operation-failed', `failed to ${what}: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .bD)(cause)}`, { cause });
 }
 /** The file has either its old or its new content, also after a power cut. Mode 0600 unless told. */
 async function writeAtomic(file, content, mode = 0o600) {
-    const beside = node_path__WEBPACK_IMPORTED_MODULE_2___default().join(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file), `.${node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(file)}.${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)()}.tmp`);
+    const beside = node_path__WEBPACK_IMPORTED_MODULE_3___default().join(node_path__WEBPACK_IMPORTED_MODULE_3___default().dirname(file), `.${node_path__WEBPACK_IMPORTED_MODULE_3___default().basename(file)}.${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.randomUUID)()}.tmp`);
     try {
         await writeDurable(beside, content, mode);
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(beside, file);
-        await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file));
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.rename)(beside, file);
+        await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_3___default().dirname(file));
     }
     catch (error) {
         // What went wrong first is what is told.
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(beside, { force: true }).catch(() => undefined);
-        throw fileError(`write ${file}`, error);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.rm)(beside, { force: true }).catch(() => undefined);
+        throw fileError(`write ${file}`, error, { place: file, bytes: Buffer.byteLength(content) });
     }
 }
 /** Removes what a killed `writeAtomic` left in a directory of ours, or only that of the file `of` in it. Nobody may be writing there. */
 async function removeTemporaries(directory, of) {
-    for (const name of await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory)) {
+    for (const name of await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.readdir)(directory)) {
         const [, file] = TEMPORARY.exec(name) ?? [];
         if (file !== undefined && (of === undefined || file === of))
-            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(node_path__WEBPACK_IMPORTED_MODULE_2___default().join(directory, name), { force: true });
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.rm)(node_path__WEBPACK_IMPORTED_MODULE_3___default().join(directory, name), { force: true });
     }
 }
 const TEMPORARY = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
 /** Writes a new file (an existing one is an error) and forces it to disk, but not its directory entry. */
 async function writeDurable(file, content, mode = 0o600) {
-    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, 'wx', mode);
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.open)(file, 'wx', mode);
     try {
         await handle.chmod(mode); // The umask took its share.
         await handle.writeFile(content);
@@ -19638,7 +24195,7 @@ async function writeDurable(file, content, mode = 0o600) {
  */
 async function appendDurable(file, line) {
     try {
-        const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, 'a', 0o600);
+        const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.open)(file, 'a', 0o600);
         let isNew;
         try {
             const { size } = await handle.stat();
@@ -19656,15 +24213,15 @@ async function appendDurable(file, line) {
             await handle.close();
         }
         if (isNew)
-            await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file));
+            await syncDirectory(node_path__WEBPACK_IMPORTED_MODULE_3___default().dirname(file));
     }
     catch (error) {
-        throw fileError(`append to ${file}`, error);
+        throw fileError(`append to ${file}`, error, { place: file, bytes: Buffer.byteLength(line) });
     }
 }
 /** Forces the entries of a directory to disk: new, renamed and removed names. */
 async function syncDirectory(directory) {
-    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(directory, 'r');
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.open)(directory, 'r');
     try {
         await handle.sync();
     }
@@ -19675,7 +24232,7 @@ async function syncDirectory(directory) {
 /** Null when there is no such file, or the process whose file below /proc it is has ended. */
 async function readText(file) {
     try {
-        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file, 'utf8');
+        return await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.readFile)(file, 'utf8');
     }
     catch (error) {
         if (['ENOENT', 'ESRCH'].includes(error.code ?? ''))
@@ -19683,13 +24240,145 @@ async function readText(file) {
         throw fileError(`read ${file}`, error);
     }
 }
+/**
+ * The bytes of a small file that came with somebody's code: `NotAFile` for what is none or has more than `limit` bytes, at once for a pipe or a device that never ends; also by a link.
+ * Throws besides what the system says.
+ */
+function readSmall(file, limit) {
+    const descriptor = (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.openSync)(file, node_fs__WEBPACK_IMPORTED_MODULE_1__.constants.O_RDONLY | node_fs__WEBPACK_IMPORTED_MODULE_1__.constants.O_NONBLOCK);
+    try {
+        if (!(0,node_fs__WEBPACK_IMPORTED_MODULE_1__.fstatSync)(descriptor).isFile())
+            throw new _strangers_js__WEBPACK_IMPORTED_MODULE_7__/* .NotAFile */ .pX('it is no regular file');
+        const bytes = Buffer.alloc(limit + 1);
+        let length = 0;
+        for (let more = -1; more !== 0; length += more)
+            more = (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.readSync)(descriptor, bytes, length, bytes.length - length, null);
+        if (length > limit)
+            throw new _strangers_js__WEBPACK_IMPORTED_MODULE_7__/* .NotAFile */ .pX(`it is larger than ${limit / 1024 / 1024} MiB`);
+        return bytes.subarray(0, length);
+    }
+    finally {
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.closeSync)(descriptor);
+    }
+}
+/**
+ * As `readSmall`, but takes a pipe, too (a password manager may serve secrets by one), and a device that ends (/dev/null). `NotAFile` for more than `limit` bytes, and for a pipe that
+ * nobody has written to its end within `timeoutMs`.
+ */
+async function readSmallOrPipe(file, limit, timeoutMs) {
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.open)(file, node_fs__WEBPACK_IMPORTED_MODULE_1__.constants.O_RDONLY | node_fs__WEBPACK_IMPORTED_MODULE_1__.constants.O_NONBLOCK);
+    try {
+        const isPipe = (await handle.stat()).isFIFO();
+        const until = performance.now() + timeoutMs;
+        const bytes = Buffer.alloc(limit + 1);
+        for (let length = 0;;) {
+            const more = await readNow(handle, bytes.subarray(length));
+            const waits = more === null || (isPipe && more + length === 0); // No writer yet looks like the end.
+            if (more === 0 && !waits)
+                return bytes.subarray(0, length);
+            length += more ?? 0;
+            if (length > limit)
+                throw new _strangers_js__WEBPACK_IMPORTED_MODULE_7__/* .NotAFile */ .pX(`it is larger than ${limit / 1024 / 1024} MiB`);
+            if (waits && performance.now() > until)
+                throw new _strangers_js__WEBPACK_IMPORTED_MODULE_7__/* .NotAFile */ .pX('it is a pipe, and nobody has written to its end');
+            if (waits)
+                await (0,node_timers_promises__WEBPACK_IMPORTED_MODULE_4__.setTimeout)(PIPE_PAUSE_MS);
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+const PIPE_PAUSE_MS = 20;
+/** How many bytes there are now, 0 at the end; null where they are still to come. */
+async function readNow(handle, into) {
+    try {
+        return (await handle.read(into, 0, into.length, null)).bytesRead;
+    }
+    catch (error) {
+        if (error.code === 'EAGAIN')
+            return null;
+        throw error;
+    }
+}
 /** Makes the directory and its missing parents. */
 async function ensureDirectory(directory, mode = 0o700) {
     try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { recursive: true, mode });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)(directory, { recursive: true, mode });
     }
     catch (error) {
         throw fileError(`make the directory ${directory}`, error);
+    }
+}
+/** SHA-256 of a file's bytes, hex. Throws what reading it throws. */
+async function digestOf(file) {
+    const hash = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256');
+    for await (const piece of (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.createReadStream)(file, { highWaterMark: 1024 * 1024 }))
+        hash.update(piece);
+    return hash.digest('hex');
+}
+
+
+/***/ }),
+
+/***/ 1381:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   b: () => (/* binding */ LIMITS)
+/* harmony export */ });
+const LIMITS = { answer: 30_000, look: 120_000, act: 600_000, build: 3_600_000 };
+
+
+/***/ }),
+
+/***/ 8214:
+/***/ ((__unused_webpack_module, __webpack_exports__, __webpack_require__) => {
+
+/* harmony export */ __webpack_require__.d(__webpack_exports__, {
+/* harmony export */   Tq: () => (/* binding */ openFile),
+/* harmony export */   or: () => (/* binding */ isStrangersLink),
+/* harmony export */   pX: () => (/* binding */ NotAFile),
+/* harmony export */   yQ: () => (/* binding */ isStrangers)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __webpack_require__(3024);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(1455);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__webpack_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
+
+
+
+/*
+ * Where another user of the host may write too (a shared folder, a project directory of a group, /tmp), what lies there may be his: a link that leads to what only we may write, a
+ * pipe that never ends.
+ */
+/** Whether it belongs to somebody else than this user, root, and the owner of the directory in which it lies: he can put there what he likes anyway. */
+function isStrangers({ uid }, directory) {
+    return uid !== 0 && uid !== process.getuid?.() && uid !== directory.uid;
+}
+/** Whether there is a symbolic link that a stranger made. Throws what the system says but that there is nothing. */
+function isStrangersLink(file) {
+    const stats = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.lstatSync)(file, { throwIfNoEntry: false });
+    return stats?.isSymbolicLink() === true && isStrangers(stats, (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.statSync)(node_path__WEBPACK_IMPORTED_MODULE_2___default().dirname(file)));
+}
+/** What has the name of a file is none of ours. */
+class NotAFile extends Error {
+}
+/** Opens a file to read it, and nothing else that has its name: throws `NotAFile` for a stranger's link, and at once for a pipe or a device. */
+async function openFile(file) {
+    if (isStrangersLink(file))
+        throw new NotAFile(`${node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(file)} is a symbolic link that another user has made`);
+    const handle = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.open)(file, node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_RDONLY | node_fs__WEBPACK_IMPORTED_MODULE_0__.constants.O_NONBLOCK);
+    try {
+        if (!(await handle.stat()).isFile())
+            throw new NotAFile(`${node_path__WEBPACK_IMPORTED_MODULE_2___default().basename(file)} is no regular file`);
+        return handle;
+    }
+    catch (error) {
+        await handle.close();
+        throw error;
     }
 }
 
