@@ -32,7 +32,7 @@ function onlyLooks(point: string): boolean {
 const PART_OF_A_LINE = /^(?!before ).*\| (open|sync) journal\.jsonl \| \d+$/;
 
 /**
- * Each point is in one case, a line of the journal in two. The ways that fit a point take turns; the two engines (`turn` 0 and 1) begin
+ * Each point is in one case, a line of the journal in two, one of an undo in three. The ways that fit a point take turns; the two engines (`turn` 0 and 1) begin
  * at different ones, so that a point that both have is ended in different ways.
  */
 export function casesOf(run: RunKind, points: readonly string[], turn: 0 | 1): Case[] {
@@ -46,7 +46,11 @@ export function casesOf(run: RunKind, points: readonly string[], turn: 0 | 1): C
       if (point.endsWith('| 1')) cases.push({ run, point, kind: 'fails' });
     } else if (point.includes('| writeFile journal: ')) {
       cases.push({ run, point, kind: 'killed-after' });
-      cases.push({ run, point, kind: alternate('journal', ['power', 'enospc', 'cancel']) });
+      if (point.includes(' journal: undone ')) {
+        // What a version that failed has left is started again by the host, on whatever was put back before.
+        cases.push({ run, point, kind: 'power' });
+        cases.push({ run, point, kind: alternate('undone', ['enospc', 'cancel']) });
+      } else cases.push({ run, point, kind: alternate('journal', ['power', 'enospc', 'cancel']) });
     } else if (point.includes('| run ')) {
       cases.push({ run, point, kind: alternate('program', ['kill', 'fails', 'power', 'killed-after']) });
     } else {
