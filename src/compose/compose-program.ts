@@ -5,6 +5,7 @@ import { removeNameless } from '../runtimes/nameless.ts';
 import { isAnonymousName } from '../runtimes/volume-options.ts';
 import type { Container, Runtime } from '../runtimes/runtime.ts';
 import type { Clock } from '../system/clock.ts';
+import { saysNoSpace } from '../system/disk.ts';
 import { LIMITS, type Limits } from '../system/limits.ts';
 import { ANY_CODE, type Argv, type Processes } from '../system/processes.ts';
 import { buildArgv, composeEnv, downArgv, pullArgv, startArgv, stopArgv, upArgv } from './command-line.ts';
@@ -33,8 +34,11 @@ export interface ComposeDeps {
 const startTries = 5;
 const startPauseMs = 3_000;
 
-/** Of a line in an error, in characters. */
-const LONGEST_LINE = 400;
+/** Of what a program printed, in an error. */
+const LAST_LINES = 15;
+
+/** Characters of a line in an error: of its beginning and of its end, where a runtime says why. */
+const LINE_ENDS = [150, 350] as const;
 
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 export function createCompose(dialect: Dialect, project: ProjectArguments, deps: ComposeDeps): Compose {
@@ -62,7 +66,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
     );
   };
 
-  /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones, `command-timeout`, `cancelled`. */
+  /** Runs a Compose program with its lines in the log, and returns the last ones. Throws `compose-failed` with them, `command-timeout`, `cancelled`. */
   async function run(
     title: string,
     argv: Argv,
@@ -73,8 +77,8 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       readonly isFailure?: (line: string) => boolean;
       readonly onLine?: (line: string) => void;
     } = {},
-  ): Promise<void> {
-    await log.group(title, async () => {
+  ): Promise<readonly string[]> {
+    return log.group(title, async () => {
       const tail: string[] = [];
       let failed = false;
       const onLine = (line: string): void => {
@@ -82,7 +86,15 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
         log.info(line);
         options.onLine?.(line);
         tail.push(line);
-        if (tail.length > 15) tail.shift();
+        // Others go on after one that found no space, and say nothing of it.
+        if (tail.length > LAST_LINES)
+          tail.splice(
+            Math.max(
+              0,
+              tail.findIndex((said) => !saysNoSpace(said)),
+            ),
+            1,
+          );
         if (options.isFailure?.(line) === true) failed = true;
       };
       const { outlivesJob = false, timeoutMs = limits.build } = options;
@@ -100,11 +112,12 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       }
       if (exitCode !== 0) throw composeFailed(title, [`exit code ${exitCode}`, ...tail]);
       if (failed) throw composeFailed(title, tail);
+      return tail;
     });
   }
 
   function composeFailed(title: string, tail: readonly string[], cause?: unknown): CaretakerError {
-    const words = tail.length === 0 ? '' : `: ${tail.map((line) => line.slice(0, LONGEST_LINE)).join('\n')}`;
+    const words = tail.length === 0 ? '' : `: ${tail.map((line) => endsOf(log.redacted(line))).join('\n')}`;
     return new CaretakerError('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
       hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
       cause,
@@ -113,8 +126,8 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
 
   async function up(services: readonly string[] = []): Promise<void> {
     if (!capabilities.upRecreatesChanged) await removeChanged(services);
-    await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
-    if (dialect.runtime === 'podman') await startCreated(services);
+    const said = await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
+    if (dialect.runtime === 'podman') await startCreated(services, said);
   }
 
   /**
@@ -184,9 +197,9 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
 
   /**
    * What podman-compose left created but not started. Podman 4.3 refuses to start a container while one that it requires is restarting, and
-   * 1.0.3 answers 0 whatever happened. Whether what runs is healthy is not asked here.
+   * 1.0.3 answers 0 whatever happened: `said` is what `up` has printed. Whether what runs is healthy is not asked here.
    */
-  async function startCreated(services: readonly string[]): Promise<void> {
+  async function startCreated(services: readonly string[], said: readonly string[]): Promise<void> {
     const { services: defined } = await model();
     const expected = defined.filter(
       (service) => service.replicas > 0 && (services.length === 0 || services.includes(service.name)),
@@ -197,6 +210,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       if (missing.length > 0) {
         throw composeFailed('bring up the containers', [
           `no container was created for ${missing.map((service) => service.name).join(', ')}`,
+          ...said,
         ]);
       }
       const waiting = inStopOrder(
@@ -350,6 +364,12 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
       }
     }
   }
+}
+
+/** A line of a runtime's error ends with its cause. */
+function endsOf(line: string): string {
+  const [first, last] = LINE_ENDS;
+  return line.length <= first + last ? line : `${line.slice(0, first)} … ${line.slice(-last)}`;
 }
 
 /** These services and what they depend on, as `up SERVICE` brings them up. */

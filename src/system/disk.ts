@@ -57,8 +57,14 @@ export async function mountPoint(target: string): Promise<string> {
   }
 }
 
-/** The last is tar's, of a file that found no room in its middle. */
-const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+/** The third is SQLite’s, in which newer Podmans keep their state; the last is tar’s, of a file that found no room in its middle. */
+const SAYS_NO_SPACE =
+  /no space left on device|disk quota exceeded|database or disk is full|wrote only \d+ of \d+ bytes/i;
+
+/** Whether what a program printed tells of a disk without space. */
+export function saysNoSpace(text: string): boolean {
+  return SAYS_NO_SPACE.test(text);
+}
 
 /** Whether something failed for want of space: the system's own word, or that of a program in whatever its error says. */
 export function isNoSpace(error: unknown): boolean {
@@ -66,7 +72,7 @@ export function isNoSpace(error: unknown): boolean {
     const { code } = at as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') return true;
     const hint = at instanceof CaretakerError ? at.hint : undefined;
-    if (SAYS_NO_SPACE.test(`${at.message}\n${hint ?? ''}`)) return true;
+    if (saysNoSpace(`${at.message}\n${hint ?? ''}`)) return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@ import { composeArgv, configArgv } from '../../../src/compose/command-line.ts';
 import { createCompose } from '../../../src/compose/compose-program.ts';
 import type { Compose, Dialect } from '../../../src/compose/compose.ts';
 import { CaretakerError } from '../../../src/errors.ts';
+import { isNoSpace } from '../../../src/system/disk.ts';
 import { LIMITS } from '../../../src/system/limits.ts';
 import {
   container,
@@ -169,8 +170,39 @@ describe('up', () => {
       () => new Error('it came up'),
       (thrown: Error) => thrown,
     );
-    expect(error.message).toMatch(/exit code 1\nx+$/);
+    expect(error.message).toMatch(/exit code 1\nx+ … x+$/);
     expect(error.message.length).toBeLessThan(1000);
+  });
+
+  const why = 'no space left on device';
+  test.each<[string, Dialect, FakeProcesses['answers'][string]]>([
+    [
+      'at the end of a long line',
+      podmanDialect,
+      failsWith(`Error: OCI runtime error: ${'/userdata'.repeat(100)}: ${why}`),
+    ],
+    [
+      'before others went on',
+      podmanDialect,
+      failsWith(`Error: ${why}`, ...Array.from({ length: 30 }, (_, at) => `${at} started`)),
+    ],
+    ['of a program that answers 0 all the same', oldPodmanDialect, `Error: write: ${why}\nexit code: 125`],
+    ['of every line', podmanDialect, failsWith(...Array.from({ length: 30 }, (_, at) => `Error ${at}: ${why}`))],
+  ])('a failure for want of space can be told by its message: %s', async (_where, dialect, up) => {
+    const { compose } = setUp(dialect, new FakeRuntime('podman', [], { images }), { 'up -d': up });
+    const error: unknown = await compose.up().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'compose-failed' });
+    expect(isNoSpace(error)).toBe(true);
+    expect((error as Error).message.split('\n').length).toBeLessThan(20);
+  });
+
+  test('a line that is cut shows no half of a secret', async () => {
+    const secret = 's3cr3t-'.repeat(10);
+    const { compose, log } = setUp(dockerDialect, new FakeRuntime('docker'), {
+      'up -d': failsWith(`${'x'.repeat(120)}${secret}${'y'.repeat(900)}`),
+    });
+    log.mask(secret);
+    await expect(compose.up()).rejects.toMatchObject({ message: expect.not.stringContaining('s3cr3t') as unknown });
   });
 
   test('what builds, pulls and comes up may take as long as build-timeout says, and no longer', async () => {

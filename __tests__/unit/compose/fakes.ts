@@ -192,7 +192,7 @@ export class FakeLog implements Log {
     this.masked.push(secret);
   }
   redacted(text: string): string {
-    return text;
+    return this.masked.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
   }
 }
 

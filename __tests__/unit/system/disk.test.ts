@@ -20,6 +20,7 @@ describe('a full disk', () => {
     [new Error('pull failed', { cause: new Error('copying: write /x: no space left on device') }), true],
     [new CaretakerError('build-failed', 'ended with code 1', { hint: 'tar: No space left on device' }), true],
     [new Error('exit code 2: tar: ./upload-1.bin: Wrote only 4096 of 4500 bytes'), true],
+    [new Error('Error: saving container state: database or disk is full'), true],
     [Object.assign(new Error('there is space'), { code: 'EIO' }), false],
     [undefined, false],
   ])('%s: %s', (error, expected) => {
