@@ -246,7 +246,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   xg: () => (/* binding */ diskFull)
 });
 
-// UNUSED EXPORTS: freeBytes, isFull, isNoSpace, isOwnFilesystem, mountPoint, noSpaceLeft, sameFilesystem
+// UNUSED EXPORTS: freeBytes, isFull, isNoSpace, isOwnFilesystem, mountPoint, noSpaceLeft, sameFilesystem, saysNoSpace
 
 // EXTERNAL MODULE: external "node:fs"
 var external_node_fs_ = __nccwpck_require__(24);
@@ -328,8 +328,12 @@ async function mountPoint(target) {
         throw unreadable(place, error);
     }
 }
-/** The last is tar's, of a file that found no room in its middle. */
-const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+/** The third is SQLite’s, in which newer Podmans keep their state; the last is tar’s, of a file that found no room in its middle. */
+const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|database or disk is full|wrote only \d+ of \d+ bytes/i;
+/** Whether what a program printed tells of a disk without space. */
+function saysNoSpace(text) {
+    return SAYS_NO_SPACE.test(text);
+}
 /** Whether something failed for want of space: the system's own word, or that of a program in whatever its error says. */
 function isNoSpace(error) {
     for (let at = error; at instanceof Error; at = at.cause) {
@@ -337,7 +341,7 @@ function isNoSpace(error) {
         if (code === 'ENOSPC' || code === 'EDQUOT')
             return true;
         const hint = at instanceof CaretakerError ? at.hint : undefined;
-        if (SAYS_NO_SPACE.test(`${at.message}\n${hint ?? ''}`))
+        if (saysNoSpace(`${at.message}\n${hint ?? ''}`))
             return true;
     }
     return false;

@@ -12454,12 +12454,15 @@ function order_withDependents(services, names) {
 
 
 
+
 const projectLabel = 'com.docker.compose.project';
 /** How often a container that could not be started because of its dependencies is tried again, and how long apart. */
 const startTries = 5;
 const startPauseMs = 3_000;
-/** Of a line in an error, in characters. */
-const compose_program_LONGEST_LINE = 400;
+/** Of what a program printed, in an error. */
+const compose_program_LAST_LINES = 15;
+/** Characters of a line in an error: of its beginning and of its end, where a runtime says why. */
+const LINE_ENDS = [150, 350];
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 function createCompose(dialect, project, deps) {
     const { processes, runtime, log, clock, limits = system_limits/* LIMITS */.b } = deps;
@@ -12482,9 +12485,9 @@ function createCompose(dialect, project, deps) {
         const all = await runtime.containers({ [projectLabel]: project.projectName });
         return all.filter((container) => !container.oneOff && (services.length === 0 || services.includes(container.service)));
     };
-    /** Runs a Compose program with its lines in the log. Throws `compose-failed` with the last ones, `command-timeout`, `cancelled`. */
+    /** Runs a Compose program with its lines in the log, and returns the last ones. Throws `compose-failed` with them, `command-timeout`, `cancelled`. */
     async function run(title, argv, options = {}) {
-        await log.group(title, async () => {
+        return log.group(title, async () => {
             const tail = [];
             let failed = false;
             const onLine = (line) => {
@@ -12493,8 +12496,9 @@ function createCompose(dialect, project, deps) {
                 log.info(line);
                 options.onLine?.(line);
                 tail.push(line);
-                if (tail.length > 15)
-                    tail.shift();
+                // Others go on after one that found no space, and say nothing of it.
+                if (tail.length > compose_program_LAST_LINES)
+                    tail.splice(Math.max(0, tail.findIndex((said) => !(0,disk/* saysNoSpace */.a8)(said))), 1);
                 if (options.isFailure?.(line) === true)
                     failed = true;
             };
@@ -12513,10 +12517,11 @@ function createCompose(dialect, project, deps) {
                 throw composeFailed(title, [`exit code ${exitCode}`, ...tail]);
             if (failed)
                 throw composeFailed(title, tail);
+            return tail;
         });
     }
     function composeFailed(title, tail, cause) {
-        const words = tail.length === 0 ? '' : `: ${tail.map((line) => line.slice(0, compose_program_LONGEST_LINE)).join('\n')}`;
+        const words = tail.length === 0 ? '' : `: ${tail.map((line) => endsOf(log.redacted(line))).join('\n')}`;
         return new errors/* CaretakerError */.xT('compose-failed', `failed to ${title.toLowerCase()} of ${project.projectName}${words}`, {
             hint: 'The lines above are the Compose program’s own; run it by hand in the project directory to see more.',
             cause,
@@ -12525,9 +12530,9 @@ function createCompose(dialect, project, deps) {
     async function up(services = []) {
         if (!capabilities.upRecreatesChanged)
             await removeChanged(services);
-        await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
+        const said = await run('Bring up the containers', upArgv(dialect, project, services), { outlivesJob: true });
         if (dialect.runtime === 'podman')
-            await startCreated(services);
+            await startCreated(services, said);
     }
     /**
      * podman-compose leaves a container whose image was rebuilt under the same tag, and before 1.3 every container that exists. So those that
@@ -12589,9 +12594,9 @@ function createCompose(dialect, project, deps) {
     }
     /**
      * What podman-compose left created but not started. Podman 4.3 refuses to start a container while one that it requires is restarting, and
-     * 1.0.3 answers 0 whatever happened. Whether what runs is healthy is not asked here.
+     * 1.0.3 answers 0 whatever happened: `said` is what `up` has printed. Whether what runs is healthy is not asked here.
      */
-    async function startCreated(services) {
+    async function startCreated(services, said) {
         const { services: defined } = await model();
         const expected = defined.filter((service) => service.replicas > 0 && (services.length === 0 || services.includes(service.name)));
         for (let attempt = 1;; attempt++) {
@@ -12600,6 +12605,7 @@ function createCompose(dialect, project, deps) {
             if (missing.length > 0) {
                 throw composeFailed('bring up the containers', [
                     `no container was created for ${missing.map((service) => service.name).join(', ')}`,
+                    ...said,
                 ]);
             }
             const waiting = inStopOrder(existing.filter((container) => container.state === 'created' && expected.some((service) => service.name === container.service)), defined).reverse();
@@ -12746,6 +12752,11 @@ function createCompose(dialect, project, deps) {
             }
         }
     }
+}
+/** A line of a runtime's error ends with its cause. */
+function endsOf(line) {
+    const [first, last] = LINE_ENDS;
+    return line.length <= first + last ? line : `${line.slice(0, first)} … ${line.slice(-last)}`;
 }
 /** These services and what they depend on, as `up SERVICE` brings them up. */
 function closure(defined, names) {
@@ -23947,6 +23958,7 @@ function formatBytes(bytes) {
 /* harmony export */   KI: () => (/* binding */ isOwnFilesystem),
 /* harmony export */   Wg: () => (/* binding */ sameFilesystem),
 /* harmony export */   YV: () => (/* binding */ isNoSpace),
+/* harmony export */   a8: () => (/* binding */ saysNoSpace),
 /* harmony export */   go: () => (/* binding */ freeBytes),
 /* harmony export */   ic: () => (/* binding */ mountPoint),
 /* harmony export */   uq: () => (/* binding */ isFull),
@@ -24016,8 +24028,12 @@ async function mountPoint(target) {
         throw unreadable(place, error);
     }
 }
-/** The last is tar's, of a file that found no room in its middle. */
-const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+/** The third is SQLite’s, in which newer Podmans keep their state; the last is tar’s, of a file that found no room in its middle. */
+const SAYS_NO_SPACE = /no space left on device|disk quota exceeded|database or disk is full|wrote only \d+ of \d+ bytes/i;
+/** Whether what a program printed tells of a disk without space. */
+function saysNoSpace(text) {
+    return SAYS_NO_SPACE.test(text);
+}
 /** Whether something failed for want of space: the system's own word, or that of a program in whatever its error says. */
 function isNoSpace(error) {
     for (let at = error; at instanceof Error; at = at.cause) {
@@ -24025,7 +24041,7 @@ function isNoSpace(error) {
         if (code === 'ENOSPC' || code === 'EDQUOT')
             return true;
         const hint = at instanceof _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .CaretakerError */ .xT ? at.hint : undefined;
-        if (SAYS_NO_SPACE.test(`${at.message}\n${hint ?? ''}`))
+        if (saysNoSpace(`${at.message}\n${hint ?? ''}`))
             return true;
     }
     return false;
