@@ -12,6 +12,7 @@ import {
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { as, Deployment, docker, kit, rootless, succeeded, treeOf, type Host } from './harness.ts';
+import { oneInTurn } from '../../turn.ts';
 
 jest.setTimeout(300_000);
 
@@ -23,10 +24,12 @@ function entry(file: string): string {
   return `${mode} ${uid}:${gid} ${mtimeMs} ${size} ${execFileSync('sha256sum', { input: readFileSync(file), encoding: 'utf8' })}`;
 }
 
-describe.each<readonly [string, () => Host]>([
-  ['rootless Podman', () => rootless('1.6.0')],
-  ['Docker as root', () => docker('root')],
-])('USO on %s', (_name, hostOf) => {
+describe.each(
+  oneInTurn<readonly [string, () => Host]>([
+    ['rootless Podman', () => rootless('1.6.0')],
+    ['Docker as root', () => docker('root')],
+  ]),
+)('USO on %s', (_name, hostOf) => {
   let app: Deployment;
   let local: string;
   let dumped: string;

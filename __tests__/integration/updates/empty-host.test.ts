@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { as, Deployment, docker, rootless, succeeded, treeOf } from '../modes/harness.ts';
+import { oneInTurn } from '../../turn.ts';
 
 /* The machine is lost: what is left is a store with backups, and the repository. */
 
@@ -53,10 +54,12 @@ async function left(app: Deployment): Promise<object> {
 
 const nothing = { containers: {}, volumes: [], networks: [], files: [] };
 
-describe.each([
-  ['Docker, as root', docker('root')],
-  ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
-])('USO from an empty directory and a clone, on %s', (_title, host) => {
+describe.each(
+  oneInTurn([
+    ['Docker, as root', docker('root')],
+    ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
+  ] as const),
+)('USO from an empty directory and a clone, on %s', (_title, host) => {
   let app: Deployment;
   let lost: object;
   const build = ['--build', './deploy/build-image.sh nginx'] as const;

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { as, Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
+import { oneInTurn } from '../../turn.ts';
 
 /* What an update refuses before it touches anything: each gate with its own code, on a deployment that goes on as if nobody had asked. */
 
@@ -96,10 +97,12 @@ async function appears(file: string, run: Promise<unknown>): Promise<void> {
   }
 }
 
-describe.each([
-  ['Docker as root', () => docker('root')],
-  ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
-])('an update on %s', (_name, host) => {
+describe.each(
+  oneInTurn([
+    ['Docker as root', () => docker('root')],
+    ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
+  ] as const),
+)('an update on %s', (_name, host) => {
   let app: Deployment;
 
   beforeAll(async () => {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { as, Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
+import { oneInTurn } from '../../turn.ts';
 
 /* An application whose releases bring parts that are in no file of its own repository: a submodule, and a file in Git LFS. */
 
@@ -49,10 +50,15 @@ class Part {
   }
 }
 
-describe.each([
-  ['Docker as root', () => docker('root')],
-  ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
-] as const)('submodule and large file on %s', (_name, hostOf) => {
+describe.each(
+  oneInTurn(
+    [
+      ['Docker as root', () => docker('root')],
+      ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
+    ] as const,
+    1,
+  ),
+)('submodule and large file on %s', (_name, hostOf) => {
   let app: Deployment;
   let part: Part;
 

@@ -1,13 +1,16 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { Deployment, docker, rootless, treeOf } from '../modes/harness.ts';
+import { oneInTurn } from '../../turn.ts';
 
 jest.setTimeout(420_000);
 
-describe.each([
-  ['Docker, as root', docker('root')],
-  ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
-])('a restore with its code, on %s', (_title, host) => {
+describe.each(
+  oneInTurn([
+    ['Docker, as root', docker('root')],
+    ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
+  ] as const),
+)('a restore with its code, on %s', (_title, host) => {
   let app: Deployment;
   let old: string;
 
