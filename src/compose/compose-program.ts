@@ -40,6 +40,12 @@ const LAST_LINES = 15;
 /** Characters of a line in an error: of its beginning and of its end, where a runtime says why. */
 const LINE_ENDS = [150, 350] as const;
 
+/** Drops the oldest line, but one that tells of no space: others follow it, and say nothing of that. */
+function dropOldest(lines: string[]): void {
+  const other = lines.findIndex((line) => !saysNoSpace(line));
+  lines.splice(Math.max(0, other), 1);
+}
+
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 export function createCompose(dialect: Dialect, project: ProjectArguments, deps: ComposeDeps): Compose {
   const { processes, runtime, log, clock, limits = LIMITS } = deps;
@@ -86,15 +92,7 @@ export function createCompose(dialect: Dialect, project: ProjectArguments, deps:
         log.info(line);
         options.onLine?.(line);
         tail.push(line);
-        // Others go on after one that found no space, and say nothing of it.
-        if (tail.length > LAST_LINES)
-          tail.splice(
-            Math.max(
-              0,
-              tail.findIndex((said) => !saysNoSpace(said)),
-            ),
-            1,
-          );
+        if (tail.length > LAST_LINES) dropOldest(tail);
         if (options.isFailure?.(line) === true) failed = true;
       };
       const { outlivesJob = false, timeoutMs = limits.build } = options;

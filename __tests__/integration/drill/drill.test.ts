@@ -1,23 +1,14 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
+import { Deployment, docker, hostsInTurn, rootless, succeeded } from '../modes/harness.ts';
 import { changeArchive, tamper } from '../tampered.ts';
-import { oneInTurn } from '../../turn.ts';
 
 jest.setTimeout(300_000);
 
 const levels = ['read', 'databases', 'application'] as const;
 
-describe.each(
-  oneInTurn(
-    [
-      ['Docker as root', () => docker('root')],
-      ['rootless Podman', () => rootless('1.6.0')],
-    ] as const,
-    1,
-  ),
-)('A drill of USO on %s', (_, hostOf) => {
+describe.each(hostsInTurn(1))('A drill of USO on %s', (_, hostOf) => {
   let app: Deployment;
   let physical: string;
   let dump: string;

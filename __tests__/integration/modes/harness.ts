@@ -15,6 +15,7 @@ import {
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { RunReport } from '../../../src/report/run-report.ts';
+import { oneInTurn } from '../../turn.ts';
 import { lookUp, testHost } from '../as-user.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -44,6 +45,17 @@ export function docker(user: 'root' | 'member-of-group-docker'): Host {
     engine: 'docker',
     compose: 'docker compose',
   };
+}
+
+/** The two hosts on which a suite tells one story; in CI one of them (CONTRIBUTING.md), with `shift` 1 the other than with 0. */
+export function hostsInTurn(shift = 0): (readonly [string, () => Host])[] {
+  return oneInTurn(
+    [
+      ['Docker as root', () => docker('root')],
+      ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
+    ],
+    shift,
+  );
 }
 
 /** Output of a program and how it ended. A program that can't be started throws. */

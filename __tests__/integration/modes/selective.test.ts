@@ -11,8 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { as, Deployment, docker, kit, rootless, succeeded, treeOf, type Host } from './harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { as, Deployment, docker, hostsInTurn, kit, succeeded, treeOf } from './harness.ts';
 
 jest.setTimeout(300_000);
 
@@ -24,12 +23,7 @@ function entry(file: string): string {
   return `${mode} ${uid}:${gid} ${mtimeMs} ${size} ${execFileSync('sha256sum', { input: readFileSync(file), encoding: 'utf8' })}`;
 }
 
-describe.each(
-  oneInTurn<readonly [string, () => Host]>([
-    ['rootless Podman', () => rootless('1.6.0')],
-    ['Docker as root', () => docker('root')],
-  ]),
-)('USO on %s', (_name, hostOf) => {
+describe.each(hostsInTurn(1))('USO on %s', (_, hostOf) => {
   let app: Deployment;
   let local: string;
   let dumped: string;

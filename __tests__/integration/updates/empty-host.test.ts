@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { as, Deployment, docker, rootless, succeeded, treeOf } from '../modes/harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { as, Deployment, docker, hostsInTurn, succeeded, treeOf } from '../modes/harness.ts';
 
 /* The machine is lost: what is left is a store with backups, and the repository. */
 
@@ -54,12 +53,8 @@ async function left(app: Deployment): Promise<object> {
 
 const nothing = { containers: {}, volumes: [], networks: [], files: [] };
 
-describe.each(
-  oneInTurn([
-    ['Docker, as root', docker('root')],
-    ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
-  ] as const),
-)('USO from an empty directory and a clone, on %s', (_title, host) => {
+describe.each(hostsInTurn())('USO from an empty directory and a clone, on %s', (_, hostOf) => {
+  const host = hostOf();
   let app: Deployment;
   let lost: object;
   const build = ['--build', './deploy/build-image.sh nginx'] as const;

@@ -5,8 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { as, Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { as, Deployment, hostsInTurn, succeeded } from '../modes/harness.ts';
 
 /* What an update refuses before it touches anything: each gate with its own code, on a deployment that goes on as if nobody had asked. */
 
@@ -97,16 +96,11 @@ async function appears(file: string, run: Promise<unknown>): Promise<void> {
   }
 }
 
-describe.each(
-  oneInTurn([
-    ['Docker as root', () => docker('root')],
-    ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
-  ] as const),
-)('an update on %s', (_name, host) => {
+describe.each(hostsInTurn())('an update on %s', (_, hostOf) => {
   let app: Deployment;
 
   beforeAll(async () => {
-    app = await Deployment.create(host(), 'uso');
+    app = await Deployment.create(hostOf(), 'uso');
     await app.make('release', 'v1.1.0');
     await upstream(
       app,

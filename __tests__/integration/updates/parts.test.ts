@@ -4,8 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { as, Deployment, docker, rootless, succeeded } from '../modes/harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { as, Deployment, hostsInTurn, succeeded } from '../modes/harness.ts';
 
 /* An application whose releases bring parts that are in no file of its own repository: a submodule, and a file in Git LFS. */
 
@@ -50,15 +49,7 @@ class Part {
   }
 }
 
-describe.each(
-  oneInTurn(
-    [
-      ['Docker as root', () => docker('root')],
-      ['rootless Podman with podman-compose 1.6.0', () => rootless('1.6.0')],
-    ] as const,
-    1,
-  ),
-)('submodule and large file on %s', (_name, hostOf) => {
+describe.each(hostsInTurn(1))('submodule and large file on %s', (_, hostOf) => {
   let app: Deployment;
   let part: Part;
 

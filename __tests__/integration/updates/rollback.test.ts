@@ -1,23 +1,14 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Deployment, docker, rootless, treeOf } from '../modes/harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { Deployment, hostsInTurn, treeOf } from '../modes/harness.ts';
 
 jest.setTimeout(300_000);
 
-describe.each(
-  oneInTurn(
-    [
-      ['Docker, as root', docker('root')],
-      ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
-    ] as const,
-    1,
-  ),
-)('going back after an update, on %s', (_title, host) => {
+describe.each(hostsInTurn(1))('going back after an update, on %s', (_, hostOf) => {
   let app: Deployment;
 
   beforeAll(async () => {
-    app = await Deployment.create(host, 'uso');
+    app = await Deployment.create(hostOf(), 'uso');
     await app.write(3);
   });
   afterAll(() => app?.destroy());

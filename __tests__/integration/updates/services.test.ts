@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { oneInTurn } from '../../turn.ts';
-import { as, Deployment, docker, rootless, succeeded, treeOf } from '../modes/harness.ts';
+import { as, Deployment, hostsInTurn, succeeded, treeOf } from '../modes/harness.ts';
 
 jest.setTimeout(300_000);
 
@@ -12,12 +11,8 @@ const renamed = `sed -i -e 's/^  database:/  postgres:/' -e 's/- database$/- pos
 const moved = `sed -i 's|./database:|./pgdata:|' ${stack}`;
 const worker = `printf '  queue:\\n    image: localhost/caretaker-test/base:1\\n    restart: always\\n    depends_on: [postgres]\\n    command: ["sleep", "1000"]\\n' >>${stack}`;
 
-const hosts = [
-  ['Docker as root', docker('root')],
-  ['rootless Podman', rootless('1.6.0')],
-] as const;
-
-describe.each(oneInTurn(hosts))('a version with other services, on %s', (_, host) => {
+describe.each(hostsInTurn())('a version with other services, on %s', (_, hostOf) => {
+  const host = hostOf();
   let app: Deployment;
   /** Runs under the project's name, and no compose file has it. */
   const orphan = (): string => `${app.facts.project}_leftover`;

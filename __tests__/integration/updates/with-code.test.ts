@@ -1,21 +1,15 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Deployment, docker, rootless, treeOf } from '../modes/harness.ts';
-import { oneInTurn } from '../../turn.ts';
+import { Deployment, hostsInTurn, treeOf } from '../modes/harness.ts';
 
 jest.setTimeout(420_000);
 
-describe.each(
-  oneInTurn([
-    ['Docker, as root', docker('root')],
-    ['rootless Podman with podman-compose 1.6.0', rootless('1.6.0')],
-  ] as const),
-)('a restore with its code, on %s', (_title, host) => {
+describe.each(hostsInTurn())('a restore with its code, on %s', (_, hostOf) => {
   let app: Deployment;
   let old: string;
 
   beforeAll(async () => {
-    app = await Deployment.create(host, 'uso');
+    app = await Deployment.create(hostOf(), 'uso');
     await app.write(3);
   });
   afterAll(() => app?.destroy());
