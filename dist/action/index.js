@@ -52767,6 +52767,11 @@ const startPauseMs = 3_000;
 const compose_program_LAST_LINES = 15;
 /** Characters of a line in an error: of its beginning and of its end, where a runtime says why. */
 const LINE_ENDS = [150, 350];
+/** Drops the oldest line, but one that tells of no space: others follow it, and say nothing of that. */
+function dropOldest(lines) {
+    const other = lines.findIndex((line) => !saysNoSpace(line));
+    lines.splice(Math.max(0, other), 1);
+}
 /** Compose for every dialect: what they do differently is asked of their capabilities. */
 function createCompose(dialect, project, deps) {
     const { processes, runtime, log, clock, limits = LIMITS } = deps;
@@ -52800,9 +52805,8 @@ function createCompose(dialect, project, deps) {
                 log.info(line);
                 options.onLine?.(line);
                 tail.push(line);
-                // Others go on after one that found no space, and say nothing of it.
                 if (tail.length > compose_program_LAST_LINES)
-                    tail.splice(Math.max(0, tail.findIndex((said) => !saysNoSpace(said))), 1);
+                    dropOldest(tail);
                 if (options.isFailure?.(line) === true)
                     failed = true;
             };
