@@ -26,8 +26,11 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(answer).encode())
 http.server.ThreadingHTTPServer(('', 8000), Site).serve_forever()
 `;
+/** On its images, also those without a name: others come and go beside them. */
+const label = 'caretaker-test=image-cache';
 const dockerfile = `
 FROM localhost/caretaker-test/base:1
+LABEL ${label}
 ARG FLAVOUR=none
 COPY VERSION server.py /srv/
 RUN head -c 8 /dev/urandom | od -An -tx1 | tr -d ' ' >/srv/built
@@ -144,9 +147,11 @@ class Site {
     return this.imageId(this.host.engine === 'docker' ? `${project}-web` : `${project}_web`);
   }
 
-  /** Ids of the images without a name. */
+  /** Ids of the application's images without a name. */
   async nameless(): Promise<string> {
-    return this.shell(`${this.host.engine} images --quiet --no-trunc --filter dangling=true | sort`);
+    return this.shell(
+      `${this.host.engine} images --quiet --no-trunc --filter dangling=true --filter label=${label} | sort`,
+    );
   }
 
   staging(): string[] {
