@@ -140,7 +140,8 @@ async function leftBehind(): Promise<string[]> {
   const [volume = ''] = await ask('volume', 'inspect', '--format', '{{.Mountpoint}}', `${site.project}_files`);
   for (const place of [site.instance, path.dirname(volume)])
     found.push(...(await site.as(['find', place, '-name', '.caretaker-*'])).stdout.split('\n').filter(Boolean));
-  found.push(...(await ask('ps', '--all', '--quiet', '--filter', 'label=compose-caretaker.helper')));
+  const helpers = ['--filter', 'label=compose-caretaker.helper', '--no-trunc', '--format', '{{.Mounts}}'];
+  found.push(...(await ask('ps', '--all', ...helpers)).filter((mounts) => mounts.includes(site.directory)));
   found.push(
     ...(await ask('images', '--format', '{{.Repository}}:{{.Tag}}')).filter((name) =>
       name.includes(`failed:${site.project}.`),

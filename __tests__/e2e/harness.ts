@@ -203,7 +203,9 @@ export class Site {
       if (names.length > 0) await this.as([engine, what, 'rm', ...names]);
     }
     const images = await list('images', '--format', '{{.Repository}}:{{.Tag}}');
-    for (const name of images.filter((one) => one.includes(`:${this.project}.`) || one.includes('usonline-')))
+    for (const name of images.filter(
+      (one) => one.includes(`:${this.project}.`) || one.includes(`usonline-${this.project}`),
+    ))
       await this.as([engine, 'rmi', '-f', name]);
     const origin = path.join(this.directory, 'site/app/origin.git');
     for (const place of [this.instance, this.source]) await rm(place, { recursive: true, force: true });

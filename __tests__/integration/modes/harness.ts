@@ -347,15 +347,13 @@ export class Deployment {
       if (existsSync(directory)) found.push(...readdirSync(directory).map((name) => `${place}/${name}`));
     }
     if (existsSync(this.backups)) found.push(...readdirSync(this.backups, { recursive: true }).map(String).filter((name) => name.endsWith('.caretaker-tmp'))); // prettier-ignore
-    const helpers = await this.engine(
-      'ps',
-      '-a',
-      '--filter',
-      'label=compose-caretaker.helper',
-      '--format',
-      '{{.Mounts}}',
+    const labelled = ['--filter', 'label=compose-caretaker.helper', '--no-trunc', '--format', '{{.Mounts}}'];
+    const helpers = await this.engine('ps', '-a', ...labelled);
+    found.push(
+      ...helpers.stdout
+        .split('\n')
+        .filter((mounts) => mounts.includes(this.facts.project) || mounts.includes(this.directory)),
     );
-    found.push(...helpers.stdout.split('\n').filter((mounts) => mounts.includes(this.facts.project)));
     found.push(...(await this.namesOfGone()));
     return found;
   }

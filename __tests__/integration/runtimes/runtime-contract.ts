@@ -188,7 +188,7 @@ export function runtimeContract(title: string, host: RuntimeHost): void {
       expect([126, 127]).toContain(missing.exitCode);
       expect(await codeOf(runtime.runOnce(`${prefix}/nothing:1`, ['true'], { mounts: [] }))).toBe('engine-failed');
       expect(await codeOf(runtime.runOnce(IMAGE, ['sleep', '600'], { mounts: [], timeoutMs: 3000 }))).toBe('command-timeout'); // prettier-ignore
-      const left = await engine('ps', '--all', '--filter', 'label=compose-caretaker.helper', '--format', '{{.Command}} {{.Mounts}}'); // prettier-ignore
+      const left = await engine('ps', '--all', '--filter', 'label=compose-caretaker.helper', '--no-trunc', '--format', '{{.Command}} {{.Mounts}}'); // prettier-ignore
       expect(left.split('\n').filter((line) => /sleep|the data/.test(line))).toEqual([]);
       await runtime.remove([id]);
     });
